@@ -1,0 +1,56 @@
+"""Looking again and again, through a few failures, at the pace that the quota allows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from airflow_provider_voucherify.api.errors import QuotaError, ServerError, TransportError
+
+MAX_FAILURES = 5
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Poll:
+    """
+    One look after the other: no single bad one is the end.
+
+    :param interval: Seconds between two looks.
+    :param max_failures: Looks without an answer that are one too many in a row.
+    """
+
+    def __init__(self, interval: float, max_failures: int = MAX_FAILURES) -> None:
+        self.interval = interval
+        self.wait = interval
+        self._max_failures = max_failures
+        self._failures = 0
+
+    def look(self, what: Callable[[], T]) -> T | None:
+        """
+        Look once. Afterwards ``wait`` says how many seconds to wait before the next look.
+
+        :param what: Asks Voucherify.
+        :return: What it returns; None when there was no answer.
+        :raises VoucherifyError: if the answer is an error that waiting does not change, or there was no answer
+            too many times in a row.
+        """
+        try:
+            seen = what()
+        except QuotaError as refused:
+            self.wait = max(self.interval, (refused.answer.retry_at or 0.0) - time.time())
+            log.info("Looking again in %.0f s, when the quota allows it. %s", self.wait, refused)
+            return None
+        except (TransportError, ServerError) as error:
+            self.wait = self.interval
+            self._failures += 1
+            log.warning("Looked %d time(s) in a row without an answer. %s", self._failures, error)
+            if self._failures >= self._max_failures:
+                raise
+            return None
+        self.wait = self.interval
+        self._failures = 0
+        return seen

@@ -1,0 +1,141 @@
+"""Where Voucherify is, with which keys it is called, and which hosts may see them."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.api.quota import DEFAULT_RESERVE
+
+DEFAULT_HOST = "api.voucherify.io"
+VOUCHERIFY_DOMAIN = ".voucherify.io"
+DEFAULT_SCOPE = "orders exports async-actions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """
+    All that a client needs to know.
+
+    :param app_id: The application id, sent as ``X-App-Id``.
+    :param app_token: The secret key, sent as ``X-App-Token``.
+    :param base_url: Scheme, host and port of the API; see :func:`base_url_of`.
+    :param name: How errors call this: the id of the Airflow connection.
+    :param oauth: Whether to exchange the keys for OAuth 2.0 tokens, which live 900 s (documented).
+    :param oauth_scope: Scopes of these tokens, separated by spaces.
+    :param quota_reserve: Calls a period left to others; see :class:`~.quota.Quota`.
+    :param connect_timeout: Seconds to wait for a connection.
+    :param read_timeout: Seconds to wait for the next byte of an answer.
+    :param download_hosts: Hosts beside ``*.voucherify.io`` that exports may be downloaded from with the keys.
+    :raises ConfigurationError: if a value cannot work.
+    """
+
+    app_id: str
+    app_token: str = field(repr=False)
+    base_url: str = f"https://{DEFAULT_HOST}"
+    name: str = "voucherify"
+    oauth: bool = False
+    oauth_scope: str = DEFAULT_SCOPE
+    quota_reserve: float = DEFAULT_RESERVE
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    download_hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        missing = [
+            label
+            for label, value in (("login (application id)", self.app_id), ("password (secret key)", self.app_token))
+            if not value
+        ]
+        if missing:
+            raise ConfigurationError(f"connection {self.name!r} has no {' and no '.join(missing)}.")
+        for label in ("app_id", "app_token"):
+            value = getattr(self, label)
+            if not value.isascii() or not value.isprintable() or value != value.strip():
+                raise ConfigurationError(
+                    f"connection {self.name!r}: the {label} has spaces around it or characters that no key has; "
+                    "copy it again from the project settings."
+                )
+        for label in ("connect_timeout", "read_timeout"):
+            if not getattr(self, label) > 0:
+                raise ConfigurationError(
+                    f"connection {self.name!r}: {label} must be above 0 seconds, got {getattr(self, label)}."
+                )
+        if self.quota_reserve < 0:
+            raise ConfigurationError(
+                f"connection {self.name!r}: quota_reserve must not be negative, got {self.quota_reserve}."
+            )
+        url = urlsplit(self.base_url)
+        if url.scheme == "http" and not is_loopback(url.hostname or ""):
+            raise ConfigurationError(
+                f"connection {self.name!r}: {self.base_url} would send the keys unencrypted. "
+                "Use https; http is for the local host alone."
+            )
+
+    @property
+    def host(self) -> str:
+        """Host name of the API, without port."""
+        return urlsplit(self.base_url).hostname or ""
+
+    def trusts(self, url: str) -> bool:
+        """
+        Tell whether the keys may be sent to a URL.
+
+        :param url: An absolute URL.
+        :return: Whether it is the API itself, a download host of it, or a host that the connection names;
+            over https, unless it is the local host.
+        """
+        target = urlsplit(url)
+        host = (target.hostname or "").lower()
+        if target.scheme != "https" and not (target.scheme == "http" and is_loopback(host)):
+            return False
+        if is_loopback(host) and is_loopback(self.host):
+            return True
+        if host == self.host or host in self.download_hosts:
+            return True
+        return self.host.endswith(VOUCHERIFY_DOMAIN) and host.endswith(VOUCHERIFY_DOMAIN)
+
+
+def base_url_of(host: str | None, port: int | None = None, scheme: str | None = None, *, name: str) -> str:
+    """
+    Build the URL of the API from what people type.
+
+    :param host: ``us1.api.voucherify.io``, with or without ``https://`` before it; empty for the European cluster.
+    :param port: The port, if it is not the usual one.
+    :param scheme: ``http`` or ``https``, used where the host has none.
+    :param name: The name of the connection, for errors.
+    :raises ConfigurationError: if there is no host in it, or something behind it.
+    """
+    typed = (host or "").strip() or DEFAULT_HOST
+    if "://" not in typed:
+        typed = f"{scheme or 'https'}://{typed}"
+    try:
+        url = urlsplit(typed)
+        own_port = url.port
+    except ValueError as error:
+        raise ConfigurationError(f"connection {name!r}: host {host!r} is no host: {error}.") from None
+    if url.scheme not in ("http", "https"):
+        raise ConfigurationError(f"connection {name!r}: scheme {url.scheme!r} is neither https nor http.")
+    if url.username or url.password:
+        raise ConfigurationError(f"connection {name!r}: the host has keys in it; use login and password.")
+    if not url.hostname or any(character.isspace() for character in url.hostname):
+        raise ConfigurationError(f"connection {name!r}: host {host!r} is no host name.")
+    if url.path.strip("/") or url.query or url.fragment:
+        raise ConfigurationError(
+            f"connection {name!r}: host {host!r} must end behind the host name; leave out {url.path or url.query!r}."
+        )
+    hostname = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    number = own_port or port
+    return f"{url.scheme}://{hostname}" + (f":{number}" if number else "")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is the local host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

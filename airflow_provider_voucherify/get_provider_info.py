@@ -1,0 +1,81 @@
+"""What Airflow discovers of this provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PACKAGE = "airflow_provider_voucherify"
+INTEGRATION = "Voucherify"
+
+
+def _field(label: str, kind: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
+
+
+CONNECTION_FIELDS = {
+    "oauth": _field("OAuth 2.0", "boolean", "Exchange the keys for tokens that live 15 minutes."),
+    "oauth_scope": _field(
+        "OAuth scope", "string", "Scopes of the token, separated by spaces; orders exports async-actions by default."
+    ),
+    "quota_reserve": _field(
+        "Quota reserve",
+        "number",
+        "Calls of each period left to the live shop: a share of the limit when below 1, else a number. 0.2 by default.",
+        minimum=0,
+    ),
+    "connect_timeout": _field(
+        "Connect timeout", "number", "Seconds to wait for a connection; 10 by default.", exclusiveMinimum=0
+    ),
+    "read_timeout": _field(
+        "Read timeout", "number", "Seconds to wait for the next byte of an answer; 60 by default.", exclusiveMinimum=0
+    ),
+    "download_hosts": _field(
+        "Download hosts", "string", "Hosts beside *.voucherify.io that exports may be downloaded from with the keys."
+    ),
+}
+
+UI_FIELD_BEHAVIOUR = {
+    # the port stays visible: Airflow 3.3.2 refuses to test a connection whose port is null and hidden
+    "hidden-fields": ["schema"],
+    "relabeling": {"host": "Cluster host", "login": "Application ID", "password": "Secret key"},
+    "placeholders": {
+        "host": "api.voucherify.io, us1.api.voucherify.io, as1.api.voucherify.io",
+        "login": "X-App-Id, from the project settings",
+        "password": "X-App-Token, from the project settings",
+    },
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Tell Airflow the connection type, its form, and the classes."""
+    from airflow_provider_voucherify import __version__
+
+    def modules(*names: str) -> list[dict[str, Any]]:
+        return [{"integration-name": INTEGRATION, "python-modules": [f"{PACKAGE}.{name}" for name in names]}]
+
+    return {
+        "package-name": "airflow-provider-voucherify",
+        "name": INTEGRATION,
+        "description": "Moves orders into and out of `Voucherify <https://www.voucherify.io/>`__.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": INTEGRATION,
+                "external-doc-url": "https://docs.voucherify.io/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": modules("hooks.voucherify"),
+        "operators": modules("operators.orders"),
+        "sensors": modules("sensors.async_action"),
+        "triggers": modules("triggers.async_action", "triggers.export"),
+        "connection-types": [
+            {
+                "hook-class-name": f"{PACKAGE}.hooks.voucherify.VoucherifyHook",
+                "hook-name": "Voucherify",
+                "connection-type": "voucherify",
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+                "conn-fields": CONNECTION_FIELDS,
+            }
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Historical migration of orders, without Airflow."""

@@ -1,0 +1,83 @@
+"""What became of the orders that were not loaded: files for people and for a second try."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
+
+import msgspec
+
+from airflow_provider_voucherify.order_import.chunk import Outcome
+
+LOGGED_A_CHUNK = 5
+
+log = logging.getLogger(__name__)
+
+
+class WritablePath(Protocol):
+    """What is needed of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
+
+    def __truediv__(self, name: str) -> Self:
+        """Name a file in this folder."""
+
+    def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
+        """Make this folder."""
+
+    def write_bytes(self, data: bytes) -> Any:
+        """Write this file."""
+
+
+class Report:
+    """
+    Writes the outcome of orders under a folder.
+
+    A file is named by its chunk, so a chunk that is settled twice, because a worker died in between,
+    writes the same file again.
+
+    :param path: The folder, on any file system; None writes no files, and the log has to do.
+    """
+
+    def __init__(self, path: WritablePath | None) -> None:
+        self._path = path
+
+    def write(self, kind: str, number: int, outcomes: Sequence[Outcome]) -> None:
+        """
+        Write what became of some orders of a chunk.
+
+        :param kind: ``rejected`` or ``unknown``.
+        :param number: The number of the chunk.
+        :param outcomes: The orders.
+        """
+        if not outcomes:
+            return
+        for outcome in outcomes[:LOGGED_A_CHUNK]:
+            log.warning("%s: %s (source_id %s): %s", kind, outcome.position, outcome.source_id, outcome.reason)
+        if len(outcomes) > LOGGED_A_CHUNK:
+            log.warning("%s: %d more orders of chunk %d", kind, len(outcomes) - LOGGED_A_CHUNK, number)
+        if self._path is not None:
+            folder = self._path / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            lines = b"".join(_line(outcome) for outcome in outcomes)
+            (folder / f"part-{number:06}.jsonl").write_bytes(lines)
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write ``summary.json``."""
+        if self._path is not None:
+            self._path.mkdir(parents=True, exist_ok=True)
+            (self._path / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
+
+
+def _line(outcome: Outcome) -> bytes:
+    try:
+        msgspec.json.decode(outcome.payload)
+        payload: Any = msgspec.Raw(outcome.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        payload = outcome.payload.decode("utf-8", "backslashreplace")
+    entry = {
+        "position": outcome.position,
+        "source_id": outcome.source_id,
+        "reason": outcome.reason,
+        "payload": payload,
+    }
+    return msgspec.json.encode(entry) + b"\n"

@@ -1,0 +1,84 @@
+"""What an import came to, and whether that is good enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from airflow_provider_voucherify.api.errors import VoucherifyError
+
+SHOWN_REASONS = 5
+
+
+class OrdersNotLoadedError(VoucherifyError):
+    """
+    The import ended, and more orders than tolerated were rejected or are unknown.
+
+    :param summary: What it came to.
+    :param message: What is wrong with it.
+    """
+
+    def __init__(self, summary: ImportSummary, message: str) -> None:
+        super().__init__(summary, message)
+        self.summary = summary
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
+class ImportSummary(msgspec.Struct, kw_only=True):
+    """
+    The result of an import: ``loaded + rejected + unknown == orders``.
+
+    :param orders: Orders given.
+    :param loaded: Orders that Voucherify reported as done.
+    :param rejected: Orders that were certainly not loaded, each with a reason.
+    :param unknown: Orders of which nobody knows.
+    :param chunks: Requests that Voucherify took.
+    :param async_action_ids: The first 100 actions; all of them where the import was not waited for.
+    :param api_calls: Calls made.
+    :param report_path: Where the files about the orders are.
+    :param reasons: The first losses, for the message alone.
+    """
+
+    orders: int
+    loaded: int
+    rejected: int
+    unknown: int
+    chunks: int
+    async_action_ids: list[str]
+    api_calls: int
+    report_path: str | None = None
+    reasons: list[str] = []
+
+    def to_xcom(self) -> dict[str, Any]:
+        """Give counts, ids and paths: no order goes into XCom."""
+        summary: dict[str, Any] = msgspec.to_builtins(self)
+        del summary["reasons"]
+        return summary
+
+    def check(self, max_rejected: float, max_unknown: float) -> None:
+        """
+        Compare the losses with what is tolerated.
+
+        :param max_rejected: Orders that may be rejected: a share of all when below 1, else a number.
+        :param max_unknown: Orders that may be unknown, alike.
+        :raises OrdersNotLoadedError: if there are more.
+        """
+        over = [
+            f"{count} {kind} (at most {limit:g} tolerated by max_{kind})"
+            for kind, count, limit in (
+                ("rejected", self.rejected, max_rejected),
+                ("unknown", self.unknown, max_unknown),
+            )
+            if count > (limit if limit >= 1 else limit * self.orders)
+        ]
+        if not over:
+            return
+        where = f" All of them, with their payloads: {self.report_path}." if self.report_path else ""
+        first = "".join(f"\n  {reason}" for reason in self.reasons[:SHOWN_REASONS])
+        raise OrdersNotLoadedError(
+            self,
+            f"Of {self.orders} orders {self.loaded} were loaded; {' and '.join(over)}.{where} The first:{first}",
+        )

@@ -1,0 +1,174 @@
+"""Waiting for async actions of any type."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_provider_voucherify.api.errors import VoucherifyError
+from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
+from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
+from airflow_provider_voucherify.triggers.polling import Wake, woken
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+SHOWN_FAILURES = 10
+
+
+class AsyncActionFailedError(VoucherifyError):
+    """An async action FAILED, or could not process some of its records."""
+
+
+class AsyncActionSensor(BaseSensorOperator):
+    """
+    Waits until async actions of any of the 22 types have ended, and fails when they did not end well.
+
+    DONE is not success: an action can be DONE with failed records (seen in an official example), or with the
+    ``operation_status`` FAILED (documented). The result is one dict for one id and a list for a list:
+    ``{"id", "type", "status", "operation_status", "done_count", "failed_count", "failures"}``, with the first
+    10 failures.
+
+    :param async_action_id: The id, or a list of ids. (templated)
+    :param max_failed: Records that may fail in all actions together: a share of all records when below 1,
+        else a number. 0 by default.
+    :param fail_on_failed: Whether an action whose status or operation status is FAILED fails the task.
+    :param voucherify_conn_id: The connection. (templated)
+    :param deferrable: Whether to wait in the triggerer. By default as ``[operators] default_deferrable`` says.
+    :param poke_interval: Seconds between two looks; 30 by default. One call looks at up to 100 actions.
+    :raises AsyncActionFailedError: naming the actions and the first reasons.
+    """
+
+    template_fields: Sequence[str] = ("async_action_id", "voucherify_conn_id")
+    ui_color = "#dfe6f5"
+
+    def __init__(
+        self,
+        *,
+        async_action_id: str | list[str],
+        max_failed: float = 0,
+        fail_on_failed: bool = True,
+        voucherify_conn_id: str = VoucherifyHook.default_conn_name,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: float = 30.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        if max_failed < 0:
+            raise ValueError(f"max_failed must not be negative, got {max_failed!r}.")
+        self.async_action_id = async_action_id
+        self.max_failed = max_failed
+        self.fail_on_failed = fail_on_failed
+        self.voucherify_conn_id = voucherify_conn_id
+        self.deferrable = deferrable
+
+    @cached_property
+    def hook(self) -> VoucherifyHook:
+        """The hook of the connection."""
+        return VoucherifyHook(self.voucherify_conn_id)
+
+    @cached_property
+    def _poll(self) -> Poll:
+        return Poll(self.poke_interval)
+
+    @property
+    def _ids(self) -> list[str]:
+        ids = [self.async_action_id] if isinstance(self.async_action_id, str) else list(self.async_action_id or [])
+        if not ids or not all(isinstance(action_id, str) and action_id for action_id in ids):
+            raise ValueError(f"async_action_id must be an id or a list of ids, got {self.async_action_id!r}.")
+        return ids
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Look once at all actions."""
+        actions = self._poll.look(lambda: self.hook.poll_async_actions(self._ids))
+        if actions is None:
+            return False
+        ended = [action for action in actions if action.ended]
+        self.log.info("%d of %d async actions have ended.", len(ended), len(actions))
+        if len(ended) < len(actions):
+            return False
+        return PokeReturnValue(True, self._judged(actions))
+
+    def execute(self, context: Context) -> Any:
+        """Wait in the worker, or hand the wait over to the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        return self._defer_or_end(context, time.time() + self.timeout)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None, deadline: float) -> Any:
+        """Look for itself at what the trigger saw."""
+        if woken(event) is Wake.TIMEOUT:
+            raise AirflowSensorTimeout(f"{self._ids} have not ended after {self.timeout:.0f} s.")
+        return self._defer_or_end(context, deadline)
+
+    def _defer_or_end(self, context: Context, deadline: float) -> Any:
+        seen = self.poke(context)
+        if isinstance(seen, PokeReturnValue):
+            return seen.xcom_value
+        return self.defer(
+            trigger=AsyncActionTrigger(
+                async_action_ids=self._ids,
+                enough=len(self._ids),
+                voucherify_conn_id=self.voucherify_conn_id,
+                poll_interval=self.poke_interval,
+                not_before=time.time() + self._poll.wait,
+                deadline=deadline,
+            ),
+            method_name="execute_complete",
+            kwargs={"deadline": deadline},
+        )
+
+    def _judged(self, actions: list[AsyncAction]) -> Any:
+        whole = [action if action.result else self.hook.get_async_action(action.id) for action in actions]
+        failed = [action for action in whole if _failed(action)] if self.fail_on_failed else []
+        records = sum((action.done_count or 0) + action.failed_count for action in whole)
+        failures = sum(action.failed_count for action in whole)
+        tolerated = self.max_failed if self.max_failed >= 1 else self.max_failed * records
+        if failed or failures > tolerated:
+            bad = failed or [action for action in whole if action.failed_count]
+            raise AsyncActionFailedError(
+                f"{len(failed)} of {len(whole)} async actions FAILED, and {failures} of {records} records failed "
+                f"(at most {self.max_failed:g} tolerated by max_failed):"
+                + "".join(f"\n  {_told(action)}" for action in bad[:SHOWN_FAILURES])
+            )
+        results = [_result(action) for action in whole]
+        return results[0] if isinstance(self.async_action_id, str) else results
+
+
+def _failed(action: AsyncAction) -> bool:
+    return ActionStatus.FAILED in (action.status, action.operation_status)
+
+
+def _told(action: AsyncAction) -> str:
+    told = f"{action.id} ({action.type}) is {action.status}"
+    if action.operation_status:
+        told += f", its operation {action.operation_status}"
+    if message := (action.result or {}).get("message"):
+        told += f": {message}"
+    reasons = [f"{failure.source_id or 'no source_id'}: {failure.reason}" for failure in action.failures]
+    return "; ".join([told, *reasons[:SHOWN_FAILURES]])
+
+
+def _result(action: AsyncAction) -> dict[str, Any]:
+    return {
+        "id": action.id,
+        "type": action.type,
+        "status": action.status,
+        "operation_status": action.operation_status,
+        "done_count": action.done_count,
+        "failed_count": action.failed_count,
+        "failures": [
+            {"source_id": failure.source_id, "reason": failure.reason} for failure in action.failures[:SHOWN_FAILURES]
+        ],
+    }

@@ -1,0 +1,102 @@
+"""What the triggers share: polling from an event loop, until a deadline, through a few bad polls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.api.errors import VoucherifyError
+from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+
+PATIENCE_IN_THREAD = 5.0
+
+
+class Wake(StrEnum):
+    """Why a trigger wakes its task."""
+
+    READY = "ready"
+    TIMEOUT = "timeout"
+    FAILED = "failed"
+
+
+def woken(event: dict[str, Any] | None) -> Wake:
+    """
+    Read the event of a trigger.
+
+    :param event: What the task was woken with.
+    :return: Why. A trigger that could not poll is no reason to fail: the task looks for itself.
+    :raises VoucherifyError: if this is no event of ours.
+    """
+    try:
+        return Wake((event or {})["wake"])
+    except (KeyError, ValueError):
+        raise VoucherifyError(f"The task was woken by an event that is none of its trigger's: {event!r}.") from None
+
+
+class PollingTrigger(BaseTrigger):
+    """
+    Polls Voucherify until there is something for the task to do.
+
+    It does not judge: the woken task looks for itself, so that both modes of an operator end in the same
+    result or error. Its arguments are JSON primitives and hold no secret.
+
+    :param voucherify_conn_id: The connection.
+    :param poll_interval: Seconds between two polls.
+    :param deadline: When to give up, in seconds since the epoch: a restarted triggerer does not start anew.
+    :param not_before: When to poll first, in seconds since the epoch.
+    """
+
+    def __init__(
+        self, *, voucherify_conn_id: str, poll_interval: float, deadline: float, not_before: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.voucherify_conn_id = voucherify_conn_id
+        self.poll_interval = poll_interval
+        self.deadline = deadline
+        self.not_before = not_before
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give class path and arguments."""
+        cls = type(self)
+        return f"{cls.__module__}.{cls.__qualname__}", self._arguments()
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "voucherify_conn_id": self.voucherify_conn_id,
+            "poll_interval": self.poll_interval,
+            "deadline": self.deadline,
+            "not_before": self.not_before,
+        }
+
+    @abstractmethod
+    def _ready(self, client: Endpoints) -> bool:
+        """Ask Voucherify whether the task has something to do."""
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll, and yield one event."""
+        hook = VoucherifyHook(self.voucherify_conn_id, patience=PATIENCE_IN_THREAD)
+        poll = Poll(self.poll_interval)
+        wait = max(0.0, self.not_before - time.time())
+        while time.time() + wait < self.deadline:
+            await asyncio.sleep(wait)
+            try:
+                client = await hook.aget_conn()
+                ready = await asyncio.to_thread(poll.look, partial(self._ready, client))
+            except VoucherifyError as error:
+                yield TriggerEvent({"wake": Wake.FAILED.value, "message": str(error)})
+                return
+            if ready:
+                yield TriggerEvent({"wake": Wake.READY.value})
+                return
+            wait = poll.wait
+        await asyncio.sleep(max(0.0, self.deadline - time.time()))
+        yield TriggerEvent({"wake": Wake.TIMEOUT.value})

@@ -1,0 +1,82 @@
+"""Running DAGs of the tests in a real Airflow, in this process."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+
+@functools.cache
+def migrated() -> bool:
+    """Make the metadata database, once a run."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    airflow = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(airflow, check=True, capture_output=True, env=environment)
+    return True
+
+
+@dataclass
+class Run:
+    """
+    What a DAG run came to.
+
+    :param state: Its state.
+    :param states: The state of each task.
+    :param xcoms: The return value of each task.
+    """
+
+    state: str
+    states: dict[str, str] = field(default_factory=dict)
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+
+def run_dag(dag, **options: Any) -> Run:
+    """Run a DAG in this process, its triggers included."""
+    migrated()
+    if AIRFLOW_V_3_0_PLUS:
+        _register(dag)
+    run = (
+        dag.test(logical_date=options.pop("logical_date", datetime.now(UTC)), **options)
+        if AIRFLOW_V_3_0_PLUS
+        else (dag.test(execution_date=options.pop("logical_date", datetime.now(UTC)), **options))
+    )
+    outcome = Run(str(run.state))
+    for instance in run.get_task_instances():
+        outcome.states[instance.task_id] = str(instance.state)
+        outcome.xcoms[instance.task_id] = instance.xcom_pull(task_ids=instance.task_id)
+    return outcome
+
+
+def _register(dag) -> None:
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.models.dagbag import DagBag
+
+    DagBundlesManager().sync_bundles_to_db()
+    try:
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    except ImportError:
+        from airflow.models.dagbag import sync_bag_to_db
+    bag = DagBag(os.devnull, include_examples=False)
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, "dags-folder", None)
+
+
+def connection(emulator, **extra: Any) -> str:
+    """Write the connection to an emulator as JSON, for an environment variable."""
+    return json.dumps(
+        {
+            "conn_type": "voucherify",
+            "host": emulator.url,
+            "login": emulator.app_id,
+            "password": emulator.app_token,
+            "extra": extra,
+        }
+    )

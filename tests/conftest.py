@@ -1,0 +1,20 @@
+"""A fresh Airflow for every run of the tests, set up before Airflow is imported for the first time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
+
+os.environ |= {
+    "AIRFLOW_HOME": str(AIRFLOW_HOME),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parents[1] / "example_dags"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME}/airflow.db",
+    "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "False",
+}
+for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
+    del os.environ[name]
