@@ -13,9 +13,10 @@ from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath,
 from airflow_provider_voucherify.api.errors import InvalidRequestError, VoucherifyError, WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
+from airflow_provider_voucherify.order_import.open_source import open_source
 from airflow_provider_voucherify.order_import.order_import import MAX_BISECTIONS, MAX_IN_FLIGHT, OrderImport, Pause
 from airflow_provider_voucherify.order_import.report import Report
-from airflow_provider_voucherify.order_import.source import JsonLinesSource, ListSource, Source
+from airflow_provider_voucherify.order_import.source import Source
 from airflow_provider_voucherify.order_import.state import ImportState
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
@@ -224,9 +225,8 @@ class ImportOrdersOperator(WaitingOperator):
         )
 
     def _source(self) -> Source:
-        if self.orders_path is not None:
-            return JsonLinesSource(ObjectStoragePath(self.orders_path))
-        return ListSource(self.orders)  # type: ignore[arg-type]
+        path = None if self.orders_path is None else ObjectStoragePath(self.orders_path)
+        return open_source(self.orders, path)
 
 
 class CreateOrderOperator(VoucherifyOperator):

@@ -20,8 +20,9 @@ from airflow_provider_voucherify.api.errors import (
 )
 from airflow_provider_voucherify.api.models import ORDERS_IMPORT, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
-from airflow_provider_voucherify.order_import.chunk import Chunk, Outcome, chunks
+from airflow_provider_voucherify.order_import.chunk import NO_RULES, Chunk, Outcome, chunks
 from airflow_provider_voucherify.order_import.report import Report
+from airflow_provider_voucherify.order_import.rules import Rules
 from airflow_provider_voucherify.order_import.settlement import Settlement, settle
 from airflow_provider_voucherify.order_import.source import Cursor, Source
 from airflow_provider_voucherify.order_import.state import KEPT_REASONS, Flight, ImportState, Save, Stretch
@@ -75,6 +76,7 @@ class OrderImport:
     :param wait: Whether to wait for the imports; if not, what was sent stays unknown.
     :param poll_interval: Seconds between two looks at the actions at most; the processing times seen make it less.
     :param max_bisections: Requests spent at most on finding the bad orders in refused requests.
+    :param rules: What to do with orders beyond what the API says.
     :param clock: The time in seconds since the epoch.
     """
 
@@ -90,6 +92,7 @@ class OrderImport:
         wait: bool = True,
         poll_interval: float = POLL_INTERVAL,
         max_bisections: int = MAX_BISECTIONS,
+        rules: Rules = NO_RULES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = state
@@ -101,6 +104,7 @@ class OrderImport:
         self._wait = wait
         self._poll_interval = poll_interval
         self._max_bisections = max_bisections
+        self._rules = rules
         self._clock = clock
         self._reader: Iterator[Chunk] | None = None
         self._exhausted = False
@@ -186,7 +190,8 @@ class OrderImport:
         if self._exhausted:
             return None
         if self._reader is None:
-            self._reader = chunks(self._source.read(state.cursor), state.cursor, state.max_orders, state.max_body_bytes)
+            records = self._source.read(state.cursor)
+            self._reader = chunks(records, state.cursor, state.max_orders, state.max_body_bytes, self._rules)
         try:
             following = next(self._reader, None)
         except Exception:
@@ -200,7 +205,7 @@ class OrderImport:
 
     def _chunks(self, stretch: Stretch) -> Iterator[Chunk]:
         records = itertools.islice(self._source.read(stretch.start), stretch.records)
-        return chunks(records, stretch.start, self.state.max_orders, self.state.max_body_bytes)
+        return chunks(records, stretch.start, self.state.max_orders, self.state.max_body_bytes, self._rules)
 
     def _submit(self, chunk: Chunk) -> None:
         state = self.state
@@ -358,7 +363,7 @@ class OrderImport:
     def _chunk_of(self, flight: Flight) -> Chunk:
         """Read the records of a chunk again, rather than hold them."""
         records = itertools.islice(self._source.read(flight.start), flight.records)
-        chunk = next(chunks(records, flight.start, flight.records, 2**63))
+        chunk = next(chunks(records, flight.start, flight.records, 2**63, self._rules))
         if chunk.body_hash() != flight.body_hash:
             raise VoucherifyError(
                 f"{self._source.name} changed while it was imported: the orders of chunk {flight.number}, from "
