@@ -10,6 +10,7 @@ from typing import TypeVar
 from airflow_provider_voucherify.api.errors import QuotaError, ServerError, TransportError
 
 MAX_FAILURES = 5
+FIRST_WAIT = 1.0
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -17,15 +18,15 @@ log = logging.getLogger(__name__)
 
 class Poll:
     """
-    One look after the other: no single bad one is the end.
+    One look after the other, less and less often: no single bad one is the end.
 
-    :param interval: Seconds between two looks.
+    :param interval: Seconds between two looks at most; the first waits are 1, 2, 4, … seconds.
     :param max_failures: Looks without an answer that are one too many in a row.
     """
 
     def __init__(self, interval: float, max_failures: int = MAX_FAILURES) -> None:
         self.interval = interval
-        self.wait = interval
+        self.wait = min(FIRST_WAIT, interval)
         self._max_failures = max_failures
         self._failures = 0
 
@@ -51,6 +52,6 @@ class Poll:
             if self._failures >= self._max_failures:
                 raise
             return None
-        self.wait = self.interval
+        self.wait = min(self.wait * 2, self.interval)
         self._failures = 0
         return seen

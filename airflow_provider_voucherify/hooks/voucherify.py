@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
-from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.errors import (
     ApiError,
@@ -23,6 +22,7 @@ from airflow_provider_voucherify.get_provider_info import CONNECTION_FIELDS, UI_
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+    from airflow_provider_voucherify.api.client import VoucherifyClient
     from airflow_provider_voucherify.api.transport import Transport
 
 PATIENCE = 60.0
@@ -103,8 +103,9 @@ class VoucherifyHook(Endpoints, BaseHook):
         return True, f"{host} accepts the keys."
 
     def _connect(self, connection: Connection, extra: dict[str, Any], **options: Any) -> VoucherifyClient:
+        from airflow_provider_voucherify.api.client import VoucherifyClient
+
         settings = settings_of(connection, extra)
-        mask_secret(settings.app_token)
         return VoucherifyClient(settings, patience=self.patience, on_secret=mask_secret, **options)
 
     @classmethod

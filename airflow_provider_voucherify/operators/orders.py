@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath, conf
+from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath, XComArg, conf
 
-from airflow_provider_voucherify.api.errors import InvalidRequestError, VoucherifyError, WaitTimeoutError
+from airflow_provider_voucherify.api.errors import InvalidRequestError, QuotaError, VoucherifyError, WaitTimeoutError
+from airflow_provider_voucherify.api.models import ExportStatus
+from airflow_provider_voucherify.api.polling import Poll
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
 from airflow_provider_voucherify.order_import.order_import import MAX_BISECTIONS, MAX_IN_FLIGHT, OrderImport, Pause
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.source import JsonLinesSource, ListSource, Source
 from airflow_provider_voucherify.order_import.state import ImportState
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
+from airflow_provider_voucherify.triggers.export import ExportTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+OnBadValue = Literal["fail", "side_file"]
 
 DEFER_FROM = 5.0  # seconds; a shorter wait ends before a task could be deferred and woken
 SHOWN_REASONS = 5
@@ -171,16 +178,15 @@ class ImportOrdersOperator(WaitingOperator):
         )
         return self._go_on(context, source, state, time.time() + self.timeout)
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any] | None, state: dict[str, Any], deadline: float
-    ) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
-        restored, source = ImportState.from_json(state), self._source()
-        if woken(event) is Wake.TIMEOUT:
-            raise self._timed_out(f"{len(restored.in_flight)} imports in flight")
-        if source.fingerprint() != restored.fingerprint:
+        wake, handover = woken(event)
+        state, source = ImportState.from_json(handover["state"]), self._source()
+        if wake is Wake.TIMEOUT:
+            raise self._timed_out(f"{len(state.in_flight)} imports in flight")
+        if source.fingerprint() != state.fingerprint:
             raise VoucherifyError(f"{source.name} changed while it was imported: the import cannot go on.")
-        return self._go_on(context, source, restored, deadline)
+        return self._go_on(context, source, state, handover["deadline"])
 
     def _go_on(self, context: Context, source: Source, state: ImportState, deadline: float) -> dict[str, Any]:
         report = Report(ObjectStoragePath(self.report_path) if self.report_path else None)
@@ -200,6 +206,7 @@ class ImportOrdersOperator(WaitingOperator):
             if self.deferrable and (pause.action_ids or pause.seconds >= DEFER_FROM):
                 self._defer(job, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)
+        context["ti"].xcom_push(key="async_action_ids", value=job.state.action_ids)
         summary = job.summary(self.report_path)
         report.write_summary(summary.to_xcom())
         self.log.info(
@@ -218,15 +225,127 @@ class ImportOrdersOperator(WaitingOperator):
                 poll_interval=pause.seconds,
                 not_before=time.time() + pause.seconds,
                 deadline=deadline,
+                handover={"state": job.state.to_json(), "deadline": deadline},
             ),
             method_name="execute_complete",
-            kwargs={"state": job.state.to_json(), "deadline": deadline},
         )
 
     def _source(self) -> Source:
         if self.orders_path is not None:
             return JsonLinesSource(ObjectStoragePath(self.orders_path))
         return ListSource(self.orders)  # type: ignore[arg-type]
+
+
+class OrdersExportOperator(WaitingOperator):
+    """
+    Exports orders and writes them as typed Parquet.
+
+    The file is written beside its final name and takes its place in one move: nobody ever sees a part of it.
+    Amounts are int64, times timestamp[ms, UTC], the status a dictionary, everything else strings; an export without
+    orders gives a file with all columns and no rows.
+
+    The result is ``{"path", "rows", "bytes", "export_id", "files", "unknown_columns", "bad_rows", "bad_rows_path"}``.
+
+    :param output_path: The Parquet file, on any file system that Airflow's ``ObjectStoragePath`` knows:
+        ``s3://aws_default@bucket/orders.parquet``. (templated)
+    :param fields: The columns: order fields and ``metadata.X``. All order fields by default. (templated)
+    :param filters: Which orders, as the API takes it:
+        ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``. (templated)
+    :param order: ``created_at``, ``updated_at`` or ``status``, with ``-`` before it for descending. (templated)
+    :param metadata_schema: Arrow types of ``metadata.X`` columns by key, ``{"row": "int64"}``; strings by default.
+    :param on_bad_value: What becomes of a row with a value that is not of its column's type: ``fail``, or
+        ``side_file``, a file of JSON lines beside the Parquet file with row, reason and record.
+    :param deferrable: Whether to wait in the triggerer. By default as ``[operators] default_deferrable`` says.
+    :param poll_interval: Seconds between two looks at most; the first ones come sooner.
+    :param timeout: Seconds, or a timedelta, for the wait; 6 hours by default.
+    :param voucherify_conn_id: The connection. (templated)
+    :raises ConfigurationError: if the API would refuse fields, filters or order.
+    :raises ExportFailedError: if the export ends in ERROR.
+    :raises ExportFileError: if the file is not what was asked for.
+    """
+
+    template_fields: Sequence[str] = ("output_path", "fields", "filters", "order", "voucherify_conn_id")
+    template_fields_renderers = {"filters": "json"}
+
+    def __init__(
+        self,
+        *,
+        output_path: str,
+        fields: Sequence[str] | None = None,
+        filters: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        metadata_schema: Mapping[str, str] | None = None,
+        on_bad_value: OnBadValue = "fail",
+        timeout: float | timedelta = timedelta(hours=6),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(timeout=timeout, **kwargs)
+        self.output_path = output_path
+        self.fields = fields
+        self.filters = filters
+        self.order = order
+        self.metadata_schema = metadata_schema
+        self.on_bad_value = on_bad_value
+        if on_bad_value not in get_args(OnBadValue):
+            raise ValueError(f"on_bad_value must be one of {', '.join(get_args(OnBadValue))}, got {on_bad_value!r}.")
+        if not _templated([fields, filters, order]):
+            self._request()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Export the orders."""
+        return self._go_on(context, None, time.time() + self.timeout)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Go on where the task was deferred."""
+        wake, handover = woken(event)
+        if wake is Wake.TIMEOUT:
+            raise self._timed_out(f"export {handover['export_id']}")
+        return self._go_on(context, handover["export_id"], handover["deadline"])
+
+    def _go_on(self, context: Context, export_id: str | None, deadline: float) -> dict[str, Any]:
+        # pyarrow takes half a second to load: only a task that runs needs it
+        from airflow_provider_voucherify.order_export.export import download_to_parquet
+
+        request = self._request()
+        while export_id is None:
+            try:
+                export_id = request.submit(self.hook)
+            except QuotaError as refused:
+                self.log.info("%s", refused)
+                self._wait(None, max(1.0, (refused.answer.retry_at or 0.0) - time.time()), deadline)
+        context["ti"].xcom_push(key="export_id", value=export_id)
+        poll = Poll(self.poll_interval)
+        while (export := poll.look(lambda: self.hook.get_export(export_id))) is None or not export.ended:
+            self._wait(export_id, poll.wait, deadline)
+        if export.status == ExportStatus.ERROR:
+            raise ExportFailedError(f"Export {export_id} ended in ERROR at Voucherify, which does not say why.")
+        result = download_to_parquet(
+            self.hook, export_id, request, ObjectStoragePath(self.output_path), on_bad_value=self.on_bad_value
+        )
+        if result.unknown_columns:
+            self.log.warning("Columns that were not asked for are left out: %s.", ", ".join(result.unknown_columns))
+        self.log.info("%d orders are in %s (%d bytes).", result.rows, result.path, result.bytes)
+        return asdict(result)
+
+    def _wait(self, export_id: str | None, seconds: float, deadline: float) -> None:
+        if self.deferrable:
+            self.defer(
+                trigger=ExportTrigger(
+                    export_id=export_id,
+                    voucherify_conn_id=self.voucherify_conn_id,
+                    poll_interval=self.poll_interval,
+                    not_before=time.time() + seconds,
+                    deadline=deadline,
+                    handover={"export_id": export_id, "deadline": deadline},
+                ),
+                method_name="execute_complete",
+            )
+        self._sleep(seconds, deadline, f"export {export_id}")
+
+    def _request(self) -> ExportRequest:
+        return ExportRequest(
+            fields=self.fields, filters=self.filters, order=self.order, metadata_schema=self.metadata_schema or {}
+        )
 
 
 class CreateOrderOperator(VoucherifyOperator):
@@ -298,3 +417,18 @@ class UpdateOrderOperator(VoucherifyOperator):
 
 class OrdersRefusedError(VoucherifyError):
     """Voucherify refused some of the orders."""
+
+
+class ExportFailedError(VoucherifyError):
+    """An export ended in ERROR."""
+
+
+def _templated(value: Any) -> bool:
+    """Tell whether a parameter is known only when the task runs."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(_templated(part) for part in value.values())
+    if isinstance(value, list | tuple):
+        return any(_templated(part) for part in value)
+    return isinstance(value, XComArg)

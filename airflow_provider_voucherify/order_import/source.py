@@ -145,9 +145,9 @@ class JsonLinesSource(Source):
 
     def fingerprint(self) -> str:
         """Name, size, and a hash of the first and last 64 KiB: what a growing or replaced file changes."""
-        size = self._path.stat().st_size
         digest = hashlib.sha256()
         with self._open() as file:
+            size = self._path.stat().st_size
             digest.update(file.read(65536))
             file.seek(max(0, size - 65536))
             digest.update(file.read(65536))
