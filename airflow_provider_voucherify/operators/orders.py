@@ -15,9 +15,24 @@ from airflow_provider_voucherify.api.errors import InvalidRequestError, QuotaErr
 from airflow_provider_voucherify.api.models import ExportStatus
 from airflow_provider_voucherify.api.polling import Poll
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
-from airflow_provider_voucherify.order_import.order_import import MAX_BISECTIONS, MAX_IN_FLIGHT, OrderImport, Pause
+from airflow_provider_voucherify.order_import.ledger import (
+    FileLedger,
+    Ledger,
+    NoLedger,
+    SourceChangedError,
+    open_state,
+)
+from airflow_provider_voucherify.order_import.order_import import (
+    MAX_BISECTIONS,
+    MAX_IN_FLIGHT,
+    MAX_RESENDS,
+    OnUnknown,
+    OrderImport,
+    Pause,
+)
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.source import JsonLinesSource, ListSource, Source
 from airflow_provider_voucherify.order_import.state import ImportState
@@ -114,6 +129,12 @@ class ImportOrdersOperator(WaitingOperator):
     :param max_unknown: Orders that may be unknown, alike.
     :param max_in_flight: Chunks that wait at Voucherify at most. It imports one at a time (documented).
     :param max_bisections: Requests spent at most on finding the bad orders in refused chunks.
+    :param max_resends: How often orders are sent again that failed for a passing reason.
+    :param on_unknown: ``resend`` says that sending an order with a ``source_id`` twice is safe, because imports update
+        by it, which is not documented: then orders are sent again instead of being unknown. ``report`` by default.
+    :param durable: Whether a retry, or the clearing of a failed task, goes on where the last try stood. The state
+        lives in Airflow's task store (3.3 and newer) or under ``report_path``; success removes it.
+    :param restart: Whether to begin anew, whatever an earlier run left; a retry in the same run goes on all the same.
     :param wait_for_completion: Whether to wait for the outcome. If not, all orders that were sent are
         ``unknown``, and ``async_action_ids`` has all actions, for an ``AsyncActionSensor`` to wait for.
     :param deferrable: Whether to wait in the triggerer. By default as ``[operators] default_deferrable`` says.
@@ -138,6 +159,10 @@ class ImportOrdersOperator(WaitingOperator):
         max_unknown: float = 0,
         max_in_flight: int = MAX_IN_FLIGHT,
         max_bisections: int = MAX_BISECTIONS,
+        max_resends: int = MAX_RESENDS,
+        on_unknown: OnUnknown = "report",
+        restart: bool = False,
+        durable: bool = True,
         wait_for_completion: bool = True,
         timeout: float | timedelta = timedelta(days=7),
         **kwargs: Any,
@@ -156,9 +181,12 @@ class ImportOrdersOperator(WaitingOperator):
             ("max_rejected", max_rejected),
             ("max_unknown", max_unknown),
             ("max_bisections", max_bisections),
+            ("max_resends", max_resends),
         ):
             if limit < 0:
                 raise ValueError(f"{name} must not be negative, got {limit!r}.")
+        if on_unknown not in get_args(OnUnknown):
+            raise ValueError(f"on_unknown must be one of {', '.join(get_args(OnUnknown))}, got {on_unknown!r}.")
         self.orders = orders
         self.orders_path = orders_path
         self.chunk_size = chunk_size
@@ -168,35 +196,56 @@ class ImportOrdersOperator(WaitingOperator):
         self.max_unknown = max_unknown
         self.max_in_flight = max_in_flight
         self.max_bisections = max_bisections
+        self.max_resends = max_resends
+        self.on_unknown = on_unknown
+        self.restart = restart
+        self.durable = durable
         self.wait_for_completion = wait_for_completion
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Import the orders."""
-        source = self._source()
-        state = ImportState(
-            fingerprint=source.fingerprint(), max_orders=self.chunk_size, max_body_bytes=self.max_body_bytes
+        """Import the orders, or go on with the import that an earlier try began."""
+        source, ledger = self._source(), self._ledger(context)
+        state, begun = open_state(
+            ledger,
+            source.fingerprint(),
+            restart=context["run_id"] if self.restart else None,
+            max_orders=self.chunk_size,
+            max_body_bytes=self.max_body_bytes,
         )
-        return self._go_on(context, source, state, time.time() + self.timeout)
+        report = Report(self._folder)
+        if begun:
+            self.log.info(
+                "Going on: %d orders have an outcome, %d chunks in flight.", state.settled, len(state.in_flight)
+            )
+        else:
+            report.clear()
+        return self._go_on(context, source, state, ledger, time.time() + self.timeout)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
         wake, handover = woken(event)
-        state, source = ImportState.from_json(handover["state"]), self._source()
+        source, ledger = self._source(), self._ledger(context)
+        state = ImportState.from_json(ledger.load() or handover["state"])
         if wake is Wake.TIMEOUT:
             raise self._timed_out(f"{len(state.in_flight)} imports in flight")
         if source.fingerprint() != state.fingerprint:
-            raise VoucherifyError(f"{source.name} changed while it was imported: the import cannot go on.")
-        return self._go_on(context, source, state, handover["deadline"])
+            raise SourceChangedError(f"{source.name} changed while it was imported: the import cannot go on.")
+        return self._go_on(context, source, state, ledger, handover["deadline"])
 
-    def _go_on(self, context: Context, source: Source, state: ImportState, deadline: float) -> dict[str, Any]:
-        report = Report(ObjectStoragePath(self.report_path) if self.report_path else None)
+    def _go_on(
+        self, context: Context, source: Source, state: ImportState, ledger: Ledger, deadline: float
+    ) -> dict[str, Any]:
+        report = Report(self._folder)
         job = OrderImport(
             self.hook,
             source,
             state,
             report=report,
+            ledger=ledger,
             max_in_flight=self.max_in_flight,
             max_bisections=self.max_bisections,
+            max_resends=self.max_resends,
+            on_unknown=self.on_unknown,
             wait=self.wait_for_completion,
             poll_interval=self.poll_interval,
         )
@@ -214,6 +263,7 @@ class ImportOrdersOperator(WaitingOperator):
             summary.orders, summary.loaded, summary.rejected, summary.unknown, summary.api_calls,
         )  # fmt: skip
         summary.check(self.max_rejected, self.max_unknown if self.wait_for_completion else summary.orders)
+        ledger.clear()
         return summary.to_xcom()
 
     def _defer(self, job: OrderImport, pause: Pause, deadline: float) -> None:
@@ -229,6 +279,25 @@ class ImportOrdersOperator(WaitingOperator):
             ),
             method_name="execute_complete",
         )
+
+    @property
+    def _folder(self) -> ObjectStoragePath | None:
+        return ObjectStoragePath(self.report_path) if self.report_path else None
+
+    def _ledger(self, context: Context) -> Ledger:
+        """Choose where the state is kept: in Airflow from 3.3 on, under ``report_path`` below it."""
+        store = context.get("task_state_store")
+        if not self.durable:
+            return NoLedger()
+        if store is not None:
+            return TaskStoreLedger(store)
+        if self._folder is not None:
+            return FileLedger(self._folder)
+        self.log.warning(
+            "There is no place for the state of this import: a retry will begin anew. Give a report_path, or use "
+            "Airflow 3.3 or newer; durable=False says that this is meant."
+        )
+        return NoLedger()
 
     def _source(self) -> Source:
         if self.orders_path is not None:

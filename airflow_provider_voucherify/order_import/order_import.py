@@ -8,32 +8,41 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.errors import (
     InvalidRequestError,
+    NotFoundError,
     PayloadTooLargeError,
     QuotaError,
     ServerError,
     TransportError,
     VoucherifyError,
 )
-from airflow_provider_voucherify.api.models import ORDERS_IMPORT, AsyncAction
+from airflow_provider_voucherify.api.models import ORDERS_IMPORT, ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
 from airflow_provider_voucherify.order_import.chunk import Chunk, Outcome, chunks
+from airflow_provider_voucherify.order_import.ledger import Ledger, NoLedger
+from airflow_provider_voucherify.order_import.progress import Progress
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.settlement import Settlement, settle
-from airflow_provider_voucherify.order_import.source import Cursor, Source
-from airflow_provider_voucherify.order_import.state import KEPT_REASONS, Flight, ImportState, Save, Stretch
+from airflow_provider_voucherify.order_import.source import Record, Source
+from airflow_provider_voucherify.order_import.state import KEPT_REASONS, Flight, ImportState, Stretch
 from airflow_provider_voucherify.order_import.summary import ImportSummary
 
-MAX_IN_FLIGHT = 10
+MAX_IN_FLIGHT = 20
 MAX_BISECTIONS = 500
 POLL_INTERVAL = 30.0
 FIRST_POLL = 1.0
 MAX_LOOKS = 3
 MAX_LOST_IN_A_ROW = 5
+MAX_LATER = 100
+MAX_RESENDS = 1
 CLOCK_TOLERANCE = timedelta(seconds=5)
+PROGRESS_INTERVAL = 30.0
+PASSING_REASONS = frozenset({"Internal error"})  # seen in the official example
+OnUnknown = Literal["report", "resend"]
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +78,16 @@ class OrderImport:
     :param source: The orders.
     :param state: Where to go on; a fresh one begins at the start.
     :param report: Where the outcome of orders is written.
-    :param save: Keeps the state. Called before each request that changes something, and after it.
+    :param ledger: Keeps the state: before each request that changes something, and after it.
     :param max_in_flight: Chunks that wait at Voucherify at most. It imports one at a time (documented), so more
         than needed to keep it busy gain nothing.
     :param wait: Whether to wait for the imports; if not, what was sent stays unknown.
     :param poll_interval: Seconds between two looks at the actions at most; the processing times seen make it less.
     :param max_bisections: Requests spent at most on finding the bad orders in refused requests.
+    :param max_resends: How often orders are sent again that failed for a passing reason ("Internal error").
+    :param on_unknown: ``resend`` says that it is safe to send an order with a ``source_id`` twice, because imports
+        update by it, which is not documented: then orders are sent again instead of being unknown.
+    :param on_progress: Told how far it has come, every 30 seconds.
     :param clock: The time in seconds since the epoch.
     """
 
@@ -85,23 +98,31 @@ class OrderImport:
         state: ImportState,
         *,
         report: Report,
-        save: Save = lambda _state: None,
+        ledger: Ledger | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
         wait: bool = True,
         poll_interval: float = POLL_INTERVAL,
         max_bisections: int = MAX_BISECTIONS,
+        max_resends: int = MAX_RESENDS,
+        on_unknown: OnUnknown = "report",
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = state
         self._client = client
         self._source = source
         self._report = report
-        self._save_state = save
+        self._ledger = NoLedger() if ledger is None else ledger
         self._max_in_flight = max_in_flight
         self._wait = wait
         self._poll_interval = poll_interval
         self._max_bisections = max_bisections
+        self._max_attempts = 1 + max_resends
+        self._on_unknown = on_unknown
+        self._on_progress = on_progress
         self._clock = clock
+        self._progress_at = clock()
+        self._began = clock(), state.settled
         self._reader: Iterator[Chunk] | None = None
         self._exhausted = False
         self._calls_before = client.transport.calls
@@ -160,6 +181,21 @@ class OrderImport:
             reasons=state.reasons,
         )
 
+    def progress(self) -> Progress:
+        """Say how far it has come."""
+        state, quota = self.state, self._client.transport.quota
+        since, settled_then = self._began
+        return Progress(
+            done=state.settled,
+            share=self._source.share(state.cursor) if state.cursor.number else 0.0,
+            rate=(state.settled - settled_then) / max(self._clock() - since, 0.001),
+            read=state.cursor.number,
+            failed=state.rejected + state.unknown,
+            in_flight=len(state.in_flight),
+            calls=state.api_calls,
+            calls_left=quota.remaining,
+        )
+
     # out
 
     def _fill(self) -> None:
@@ -170,19 +206,25 @@ class OrderImport:
         while not any(flight.action_id is None for flight in self.state.in_flight):
             if self._wait and len(self.state.in_flight) >= self._max_in_flight:
                 return
-            chunk = self._next_chunk()
-            if chunk is None:
+            following = self._next_chunk()
+            if following is None:
                 return
-            self._submit(chunk)
+            self._submit(*following)
 
-    def _next_chunk(self) -> Chunk | None:
+    def _next_chunk(self) -> tuple[Stretch, Chunk] | None:
+        """Take what is sent next: what was put back, then the source, then what failed for a passing reason."""
         state = self.state
+        if self._exhausted or len(state.later) > MAX_LATER:
+            state.queue += state.later
+            state.later = []
         if state.queue:
             stretch = state.queue.pop(0)
-            chunk = next(self._chunks(stretch))
-            if rest := stretch.records - chunk.records:
-                state.queue.insert(0, Stretch(chunk.end, rest))
-            return chunk
+            chunk = next(self._chunks_of(stretch, state.max_orders, state.max_body_bytes))
+            taken = _offsets(stretch, chunk)
+            if rest := sorted(set(stretch.offsets()) - set(taken)):
+                state.queue.insert(0, stretch.part(rest))
+                stretch = stretch.part(taken)
+            return stretch, chunk
         if self._exhausted:
             return None
         if self._reader is None:
@@ -194,25 +236,29 @@ class OrderImport:
             raise
         if following is None:
             self._exhausted = True
-        else:
-            state.cursor = following.end
-        return following
+            return self._next_chunk() if state.later else None
+        state.cursor = following.end
+        return Stretch(following.start, following.records), following
 
-    def _chunks(self, stretch: Stretch) -> Iterator[Chunk]:
-        records = itertools.islice(self._source.read(stretch.start), stretch.records)
-        return chunks(records, stretch.start, self.state.max_orders, self.state.max_body_bytes)
+    def _chunks_of(self, stretch: Stretch, max_orders: int, max_body_bytes: int) -> Iterator[Chunk]:
+        """Read records again, rather than hold them."""
+        wanted = stretch.offsets()
+        records: Iterator[Record] = itertools.islice(self._source.read(stretch.start), stretch.span)
+        if len(wanted) < stretch.span:
+            chosen = set(wanted)
+            records = (record for offset, record in enumerate(records) if offset in chosen)
+        return chunks(records, stretch.start, max_orders, max_body_bytes)
 
-    def _submit(self, chunk: Chunk) -> None:
+    def _submit(self, stretch: Stretch, chunk: Chunk) -> None:
         state = self.state
         number = state.take_number()
         if not chunk.orders:
-            self._settle(number, Settlement(rejected=chunk.invalid))
+            self._settle(number, chunk, Settlement())
             self._save()
             return
         flight = Flight(
             number=number,
-            start=chunk.start,
-            records=chunk.records,
+            stretch=stretch,
             orders=len(chunk.orders),
             body_hash=chunk.body_hash(),
             sent_at=self._clock() + (self._client.transport.server_offset or 0.0),
@@ -245,6 +291,7 @@ class OrderImport:
         state.chunks += 1
         state.remember(action_id)
         self._lost_in_a_row = 0
+        self._learn_from_halves(flight.orders)
         log.info(
             "Chunk %d: %d orders are imported by async action %s; %d in flight.",
             flight.number, flight.orders, action_id, len(state.in_flight),
@@ -252,7 +299,7 @@ class OrderImport:
         if not self._wait:
             if action_id not in state.action_ids:
                 state.action_ids.append(action_id)
-            self._land(flight, Settlement(rejected=chunk.invalid, unwatched=flight.orders))
+            self._land(flight, chunk, Settlement(unwatched=flight.orders))
         self._save()
 
     def _put_back(self, flight: Flight) -> None:
@@ -264,7 +311,8 @@ class OrderImport:
         """Cut a refused chunk in half until the bad orders stand alone, or until it is small enough."""
         state = self.state
         if len(chunk.orders) == 1:
-            self._land(flight, Settlement(rejected=[*chunk.invalid, chunk.outcome(0, _reason(refused))]))
+            state.last_split = None
+            self._land(flight, chunk, Settlement(rejected={0: _reason(refused)}))
             self._save()
             return
         if state.bisections >= self._max_bisections:
@@ -275,22 +323,30 @@ class OrderImport:
                 f"Correct the orders, or raise max_bisections. {refused}"
             ) from refused
         state.bisections += 2
+        state.last_split = (len(chunk.orders), 0)
         if isinstance(refused, PayloadTooLargeError):
-            state.max_orders = max(1, len(chunk.orders) // 2)
-            state.max_body_bytes = max(2, len(chunk.body()) // 2)
-            self._reader = None
-            log.warning("Chunks have %d orders from now on: %s", state.max_orders, refused)
-        half = _records_of_half(chunk)
+            self._shrink(len(chunk.orders) // 2, len(chunk.body()) // 2, str(refused))
+        offsets = _offsets(flight.stretch, chunk)
+        half = sum(offset < _offset(flight.stretch, chunk.orders[len(chunk.orders) // 2]) for offset in offsets)
         state.in_flight.remove(flight)
-        state.queue[:0] = [
-            Stretch(chunk.start, half),
-            Stretch(self._place_after(chunk.start, half), chunk.records - half),
-        ]
+        state.queue[:0] = [flight.stretch.part(offsets[:half]), flight.stretch.part(offsets[half:])]
         self._save()
 
-    def _place_after(self, start: Cursor, records: int) -> Cursor:
-        *_, last = itertools.islice(self._source.read(start), records)
-        return last.after
+    def _shrink(self, max_orders: int, max_body_bytes: int, why: str) -> None:
+        state = self.state
+        state.max_orders = max(1, min(state.max_orders, max_orders))
+        state.max_body_bytes = max(2, min(state.max_body_bytes, max_body_bytes))
+        self._reader = None
+        log.warning("Chunks have at most %d orders from now on: %s", state.max_orders, why)
+
+    def _learn_from_halves(self, orders: int) -> None:
+        """Where both halves of a refused chunk are taken, it was not for a bad order: the limit was lowered."""
+        state = self.state
+        if state.last_split is not None:
+            refused, taken = state.last_split
+            state.last_split = (refused, taken + 1) if taken == 0 else None
+            if taken and refused <= state.max_orders:
+                self._shrink(max(orders, refused - orders), state.max_body_bytes, f"{refused} orders were refused.")
 
     # lost answers
 
@@ -312,8 +368,7 @@ class OrderImport:
                 ids = ", ".join(action.id for action in found)
                 chunk = self._chunk_of(flight)
                 reason = f"sent, the answer was lost, and it may be any of the async actions {ids}"
-                everything = [chunk.outcome(index, reason) for index in range(len(chunk.orders))]
-                self._land(flight, Settlement(rejected=chunk.invalid, unknown=everything))
+                self._land(flight, chunk, Settlement(unknown=dict.fromkeys(range(len(chunk.orders)), reason)))
                 self._save()
             else:
                 flight.looks += 1
@@ -342,47 +397,74 @@ class OrderImport:
     def _poll(self) -> None:
         """Ask for all actions in flight with one call, and for the result of each that ended with one more."""
         flights = {flight.action_id: flight for flight in self.state.in_flight if flight.action_id}
-        for action in self._client.poll_async_actions(list(flights)):
-            if action.ended:
-                whole = action if action.result else self._client.get_async_action(action.id)
-                self._arrived(flights[action.id], whole)
+        listed: dict[str, AsyncAction] = {}
+        if len(flights) > 1:
+            listed = {action.id: action for action in self._client.list_async_actions().async_actions}
+        for action_id, flight in flights.items():
+            if action_id not in listed or listed[action_id].ended:
+                action = self._result(action_id)
+                if action.ended:
+                    self._arrived(flight, action)
+
+    def _result(self, action_id: str) -> AsyncAction:
+        try:
+            return self._client.get_async_action(action_id)
+        except NotFoundError as error:
+            return AsyncAction(
+                id=action_id, type=ORDERS_IMPORT, status=ActionStatus.FAILED, result={"message": str(error)}
+            )
 
     def _arrived(self, flight: Flight, action: AsyncAction) -> None:
         if action.processing_time:
             seconds, before = action.processing_time / 1000, self.state.action_seconds
             self.state.action_seconds = seconds if before is None else 0.7 * before + 0.3 * seconds
-        self._land(flight, settle(action, self._chunk_of(flight)))
+        chunk = self._chunk_of(flight)
+        self._land(flight, chunk, settle(action, chunk))
         self._next_wait = min(FIRST_POLL, self._poll_interval)
         self._save()
 
     def _chunk_of(self, flight: Flight) -> Chunk:
-        """Read the records of a chunk again, rather than hold them."""
-        records = itertools.islice(self._source.read(flight.start), flight.records)
-        chunk = next(chunks(records, flight.start, flight.records, 2**63))
+        chunk = next(self._chunks_of(flight.stretch, flight.stretch.span, 2**63))
         if chunk.body_hash() != flight.body_hash:
             raise VoucherifyError(
-                f"{self._source.name} changed while it was imported: the orders of chunk {flight.number}, from "
-                f"{chunk.orders[0].position if chunk.orders else flight.start} on, are not those that were sent."
+                f"{self._source.name} changed while it was imported: the orders of chunk {flight.number}, from record "
+                f"{flight.stretch.start.number + 1} on, are not those that were sent."
             )
         return chunk
 
-    def _land(self, flight: Flight, settlement: Settlement) -> None:
-        self._settle(flight.number, settlement)
+    def _land(self, flight: Flight, chunk: Chunk, settlement: Settlement) -> None:
+        if flight.stretch.attempt < self._max_attempts:
+            self._postpone(flight.stretch, chunk, settlement)
+        self._settle(flight.number, chunk, settlement)
         self.state.in_flight.remove(flight)
 
-    def _settle(self, number: int, settlement: Settlement) -> None:
+    def _postpone(self, stretch: Stretch, chunk: Chunk, settlement: Settlement) -> None:
+        """Take out of a settlement what is sent again in a last pass."""
+        again = [index for index, reason in settlement.rejected.items() if reason in PASSING_REASONS]
+        if self._on_unknown == "resend":
+            again += [index for index in settlement.unknown if chunk.source_ids[index] is not None]
+        if again:
+            for index in again:
+                settlement.rejected.pop(index, None)
+                settlement.unknown.pop(index, None)
+            offsets = sorted(_offset(stretch, chunk.orders[index]) for index in again)
+            self.state.later.append(stretch.part(offsets, attempt=stretch.attempt + 1))
+
+    def _settle(self, number: int, chunk: Chunk, settlement: Settlement) -> None:
         state = self.state
-        self._report.write("rejected", number, settlement.rejected)
-        self._report.write("unknown", number, settlement.unknown)
+        rejected = [*chunk.invalid, *(chunk.outcome(*entry) for entry in settlement.rejected.items())]
+        unknown = [chunk.outcome(*entry) for entry in settlement.unknown.items()]
+        self._report.write("rejected", number, rejected)
+        self._report.write("unknown", number, unknown)
         state.loaded += settlement.loaded
-        state.rejected += len(settlement.rejected)
-        state.unknown += len(settlement.unknown) + settlement.unwatched
+        state.rejected += len(rejected)
+        state.unknown += len(unknown) + settlement.unwatched
         room = KEPT_REASONS - len(state.reasons)
-        state.reasons += [_told(outcome) for outcome in [*settlement.rejected, *settlement.unknown][:room]]
+        state.reasons += [_told(outcome) for outcome in [*rejected, *unknown][:room]]
 
     def _pause_for_actions(self) -> Pause:
         flights = self.state.in_flight
-        more = bool(self.state.queue) or not self._exhausted
+        more = bool(self.state.queue or self.state.later) or not self._exhausted
         enough = max(1, len(flights) // 2) if more else len(flights)
         if self.state.action_seconds is None:
             seconds, self._next_wait = self._next_wait, self._next_wait * 2
@@ -399,13 +481,22 @@ class OrderImport:
         calls = self._client.transport.calls
         self.state.api_calls += calls - self._calls_before
         self._calls_before = calls
-        self._save_state(self.state)
+        self._ledger.save(self.state.to_json())
+        if self._clock() - self._progress_at >= PROGRESS_INTERVAL:
+            self._progress_at = self._clock()
+            progress = self.progress()
+            log.info("%s", progress)
+            self._on_progress(progress)
 
 
-def _records_of_half(chunk: Chunk) -> int:
-    """Count the records that belong to the first half of the orders of a chunk."""
-    first_of_second_half = chunk.orders[len(chunk.orders) // 2].after.number
-    return first_of_second_half - 1 - chunk.start.number
+def _offset(stretch: Stretch, record: Record) -> int:
+    """Tell which record of a stretch this is."""
+    return record.after.number - 1 - stretch.start.number
+
+
+def _offsets(stretch: Stretch, chunk: Chunk) -> list[int]:
+    """Tell which records of a stretch a chunk has taken, good and bad: the first ones."""
+    return stretch.offsets()[: chunk.records]
 
 
 def _reason(refused: InvalidRequestError) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, Self
 
 import msgspec
@@ -11,6 +11,8 @@ import msgspec
 from airflow_provider_voucherify.order_import.chunk import Outcome
 
 LOGGED_A_CHUNK = 5
+KINDS = ("rejected", "unknown")
+SUMMARY_FILE = "summary.json"
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,12 @@ class WritablePath(Protocol):
 
     def write_bytes(self, data: bytes) -> Any:
         """Write this file."""
+
+    def glob(self, pattern: str) -> Iterable[Self]:
+        """Find files in this folder; none where there is no such folder."""
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Remove this file."""
 
 
 class Report:
@@ -61,11 +69,19 @@ class Report:
             lines = b"".join(_line(outcome) for outcome in outcomes)
             (folder / f"part-{number:06}.jsonl").write_bytes(lines)
 
+    def clear(self) -> None:
+        """Remove what an earlier import left: its orders would be taken for those of this one."""
+        if self._path is not None:
+            for kind in KINDS:
+                for part in (self._path / kind).glob("part-*.jsonl"):
+                    part.unlink()
+            (self._path / SUMMARY_FILE).unlink(missing_ok=True)
+
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write ``summary.json``."""
         if self._path is not None:
             self._path.mkdir(parents=True, exist_ok=True)
-            (self._path / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
+            (self._path / SUMMARY_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
 
 
 def _line(outcome: Outcome) -> bytes:

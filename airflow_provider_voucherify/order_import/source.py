@@ -75,6 +75,10 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def share(self, cursor: Cursor) -> float | None:
+        """Tell which share of the source lies before a place, 0 to 1; None where nobody can tell."""
+
+    @abstractmethod
     def fingerprint(self) -> str:
         """Tell a short text that changes when the content does: a run is not resumed on another source."""
 
@@ -106,6 +110,10 @@ class ListSource(Source):
             except (TypeError, ValueError) as error:
                 raise ConfigurationError(f"{position} cannot be written as JSON: {error}.") from error
             yield Record(position, body, Cursor(index + 1, index + 1))
+
+    def share(self, cursor: Cursor) -> float:
+        """Count the orders."""
+        return cursor.number / len(self._orders) if self._orders else 1.0
 
     def fingerprint(self) -> str:
         """Hash of all orders."""
@@ -142,6 +150,10 @@ class JsonLinesSource(Source):
                         body = body[3:]
                     number += 1
                     yield Record(f"{name}:{line - 1}", body, Cursor(number, line, offset))
+
+    def share(self, cursor: Cursor) -> float:
+        """Count the bytes."""
+        return cursor.offset / max(int(self._path.stat().st_size), 1)
 
     def fingerprint(self) -> str:
         """Name, size, and a hash of the first and last 64 KiB: what a growing or replaced file changes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any, Self
 
 import msgspec
@@ -11,22 +11,42 @@ from airflow_provider_voucherify.api.errors import VoucherifyError
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
 from airflow_provider_voucherify.order_import.source import Cursor
 
-Save = Callable[["ImportState"], None]
-
 KEPT_IDS = 100
 KEPT_REASONS = 10
 
 
 class Stretch(msgspec.Struct):
     """
-    Records that are still to be sent, out of turn: parts of a chunk that was refused, or not taken.
+    Records that go together: a chunk on its way, or what is left of one that was refused or has to be sent again.
 
     :param start: The place before the first of them.
-    :param records: How many.
+    :param span: How many records of the source there are from there on.
+    :param only: Which of them are meant, a bit for each; all of them where there is none.
+    :param attempt: How often their orders are being sent.
     """
 
     start: Cursor
-    records: int
+    span: int
+    only: bytes | None = None
+    attempt: int = 1
+
+    def offsets(self) -> list[int]:
+        """List which of the records are meant, counted from the start."""
+        if self.only is None:
+            return list(range(self.span))
+        bits = int.from_bytes(self.only, "little")
+        return [offset for offset in range(self.span) if bits >> offset & 1]
+
+    def part(self, offsets: Iterable[int], attempt: int | None = None) -> Stretch:
+        """
+        Take some of the records.
+
+        :param offsets: Which, counted from the start.
+        :param attempt: How often their orders will have been sent then; as often as these by default.
+        """
+        bits = sum(1 << offset for offset in offsets)
+        only = bits.to_bytes((self.span + 7) // 8, "little")
+        return Stretch(self.start, self.span, only, attempt or self.attempt)
 
 
 class Flight(msgspec.Struct):
@@ -34,8 +54,7 @@ class Flight(msgspec.Struct):
     A chunk on its way: written down before it is posted, its action as soon as it is known.
 
     :param number: The number of the chunk; its outcome files bear it.
-    :param start: The place before its first record.
-    :param records: Records of the source that it covers.
+    :param stretch: The records that it covers.
     :param orders: Orders in its body.
     :param body_hash: Hash of the body, to know it again.
     :param sent_at: Seconds since the epoch, on Voucherify's clock.
@@ -44,18 +63,12 @@ class Flight(msgspec.Struct):
     """
 
     number: int
-    start: Cursor
-    records: int
+    stretch: Stretch
     orders: int
     body_hash: str
     sent_at: float
     action_id: str | None = None
     looks: int = 0
-
-    @property
-    def stretch(self) -> Stretch:
-        """Its records, to be sent again."""
-        return Stretch(self.start, self.records)
 
 
 class ImportState(msgspec.Struct, kw_only=True):
@@ -63,14 +76,17 @@ class ImportState(msgspec.Struct, kw_only=True):
     The ledger of an import.
 
     :param fingerprint: Which source this is about.
+    :param restarted_by: The run that began it anew, if one did.
     :param cursor: The first record that no chunk covers yet.
     :param queue: What is to be sent before the cursor goes on.
+    :param later: What is to be sent again when the source is at its end, because it failed for a passing reason.
     :param in_flight: What was sent and is not settled.
     :param max_orders: Orders a chunk, for the rest of the run.
     :param max_body_bytes: Bytes a body, for the rest of the run.
     :param chunks: Requests that Voucherify took.
     :param bisections: Requests made to find the bad orders of a refused one.
     :param api_calls: Calls made, by all tries together.
+    :param last_split: Orders of the chunk that was cut in half last, and how many halves were taken since.
     :param action_seconds: Average processing time of an action, as far as seen.
     :param action_ids: The first 100 actions.
     :param recent_ids: The last 100 actions, which are known when a lost one is looked for.
@@ -78,8 +94,10 @@ class ImportState(msgspec.Struct, kw_only=True):
     """
 
     fingerprint: str
+    restarted_by: str | None = None
     cursor: Cursor = Cursor()
     queue: list[Stretch] = []
+    later: list[Stretch] = []
     in_flight: list[Flight] = []
     max_orders: int = MAX_ORDERS
     max_body_bytes: int = MAX_BODY_BYTES
@@ -89,6 +107,7 @@ class ImportState(msgspec.Struct, kw_only=True):
     unknown: int = 0
     chunks: int = 0
     bisections: int = 0
+    last_split: tuple[int, int] | None = None
     api_calls: int = 0
     action_seconds: float | None = None
     action_ids: list[str] = []
