@@ -435,20 +435,26 @@ class OrderImport:
     def _land(self, flight: Flight, chunk: Chunk, settlement: Settlement) -> None:
         if flight.stretch.attempt < self._max_attempts:
             self._postpone(flight.stretch, chunk, settlement)
+        if flight.stretch.doubtful:
+            doubt = "sent before with unknown outcome, and now: "
+            settlement.unknown |= {index: f"{doubt}{reason}" for index, reason in settlement.rejected.items()}
+            settlement.rejected = {}
         self._settle(flight.number, chunk, settlement)
         self.state.in_flight.remove(flight)
 
     def _postpone(self, stretch: Stretch, chunk: Chunk, settlement: Settlement) -> None:
         """Take out of a settlement what is sent again in a last pass."""
-        again = [index for index, reason in settlement.rejected.items() if reason in PASSING_REASONS]
-        if self._on_unknown == "resend":
-            again += [index for index in settlement.unknown if chunk.source_ids[index] is not None]
-        if again:
-            for index in again:
-                settlement.rejected.pop(index, None)
-                settlement.unknown.pop(index, None)
-            offsets = sorted(_offset(stretch, chunk.orders[index]) for index in again)
-            self.state.later.append(stretch.part(offsets, attempt=stretch.attempt + 1))
+        passing = [index for index, reason in settlement.rejected.items() if reason in PASSING_REASONS]
+        doubtful = [index for index in settlement.unknown if chunk.source_ids[index] is not None]
+        if self._on_unknown == "report":
+            doubtful = []
+        for indexes, doubt in ((passing, False), (doubtful, True)):
+            if indexes:
+                for index in indexes:
+                    settlement.rejected.pop(index, None)
+                    settlement.unknown.pop(index, None)
+                offsets = sorted(_offset(stretch, chunk.orders[index]) for index in indexes)
+                self.state.later.append(stretch.again(offsets, doubt))
 
     def _settle(self, number: int, chunk: Chunk, settlement: Settlement) -> None:
         state = self.state

@@ -23,12 +23,14 @@ class Stretch(msgspec.Struct):
     :param span: How many records of the source there are from there on.
     :param only: Which of them are meant, a bit for each; all of them where there is none.
     :param attempt: How often their orders are being sent.
+    :param doubtful: Whether an earlier attempt may have loaded them: then a failure does not say that they are not in.
     """
 
     start: Cursor
     span: int
     only: bytes | None = None
     attempt: int = 1
+    doubtful: bool = False
 
     def offsets(self) -> list[int]:
         """List which of the records are meant, counted from the start."""
@@ -37,16 +39,16 @@ class Stretch(msgspec.Struct):
         bits = int.from_bytes(self.only, "little")
         return [offset for offset in range(self.span) if bits >> offset & 1]
 
-    def part(self, offsets: Iterable[int], attempt: int | None = None) -> Stretch:
-        """
-        Take some of the records.
-
-        :param offsets: Which, counted from the start.
-        :param attempt: How often their orders will have been sent then; as often as these by default.
-        """
+    def part(self, offsets: Iterable[int]) -> Stretch:
+        """Take some of the records, counted from the start."""
         bits = sum(1 << offset for offset in offsets)
         only = bits.to_bytes((self.span + 7) // 8, "little")
-        return Stretch(self.start, self.span, only, attempt or self.attempt)
+        return msgspec.structs.replace(self, only=only)
+
+    def again(self, offsets: Iterable[int], doubtful: bool) -> Stretch:
+        """Take some of the records to be sent once more."""
+        part = self.part(offsets)
+        return msgspec.structs.replace(part, attempt=self.attempt + 1, doubtful=self.doubtful or doubtful)
 
 
 class Flight(msgspec.Struct):
