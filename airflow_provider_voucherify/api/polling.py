@@ -29,23 +29,28 @@ class Poll:
         self.wait = min(FIRST_WAIT, interval)
         self._max_failures = max_failures
         self._failures = 0
+        self.trouble = ""
 
     def look(self, what: Callable[[], T]) -> T | None:
         """
-        Look once. Afterwards ``wait`` says how many seconds to wait before the next look.
+        Look once. Afterwards ``wait`` says how many seconds to wait before the next look, and ``trouble`` what was in
+        the way of this one.
 
         :param what: Asks Voucherify.
         :return: What it returns; None when there was no answer.
         :raises VoucherifyError: if the answer is an error that waiting does not change, or there was no answer
             too many times in a row.
         """
+        self.trouble = ""
         try:
             seen = what()
         except QuotaError as refused:
+            self.trouble = str(refused)
             self.wait = max(self.interval, (refused.answer.retry_at or 0.0) - time.time())
             log.info("Looking again in %.0f s, when the quota allows it. %s", self.wait, refused)
             return None
         except (TransportError, ServerError) as error:
+            self.trouble = str(error)
             self.wait = self.interval
             self._failures += 1
             log.warning("Looked %d time(s) in a row without an answer. %s", self._failures, error)

@@ -139,7 +139,7 @@ class OrderImport:
         """
         try:
             if self.state.in_flight and self._looks.look(self._look) is None:
-                return Pause(seconds=self._looks.wait, reason="Voucherify does not answer")
+                return Pause(seconds=self._looks.wait, reason=self._looks.trouble)
             self._fill()
         except QuotaError as refused:
             self._save()
