@@ -54,8 +54,8 @@ def open_state(
     if state.fingerprint != fingerprint:
         raise SourceChangedError(
             f"This import was begun with {state.fingerprint!r} and cannot go on with {fingerprint!r}: which orders of "
-            f"it are in is not known any more. {state.settled} orders have an outcome, {len(state.in_flight)} chunks are "
-            "in flight. Give it the same orders again, or begin anew with restart=True, which sends all of them."
+            f"it are in is not known any more. {state.settled} orders have an outcome, {len(state.in_flight)} chunks "
+            "are in flight. Give it the same orders again, or begin anew with restart=True, which sends all of them."
         )
     state.max_orders = min(state.max_orders, max_orders)
     state.max_body_bytes = min(state.max_body_bytes, max_body_bytes)

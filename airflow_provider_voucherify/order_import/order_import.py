@@ -22,10 +22,10 @@ from airflow_provider_voucherify.api.errors import (
 )
 from airflow_provider_voucherify.api.models import ORDERS_IMPORT, ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
-from airflow_provider_voucherify.order_import.chunk import Chunk, Outcome, chunks
+from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
 from airflow_provider_voucherify.order_import.ledger import Ledger, NoLedger
 from airflow_provider_voucherify.order_import.progress import Progress
-from airflow_provider_voucherify.order_import.report import Report
+from airflow_provider_voucherify.order_import.report import Report, told
 from airflow_provider_voucherify.order_import.settlement import Settlement, settle
 from airflow_provider_voucherify.order_import.source import Record, Source
 from airflow_provider_voucherify.order_import.state import KEPT_REASONS, Flight, ImportState, Stretch
@@ -466,7 +466,7 @@ class OrderImport:
         state.rejected += len(rejected)
         state.unknown += len(unknown) + settlement.unwatched
         room = KEPT_REASONS - len(state.reasons)
-        state.reasons += [_told(outcome) for outcome in [*rejected, *unknown][:room]]
+        state.reasons += [told(outcome) for outcome in [*rejected, *unknown][:room]]
 
     def _pause_for_actions(self) -> Pause:
         flights = self.state.in_flight
@@ -508,8 +508,3 @@ def _offsets(stretch: Stretch, chunk: Chunk) -> list[int]:
 def _reason(refused: InvalidRequestError) -> str:
     answer = refused.answer
     return ": ".join(part for part in (answer.message, answer.details) if part)
-
-
-def _told(outcome: Outcome) -> str:
-    who = f" (source_id {outcome.source_id})" if outcome.source_id else ""
-    return f"{outcome.position}{who}: {outcome.reason}"

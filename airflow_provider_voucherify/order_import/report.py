@@ -60,7 +60,7 @@ class Report:
         if not outcomes:
             return
         for outcome in outcomes[:LOGGED_A_CHUNK]:
-            log.warning("%s: %s (source_id %s): %s", kind, outcome.position, outcome.source_id, outcome.reason)
+            log.warning("%s: %s", kind, told(outcome))
         if len(outcomes) > LOGGED_A_CHUNK:
             log.warning("%s: %d more orders of chunk %d", kind, len(outcomes) - LOGGED_A_CHUNK, number)
         if self._path is not None:
@@ -82,6 +82,12 @@ class Report:
         if self._path is not None:
             self._path.mkdir(parents=True, exist_ok=True)
             (self._path / SUMMARY_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
+
+
+def told(outcome: Outcome) -> str:
+    """Say in a line what became of an order."""
+    who = f" (source_id {outcome.source_id})" if outcome.source_id else ""
+    return f"{outcome.position}{who}: {outcome.reason}"
 
 
 def _line(outcome: Outcome) -> bytes:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator
+from airflow_provider_voucherify.order_import.ledger import FileLedger
+from airflow_provider_voucherify.order_import.state import ImportState
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import connection, run_dag
 from tests.orders import order, write_jsonl
@@ -159,3 +163,93 @@ def test_wrong_keys_and_a_wrong_host_are_told_apart(emulator, monkeypatch, log):
     monkeypatch.setenv("AIRFLOW_CONN_WRONG_KEYS", f"voucherify://app:wrong@{emulator.url[7:]}/http")
     assert run_import(orders=[order(1)], voucherify_conn_id="wrong_keys").state == "failed"
     assert "Check application id (login) and secret key (password) of the connection" in log()
+
+
+# durability
+
+
+def run_retried(emulator, faults, **parameters):
+    """Run an import that fails at first and is retried after the faults are gone."""
+    with DAG("import_retried", schedule=None) as dag:
+        ImportOrdersOperator(
+            task_id="import",
+            orders=[order(number) for number in range(100)],
+            chunk_size=10,
+            max_in_flight=2,
+            poll_interval=0.2,
+            retries=1,
+            retry_delay=timedelta(0),
+            **parameters,
+        )
+    for fault in faults:
+        emulator.add_fault(**fault)
+    return run_dag(dag)
+
+
+@both_modes
+@pytest.mark.parametrize("kept", ["task store", "report_path"])
+def test_a_retry_goes_on_where_the_last_try_stood(emulator, tmp_path, monkeypatch, deferrable, kept, log):
+    if kept == "task store" and not AIRFLOW_V_3_3_PLUS:
+        pytest.skip("Airflow below 3.3 has no task store")
+    parameters = {}
+    if kept == "report_path":
+        parameters["report_path"] = tmp_path.as_uri()
+        monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(self._folder))
+    fault = {"name": "cycle_spent", "route": "POST /v1/orders/import", "after": 4, "times": 1}
+    run = run_retried(emulator, [fault], deferrable=deferrable, **parameters)
+    assert run.state == "success"
+    assert "Going on: " in log()
+    assert run.xcoms["import"]["loaded"] == 100
+    assert emulator.calls()["repeated_imports"] == 0
+    assert emulator.calls()["calls"]["POST /v1/orders/import"] == 11
+    assert not (tmp_path / "state.json").exists()
+
+
+def test_without_durability_a_retry_begins_anew(emulator, log):
+    fault = {"name": "cycle_spent", "route": "POST /v1/orders/import", "after": 4, "times": 1}
+    run = run_retried(emulator, [fault], durable=False)
+    assert run.state == "success"
+    assert "Going on: " not in log()
+    assert emulator.calls()["repeated_imports"] == 4
+
+
+def test_the_state_of_another_source_is_refused_unless_told_to_restart(emulator, tmp_path, monkeypatch, log):
+    report = tmp_path.as_uri()
+    begun = FileLedger(tmp_path)
+    begun.save(ImportState(fingerprint="another source", loaded=2).to_json())
+    monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(tmp_path))
+    assert run_import(orders=[order(4)], report_path=report).state == "failed"
+    assert "This import was begun with 'another source' and cannot go on with" in log()
+    assert "begin anew with restart=True" in log()
+    assert run_import(orders=[order(4)], report_path=report, restart=True).state == "success"
+    assert begun.load() is None
+
+
+# dry run
+
+
+def test_a_dry_run_sends_nothing_and_tells_what_it_would(emulator, tmp_path, log):
+    orders = [order(number) for number in range(100)] + [{"amount": "much"}]
+    run = run_import(
+        orders=orders, chunk_size=10, dry_run=True, max_rejected=1, report_path=tmp_path.as_uri(), cycle_calls_left=30
+    )
+    assert run.state == "success"
+    result = run.xcoms["import"]
+    assert (result["orders"], result["rejected"], result["chunks"]) == (101, 1, 10)
+    assert result["bytes"] > 20_000
+    assert 21 <= result["api_calls"] <= 30
+    assert list(emulator.calls()["calls"]) == ["GET /v1/async-actions"]
+    (part,) = (tmp_path / "dry_run" / "rejected").iterdir()
+    assert json.loads(part.read_bytes())["position"] == "orders[100]"
+    assert "100 of 101 orders would go in 10 requests" in log()
+
+
+def test_a_dry_run_fails_when_the_cycle_does_not_suffice(emulator, log):
+    orders = [order(number) for number in range(100)]
+    assert run_import(orders=orders, chunk_size=10, dry_run=True, cycle_calls_left=20).state == "failed"
+    assert "This import needs about 22 calls, and 20 are left in the billing cycle" in log()
+
+
+def test_a_dry_run_fails_when_too_many_would_be_rejected(emulator, log):
+    assert run_import(orders=[{"amount": "much"}], dry_run=True).state == "failed"
+    assert "Of 1 orders 1 would be rejected" in log()

@@ -48,7 +48,9 @@ FAULTS = st.one_of(
     st.tuples(st.just("action_failed"), some(loaded=st.sampled_from([0.0, 0.5, 1.0]))),
     st.tuples(st.just("lowered_limit"), st.fixed_dictionaries({"limit": st.integers(3, 30)})),
     st.tuples(st.just("body_limit"), st.fixed_dictionaries({"bytes": st.integers(1000, 9000)})),
-    st.tuples(st.just("rejected_order"), st.fixed_dictionaries({"source_id": st.sampled_from(["order-5", "order-7?"])})),
+    st.tuples(
+        st.just("rejected_order"), st.fixed_dictionaries({"source_id": st.sampled_from(["order-5", "order-7?"])})
+    ),
 )
 
 

@@ -24,7 +24,9 @@ class Shop(threading.Thread):
 
     def __init__(self, emulator) -> None:
         super().__init__()
-        settings = Settings(app_id=emulator.app_id, app_token=emulator.app_token, base_url=emulator.url, quota_reserve=0)
+        settings = Settings(
+            app_id=emulator.app_id, app_token=emulator.app_token, base_url=emulator.url, quota_reserve=0
+        )
         self.client = VoucherifyClient(settings, attempts=1)
         self.calls = 0
         self.refused = 0
