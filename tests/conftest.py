@@ -21,5 +21,7 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
 
 
 def pytest_configure(config) -> None:
-    # not in pyproject.toml: resolving the class imports Airflow before the variables above are set
-    config.addinivalue_line("filterwarnings", "error::airflow.exceptions.RemovedInAirflow4Warning")
+    for category in ("DeprecationWarning", "FutureWarning"):
+        config.addinivalue_line(
+            "filterwarnings", f"error::{category}:(airflow_provider_voucherify|tests|voucherify_).*"
+        )

@@ -1,4 +1,4 @@
-"""An import in a process of its own, which kills itself at a chosen moment: `python -m … URL TOKEN SOURCE FOLDER MOMENT`."""
+"""An import in a process of its own, which kills itself at a chosen moment: `URL TOKEN SOURCE FOLDER MOMENT`."""
 
 from __future__ import annotations
 
