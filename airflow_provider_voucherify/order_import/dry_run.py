@@ -67,8 +67,8 @@ class Plan(msgspec.Struct, kw_only=True):
     def __str__(self) -> str:
         takes = "" if self.hours is None else f", and take at least {self.hours:.1f} hours at the limit of this project"
         return (
-            f"{self.orders - self.rejected:,} of {self.orders:,} orders would go in {self.chunks:,} requests "
-            f"of {self.bytes:,} bytes in all, cost about {self.api_calls:,} calls{takes}; {self.rejected:,} would be rejected."
+            f"{self.orders - self.rejected:,} of {self.orders:,} orders would go in {self.chunks:,} requests of "
+            f"{self.bytes:,} bytes, cost about {self.api_calls:,} calls{takes}; {self.rejected:,} would be rejected."
         )
 
 
