@@ -117,19 +117,17 @@ class VoucherifyHook(Endpoints, BaseHook):
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Add the fields of the form, on Airflow below 3.2; later ones read the provider info."""
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import BooleanField, FloatField, StringField
+        from wtforms import BooleanField, StringField
         from wtforms.validators import Optional
 
-        fields = {"boolean": BooleanField, "number": FloatField, "string": StringField}
-        return {
-            name: fields[field["schema"]["type"][0]](
-                field["label"],
-                description=field["description"],
-                **({} if "boolean" in field["schema"]["type"] else {"widget": BS3TextFieldWidget()}),
-                validators=[Optional()],
-            )
-            for name, field in CONNECTION_FIELDS.items()
-        }
+        def widget(field: dict[str, Any]) -> Any:
+            told = {"label": field["label"], "description": field["description"], "validators": [Optional()]}
+            if "boolean" in field["schema"]["type"]:
+                return BooleanField(**told)
+            # numbers too: these versions know integers alone, and drop a hook that has another kind of field
+            return StringField(**told, widget=BS3TextFieldWidget())
+
+        return {name: widget(field) for name, field in CONNECTION_FIELDS.items()}
 
 
 def settings_of(connection: Connection, extra: dict[str, Any]) -> Settings:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -22,12 +21,13 @@ from airflow_provider_voucherify.api.errors import (
 )
 from airflow_provider_voucherify.api.models import ORDERS_IMPORT, ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
-from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
+from airflow_provider_voucherify.order_import.chunk import Chunk
+from airflow_provider_voucherify.order_import.feed import Feed, offset, offsets
 from airflow_provider_voucherify.order_import.ledger import Ledger, NoLedger
 from airflow_provider_voucherify.order_import.progress import Progress
 from airflow_provider_voucherify.order_import.report import Report, told
 from airflow_provider_voucherify.order_import.settlement import Settlement, settle
-from airflow_provider_voucherify.order_import.source import Record, Source
+from airflow_provider_voucherify.order_import.source import Source
 from airflow_provider_voucherify.order_import.state import KEPT_REASONS, Flight, ImportState, Stretch
 from airflow_provider_voucherify.order_import.summary import ImportSummary
 
@@ -37,7 +37,6 @@ POLL_INTERVAL = 30.0
 FIRST_POLL = 1.0
 MAX_LOOKS = 3
 MAX_LOST_IN_A_ROW = 5
-MAX_LATER = 100
 MAX_RESENDS = 1
 CLOCK_TOLERANCE = timedelta(seconds=5)
 PROGRESS_INTERVAL = 30.0
@@ -110,7 +109,7 @@ class OrderImport:
     ) -> None:
         self.state = state
         self._client = client
-        self._source = source
+        self._feed = Feed(source, state)
         self._report = report
         self._ledger = NoLedger() if ledger is None else ledger
         self._max_in_flight = max_in_flight
@@ -123,8 +122,6 @@ class OrderImport:
         self._clock = clock
         self._progress_at = clock()
         self._began = clock(), state.settled
-        self._reader: Iterator[Chunk] | None = None
-        self._exhausted = False
         self._calls_before = client.transport.calls
         self._lost_in_a_row = 0
         self._looks = Poll(poll_interval)
@@ -187,7 +184,7 @@ class OrderImport:
         since, settled_then = self._began
         return Progress(
             done=state.settled,
-            share=self._source.share(state.cursor) if state.cursor.number else 0.0,
+            share=self._feed.share,
             rate=(state.settled - settled_then) / max(self._clock() - since, 0.001),
             read=state.cursor.number,
             failed=state.rejected + state.unknown,
@@ -206,48 +203,10 @@ class OrderImport:
         while not any(flight.action_id is None for flight in self.state.in_flight):
             if self._wait and len(self.state.in_flight) >= self._max_in_flight:
                 return
-            following = self._next_chunk()
+            following = self._feed.take()
             if following is None:
                 return
             self._submit(*following)
-
-    def _next_chunk(self) -> tuple[Stretch, Chunk] | None:
-        """Take what is sent next: what was put back, then the source, then what failed for a passing reason."""
-        state = self.state
-        if self._exhausted or len(state.later) > MAX_LATER:
-            state.queue += state.later
-            state.later = []
-        if state.queue:
-            stretch = state.queue.pop(0)
-            chunk = next(self._chunks_of(stretch, state.max_orders, state.max_body_bytes))
-            taken = _offsets(stretch, chunk)
-            if rest := sorted(set(stretch.offsets()) - set(taken)):
-                state.queue.insert(0, stretch.part(rest))
-                stretch = stretch.part(taken)
-            return stretch, chunk
-        if self._exhausted:
-            return None
-        if self._reader is None:
-            self._reader = chunks(self._source.read(state.cursor), state.cursor, state.max_orders, state.max_body_bytes)
-        try:
-            following = next(self._reader, None)
-        except Exception:
-            self._reader = None  # a generator that raised would seem to be at its end
-            raise
-        if following is None:
-            self._exhausted = True
-            return self._next_chunk() if state.later else None
-        state.cursor = following.end
-        return Stretch(following.start, following.records), following
-
-    def _chunks_of(self, stretch: Stretch, max_orders: int, max_body_bytes: int) -> Iterator[Chunk]:
-        """Read records again, rather than hold them."""
-        wanted = stretch.offsets()
-        records: Iterator[Record] = itertools.islice(self._source.read(stretch.start), stretch.span)
-        if len(wanted) < stretch.span:
-            chosen = set(wanted)
-            records = (record for offset, record in enumerate(records) if offset in chosen)
-        return chunks(records, stretch.start, max_orders, max_body_bytes)
 
     def _submit(self, stretch: Stretch, chunk: Chunk) -> None:
         state = self.state
@@ -325,19 +284,13 @@ class OrderImport:
         state.bisections += 2
         state.last_split = (len(chunk.orders), 0)
         if isinstance(refused, PayloadTooLargeError):
-            self._shrink(len(chunk.orders) // 2, len(chunk.body()) // 2, str(refused))
-        offsets = _offsets(flight.stretch, chunk)
-        half = sum(offset < _offset(flight.stretch, chunk.orders[len(chunk.orders) // 2]) for offset in offsets)
+            self._feed.shrink(len(chunk.orders) // 2, len(chunk.body()) // 2, str(refused))
+        places = offsets(flight.stretch, chunk)
+        second_half = offset(flight.stretch, chunk.orders[len(chunk.orders) // 2])
+        parts = [place for place in places if place < second_half], [place for place in places if place >= second_half]
         state.in_flight.remove(flight)
-        state.queue[:0] = [flight.stretch.part(offsets[:half]), flight.stretch.part(offsets[half:])]
+        state.queue[:0] = [flight.stretch.part(part) for part in parts]
         self._save()
-
-    def _shrink(self, max_orders: int, max_body_bytes: int, why: str) -> None:
-        state = self.state
-        state.max_orders = max(1, min(state.max_orders, max_orders))
-        state.max_body_bytes = max(2, min(state.max_body_bytes, max_body_bytes))
-        self._reader = None
-        log.warning("Chunks have at most %d orders from now on: %s", state.max_orders, why)
 
     def _learn_from_halves(self, orders: int) -> None:
         """Where both halves of a refused chunk are taken, it was not for a bad order: the limit was lowered."""
@@ -346,7 +299,9 @@ class OrderImport:
             refused, taken = state.last_split
             state.last_split = (refused, taken + 1) if taken == 0 else None
             if taken and refused <= state.max_orders:
-                self._shrink(max(orders, refused - orders), state.max_body_bytes, f"{refused} orders were refused.")
+                self._feed.shrink(
+                    max(orders, refused - orders), state.max_body_bytes, f"{refused} orders were refused."
+                )
 
     # lost answers
 
@@ -363,10 +318,10 @@ class OrderImport:
         for flight in [flight for flight in self.state.in_flight if flight.action_id is None]:
             found = self._imports_since(datetime.fromtimestamp(flight.sent_at, UTC) - CLOCK_TOLERANCE)
             if len(found) == 1:
-                self._accepted(flight, self._chunk_of(flight), found[0].id)
+                self._accepted(flight, self._feed.chunk_of(flight), found[0].id)
             elif found:
                 ids = ", ".join(action.id for action in found)
-                chunk = self._chunk_of(flight)
+                chunk = self._feed.chunk_of(flight)
                 reason = f"sent, the answer was lost, and it may be any of the async actions {ids}"
                 self._land(flight, chunk, Settlement(unknown=dict.fromkeys(range(len(chunk.orders)), reason)))
                 self._save()
@@ -418,19 +373,10 @@ class OrderImport:
         if action.processing_time:
             seconds, before = action.processing_time / 1000, self.state.action_seconds
             self.state.action_seconds = seconds if before is None else 0.7 * before + 0.3 * seconds
-        chunk = self._chunk_of(flight)
+        chunk = self._feed.chunk_of(flight)
         self._land(flight, chunk, settle(action, chunk))
         self._next_wait = min(FIRST_POLL, self._poll_interval)
         self._save()
-
-    def _chunk_of(self, flight: Flight) -> Chunk:
-        chunk = next(self._chunks_of(flight.stretch, flight.stretch.span, 2**63))
-        if chunk.body_hash() != flight.body_hash:
-            raise VoucherifyError(
-                f"{self._source.name} changed while it was imported: the orders of chunk {flight.number}, from record "
-                f"{flight.stretch.start.number + 1} on, are not those that were sent."
-            )
-        return chunk
 
     def _land(self, flight: Flight, chunk: Chunk, settlement: Settlement) -> None:
         if flight.stretch.attempt < self._max_attempts:
@@ -453,8 +399,8 @@ class OrderImport:
                 for index in indexes:
                     settlement.rejected.pop(index, None)
                     settlement.unknown.pop(index, None)
-                offsets = sorted(_offset(stretch, chunk.orders[index]) for index in indexes)
-                self.state.later.append(stretch.again(offsets, doubt))
+                places = sorted(offset(stretch, chunk.orders[index]) for index in indexes)
+                self.state.later.append(stretch.again(places, doubt))
 
     def _settle(self, number: int, chunk: Chunk, settlement: Settlement) -> None:
         state = self.state
@@ -470,8 +416,7 @@ class OrderImport:
 
     def _pause_for_actions(self) -> Pause:
         flights = self.state.in_flight
-        more = bool(self.state.queue or self.state.later) or not self._exhausted
-        enough = max(1, len(flights) // 2) if more else len(flights)
+        enough = max(1, len(flights) // 2) if self._feed.more else len(flights)
         if self.state.action_seconds is None:
             seconds, self._next_wait = self._next_wait, self._next_wait * 2
         else:
@@ -493,16 +438,6 @@ class OrderImport:
             progress = self.progress()
             log.info("%s", progress)
             self._on_progress(progress)
-
-
-def _offset(stretch: Stretch, record: Record) -> int:
-    """Tell which record of a stretch this is."""
-    return record.after.number - 1 - stretch.start.number
-
-
-def _offsets(stretch: Stretch, chunk: Chunk) -> list[int]:
-    """Tell which records of a stretch a chunk has taken, good and bad: the first ones."""
-    return stretch.offsets()[: chunk.records]
 
 
 def _reason(refused: InvalidRequestError) -> str:

@@ -141,7 +141,7 @@ class JsonLinesSource(Source):
         with self._open() as file:
             if offset:
                 file.seek(offset)
-            for text in file:
+            for text in iter(file.readline, b""):  # below Airflow 3.1 an ObjectStoragePath opens no iterable file
                 offset += len(text)
                 line += 1
                 body = text.strip()
