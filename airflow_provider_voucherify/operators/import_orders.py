@@ -15,6 +15,7 @@ from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.operators.telemetry import Telemetry
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
 from airflow_provider_voucherify.order_import.dry_run import dry_run as make_plan
+from airflow_provider_voucherify.order_import.html_report import html_report
 from airflow_provider_voucherify.order_import.ledger import (
     FileLedger,
     Ledger,
@@ -59,8 +60,8 @@ class ImportOrdersOperator(WaitingOperator):
     :param chunk_size: Orders a request at most. 2000 is the limit of the API (documented, may change).
     :param max_body_bytes: Bytes a request at most; the limit of the API is not documented.
     :param report_path: A folder for the orders that were not loaded, ``rejected/part-*.jsonl`` and
-        ``unknown/part-*.jsonl``, each with position, source_id, reason and payload, and ``summary.json``.
-        Without it, the first of each chunk are in the log. (templated)
+        ``unknown/part-*.jsonl``, each with position, source_id, reason and payload; ``summary.json`` and
+        ``report.html``. Without it, the first of each chunk are in the log. (templated)
     :param max_rejected: Orders that may be rejected without failing the task: a share of all when below 1, else
         a number. 0 by default.
     :param max_unknown: Orders that may be unknown, alike.
@@ -208,7 +209,7 @@ class ImportOrdersOperator(WaitingOperator):
         context["ti"].xcom_push(key="async_action_ids", value=job.state.action_ids)
         summary = job.summary(self.report_path)
         telemetry.count(job.state)
-        report.write_summary(summary.to_xcom())
+        report.write_summary(summary.to_xcom(), html_report(summary, job.state))
         self.log.info(
             "Of %d orders %d are loaded, %d rejected and %d unknown, with %d calls.",
             summary.orders, summary.loaded, summary.rejected, summary.unknown, summary.api_calls,

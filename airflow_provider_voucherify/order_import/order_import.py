@@ -124,7 +124,7 @@ class OrderImport:
         self._began = clock(), state.settled
         self._calls_before = client.transport.calls
         self._lost_in_a_row = 0
-        self._looks = Poll(poll_interval)
+        self._looks, self._results = Poll(poll_interval), Poll(poll_interval)
         self._next_wait = min(FIRST_POLL, poll_interval)
 
     def advance(self) -> Pause | None:
@@ -135,9 +135,15 @@ class OrderImport:
         :raises VoucherifyError: if it cannot go on. The state then says exactly where it stands.
         """
         try:
-            if self.state.in_flight and self._looks.look(self._look) is None:
+            ended = self._looks.look(self._look) if self.state.in_flight else []
+            if ended is None:
                 return Pause(seconds=self._looks.wait, reason=self._looks.trouble)
-            self._fill()
+            # first the next chunks, then the results: Voucherify shall not wait for us
+            self._fill(landed=len(ended))
+            if self._results.look(lambda: self._settle_all(ended)) is None:
+                return Pause(seconds=self._results.wait, reason=self._results.trouble)
+            if not self.state.in_flight:
+                self._fill(landed=0)
         except QuotaError as refused:
             self._save()
             now = self._clock()
@@ -195,13 +201,13 @@ class OrderImport:
 
     # out
 
-    def _fill(self) -> None:
+    def _fill(self, landed: int) -> None:
         """Send until enough is on its way. While an answer is lost, another request would blur its trace."""
         if self._client.transport.server_offset is None:
             # a lost answer is looked for by the time of its request, on Voucherify's clock; and wrong keys show here
             self._client.list_async_actions(limit=1)
         while not any(flight.action_id is None for flight in self.state.in_flight):
-            if self._wait and len(self.state.in_flight) >= self._max_in_flight:
+            if self._wait and len(self.state.in_flight) - landed >= self._max_in_flight:
                 return
             following = self._feed.take()
             if following is None:
@@ -344,22 +350,22 @@ class OrderImport:
 
     # back
 
-    def _look(self) -> bool:
+    def _look(self) -> list[Flight]:
+        """Ask for all actions in flight with one call; find those that ended."""
         self._find_lost()
-        self._poll()
-        return True
-
-    def _poll(self) -> None:
-        """Ask for all actions in flight with one call, and for the result of each that ended with one more."""
         flights = {flight.action_id: flight for flight in self.state.in_flight if flight.action_id}
-        listed: dict[str, AsyncAction] = {}
-        if len(flights) > 1:
-            listed = {action.id: action for action in self._client.list_async_actions().async_actions}
-        for action_id, flight in flights.items():
-            if action_id not in listed or listed[action_id].ended:
-                action = self._result(action_id)
-                if action.ended:
-                    self._arrived(flight, action)
+        if len(flights) < 2:
+            return list(flights.values())
+        running = {action.id for action in self._client.list_async_actions().async_actions if not action.ended}
+        return [flight for action_id, flight in flights.items() if action_id not in running]
+
+    def _settle_all(self, ended: list[Flight]) -> bool:
+        """Get the result of each action that ended."""
+        for flight in ended:
+            action = self._result(flight.action_id or "")
+            if action.ended:
+                self._arrived(flight, action)
+        return True
 
     def _result(self, action_id: str) -> AsyncAction:
         try:
@@ -411,6 +417,9 @@ class OrderImport:
         state.loaded += settlement.loaded
         state.rejected += len(rejected)
         state.unknown += len(unknown) + settlement.unwatched
+        for outcome in (*rejected, *unknown):
+            state.count_reason(outcome.reason)
+        state.mark(self._clock())
         room = KEPT_REASONS - len(state.reasons)
         state.reasons += [told(outcome) for outcome in [*rejected, *unknown][:room]]
 

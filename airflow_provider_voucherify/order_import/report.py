@@ -13,6 +13,7 @@ from airflow_provider_voucherify.order_import.chunk import Outcome
 LOGGED_A_CHUNK = 5
 KINDS = ("rejected", "unknown")
 SUMMARY_FILE = "summary.json"
+PAGE_FILE = "report.html"
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +76,21 @@ class Report:
             for kind in KINDS:
                 for part in (self._path / kind).glob("part-*.jsonl"):
                     part.unlink()
-            (self._path / SUMMARY_FILE).unlink(missing_ok=True)
+            for name in (SUMMARY_FILE, PAGE_FILE):
+                (self._path / name).unlink(missing_ok=True)
 
-    def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write ``summary.json``."""
+    def write_summary(self, summary: dict[str, Any], page: str | None = None) -> None:
+        """
+        Write ``summary.json`` and ``report.html``.
+
+        :param summary: The summary.
+        :param page: The page; None to write none.
+        """
         if self._path is not None:
             self._path.mkdir(parents=True, exist_ok=True)
             (self._path / SUMMARY_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
+            if page is not None:
+                (self._path / PAGE_FILE).write_bytes(page.encode())
 
 
 def told(outcome: Outcome) -> str:

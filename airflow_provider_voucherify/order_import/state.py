@@ -13,6 +13,9 @@ from airflow_provider_voucherify.order_import.source import Cursor
 
 KEPT_IDS = 100
 KEPT_REASONS = 10
+KEPT_KINDS = 20
+KEPT_POINTS = 60
+OTHER_REASONS = "other reasons"
 
 
 class Stretch(msgspec.Struct):
@@ -93,6 +96,8 @@ class ImportState(msgspec.Struct, kw_only=True):
     :param action_ids: The first 100 actions.
     :param recent_ids: The last 100 actions, which are known when a lost one is looked for.
     :param reasons: The first losses, for the message.
+    :param reason_counts: How many orders were lost for which reason: the first 20 reasons, and all others.
+    :param timeline: How many orders had an outcome when (seconds since the epoch): some 60 points of the whole.
     """
 
     fingerprint: str
@@ -115,6 +120,8 @@ class ImportState(msgspec.Struct, kw_only=True):
     action_ids: list[str] = []
     recent_ids: list[str] = []
     reasons: list[str] = []
+    reason_counts: dict[str, int] = {}
+    timeline: list[tuple[float, int]] = []
 
     @property
     def settled(self) -> int:
@@ -126,6 +133,23 @@ class ImportState(msgspec.Struct, kw_only=True):
         number = self.next_number
         self.next_number += 1
         return number
+
+    def count_reason(self, reason: str) -> None:
+        """Count a loss."""
+        known = reason in self.reason_counts or len(self.reason_counts) < KEPT_KINDS
+        reason = reason if known else OTHER_REASONS
+        self.reason_counts[reason] = self.reason_counts.get(reason, 0) + 1
+
+    def mark(self, now: float) -> None:
+        """Note how far it is, now; of a long import ever fewer points are kept."""
+        if len(self.timeline) >= KEPT_POINTS:
+            self.timeline = self.timeline[::2]
+        points = self.timeline
+        span = points[-1][0] - points[0][0] if points else 0.0
+        if len(points) > 1 and now - points[-2][0] < span / KEPT_POINTS:
+            points[-1] = (now, self.settled)
+        else:
+            points.append((now, self.settled))
 
     def remember(self, action_id: str) -> None:
         """Keep the id of an action, as far as there is room for it."""
