@@ -49,7 +49,7 @@ class RowGroup:
 
 class Conversion:
     """
-    The conversion of one file.
+    The conversion of one file. :attr:`columns` tells which of its columns is which field.
 
     All cells are read as bytes, and given their types a row group at a time. It is as fast as to let the CSV reader
     do it, and a value that does not parse is found together with its row.

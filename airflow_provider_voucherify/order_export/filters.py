@@ -41,7 +41,7 @@ def check_filters(filters: Mapping[str, Any]) -> None:
         if name == "junction":
             if condition not in JUNCTIONS:
                 raise ConfigurationError(f"filters: junction must be 'and' or 'or', got {condition!r}.")
-        elif name not in FILTER_FIELDS and not is_metadata_key(name):
+        elif name not in FILTER_FIELDS and not is_metadata_key(str(name)):
             raise ConfigurationError(f"filters: {name!r} is no field to filter by{hint(name, FILTER_FIELDS)}")
         else:
             _check_condition(name, condition)

@@ -15,13 +15,13 @@ def is_metadata_key(name: str) -> bool:
     return name.startswith(METADATA_PREFIX) and name != METADATA_PREFIX
 
 
-def hint(name: str, allowed: Sequence[str]) -> str:
+def hint(name: object, allowed: Sequence[str]) -> str:
     """
     Say what a name could have been.
 
     :param name: A name that is not allowed.
     :param allowed: Those that are.
     """
-    close = difflib.get_close_matches(name, allowed, n=1)
+    close = difflib.get_close_matches(str(name), allowed, n=1)
     guess = f"; did you mean {close[0]!r}?" if close else "."
     return f"{guess} Allowed: {', '.join(allowed)}."

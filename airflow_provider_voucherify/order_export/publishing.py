@@ -117,11 +117,13 @@ class Publication:
     def _discard(self) -> None:
         for staged in self._staged:
             try:
-                if staged.file is not None:
-                    staged.file.close()
-                staged.temporary.unlink(missing_ok=True)
+                try:
+                    if staged.file is not None:
+                        staged.file.close()
+                finally:
+                    staged.temporary.unlink(missing_ok=True)
             except Exception as error:  # noqa: BLE001 - any store has its own; the error that led here is raised
-                log.warning("%s may be left behind: %s.", staged.temporary, error)
+                log.warning("%s was not discarded cleanly: %s.", staged.temporary, error)
 
 
 def check_path(path: OutputPath) -> None:

@@ -43,10 +43,14 @@ class ExportRequest:
     fields: Sequence[str] | None = None
     filters: Mapping[str, Any] | None = None
     order: str | None = None
-    metadata_schema: Mapping[str, str] = field(default_factory=dict)
+    metadata_schema: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        types = {key: str(name) for key, name in (self.metadata_schema or {}).items()}
+        if not isinstance(self.metadata_schema, Mapping):
+            raise ConfigurationError(
+                f"metadata_schema must be an object of types by key, got {self.metadata_schema!r}."
+            )
+        types = {key: str(name) for key, name in self.metadata_schema.items()}
         typed = [f"{METADATA_PREFIX}{key}" for key in types]
         fields = [*ORDER_FIELDS, *typed] if self.fields is None else self.fields
         _check_fields(fields)
@@ -69,7 +73,8 @@ class ExportRequest:
 
 
 def _check_fields(fields: Sequence[str]) -> None:
-    if isinstance(fields, str) or not fields or not all(isinstance(name, str) for name in fields):
+    named = isinstance(fields, Sequence) and all(isinstance(name, str) for name in fields)
+    if not named or not fields or isinstance(fields, str):
         raise ConfigurationError(f"fields must be a list of at least one name, got {fields!r}.")
     for name in fields:
         if name not in ORDER_FIELDS and not is_metadata_key(name):

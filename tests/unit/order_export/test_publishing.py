@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from unittest import mock
+
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
@@ -111,4 +114,18 @@ def test_what_cannot_be_removed_is_told_and_the_error_is_still_the_first_one(tmp
         publication.create(tmp_path / "a")
         monkeypatch.setattr(type(tmp_path), "unlink", unlink)
         raise ValueError("first")
-    assert ".tmp may be left behind: not yours." in caplog.text
+    assert ".tmp was not discarded cleanly: not yours." in caplog.text
+
+
+def test_a_disk_that_is_full_is_not_kept_full(tmp_path, caplog):
+    class FullDisk(type(tmp_path)):
+        def open(self, mode):
+            file = io.BytesIO()
+            file.close = mock.Mock(side_effect=OSError("No space left on device"))
+            self.touch()
+            return file
+
+    with pytest.raises(OSError, match="No space left"), Publication() as publication:
+        publication.create(FullDisk(tmp_path / "a"))
+    assert names(tmp_path) == []
+    assert "was not discarded cleanly: No space left on device." in caplog.text
