@@ -63,15 +63,15 @@ def run_dag(dag, **options: Any) -> Run:
 def _register(dag) -> None:
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
-    try:
-        from airflow.dag_processing.dagbag import sync_bag_to_db
-    except ImportError:  # Airflow 3.0
-        from airflow.models.dagbag import sync_bag_to_db
-
     DagBundlesManager().sync_bundles_to_db()
     bag = DagBag(os.devnull)
     bag.bag_dag(dag)
-    sync_bag_to_db(bag, "dags-folder", None)
+    try:
+        from airflow.dag_processing.dagbag import sync_bag_to_db
+    except ImportError:  # Airflow below 3.1
+        bag.sync_to_db("dags-folder", None)
+    else:
+        sync_bag_to_db(bag, "dags-folder", None)
 
 
 def connection(emulator, **extra: Any) -> str:

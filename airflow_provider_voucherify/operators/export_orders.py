@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
 
@@ -14,14 +14,12 @@ from airflow_provider_voucherify.api.errors import QuotaError, VoucherifyError
 from airflow_provider_voucherify.api.models import ExportStatus
 from airflow_provider_voucherify.api.polling import Poll
 from airflow_provider_voucherify.operators.base import WaitingOperator
-from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.request import ExportRequest, OnBadValue
 from airflow_provider_voucherify.triggers.export import ExportTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-OnBadValue = Literal["fail", "side_file"]
 
 
 class ExportFailedError(VoucherifyError):

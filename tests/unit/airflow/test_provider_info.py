@@ -58,3 +58,4 @@ def test_the_widgets_of_older_versions_are_the_same_fields():
     pytest.importorskip("flask_appbuilder")
     fields = get_provider_info()["connection-types"][0]["conn-fields"]
     assert set(VoucherifyHook.get_connection_form_widgets()) == set(fields)
+    assert {f"extra__voucherify__{name}" for name in fields} <= set(ProvidersManager().connection_form_widgets)
