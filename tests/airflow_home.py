@@ -13,6 +13,11 @@ from typing import Any
 
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:  # Airflow below 3.1
+    from airflow.models.dagbag import DagBag
+
 
 @functools.cache
 def migrated() -> bool:
@@ -57,16 +62,16 @@ def run_dag(dag, **options: Any) -> Run:
 
 def _register(dag) -> None:
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.models.dagbag import DagBag
 
     DagBundlesManager().sync_bundles_to_db()
-    try:
-        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-    except ImportError:
-        from airflow.models.dagbag import sync_bag_to_db
-    bag = DagBag(os.devnull, include_examples=False)
+    bag = DagBag(os.devnull)
     bag.bag_dag(dag)
-    sync_bag_to_db(bag, "dags-folder", None)
+    try:
+        from airflow.dag_processing.dagbag import sync_bag_to_db
+    except ImportError:  # Airflow below 3.1
+        bag.sync_to_db("dags-folder", None)
+    else:
+        sync_bag_to_db(bag, "dags-folder", None)
 
 
 def connection(emulator, **extra: Any) -> str:

@@ -18,3 +18,10 @@ os.environ |= {
 }
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
+
+
+def pytest_configure(config) -> None:
+    for category in ("DeprecationWarning", "FutureWarning"):
+        config.addinivalue_line(
+            "filterwarnings", f"error::{category}:(airflow_provider_voucherify|tests|voucherify_).*"
+        )

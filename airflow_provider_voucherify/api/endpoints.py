@@ -5,12 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
-from airflow_provider_voucherify.api.download import Download
 from airflow_provider_voucherify.api.errors import AuthenticationError, PagingLimitError, TransportError
 from airflow_provider_voucherify.api.models import (
     AsyncAction,
@@ -20,7 +19,12 @@ from airflow_provider_voucherify.api.models import (
     ImportReceipt,
     OrderPage,
 )
-from airflow_provider_voucherify.api.transport import Repeat, Transport
+from airflow_provider_voucherify.api.repeat import Repeat
+
+if TYPE_CHECKING:
+    # these load requests, which takes longer than all else here: a DAG file that is parsed needs none of it
+    from airflow_provider_voucherify.api.download import Download
+    from airflow_provider_voucherify.api.transport import Transport
 
 PAGE_SIZE = 100
 LAST_PAGE = 100

@@ -10,6 +10,7 @@ from typing import TypeVar
 from airflow_provider_voucherify.api.errors import QuotaError, ServerError, TransportError
 
 MAX_FAILURES = 5
+FIRST_WAIT = 1.0
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -17,40 +18,45 @@ log = logging.getLogger(__name__)
 
 class Poll:
     """
-    One look after the other: no single bad one is the end.
+    One look after the other, less and less often: no single bad one is the end.
 
-    :param interval: Seconds between two looks.
+    :param interval: Seconds between two looks at most; the first waits are 1, 2, 4, … seconds.
     :param max_failures: Looks without an answer that are one too many in a row.
     """
 
     def __init__(self, interval: float, max_failures: int = MAX_FAILURES) -> None:
         self.interval = interval
-        self.wait = interval
+        self.wait = min(FIRST_WAIT, interval)
         self._max_failures = max_failures
         self._failures = 0
+        self.trouble = ""
 
     def look(self, what: Callable[[], T]) -> T | None:
         """
-        Look once. Afterwards ``wait`` says how many seconds to wait before the next look.
+        Look once. Afterwards ``wait`` says how many seconds to wait before the next look, and ``trouble`` what was in
+        the way of this one.
 
         :param what: Asks Voucherify.
         :return: What it returns; None when there was no answer.
         :raises VoucherifyError: if the answer is an error that waiting does not change, or there was no answer
             too many times in a row.
         """
+        self.trouble = ""
         try:
             seen = what()
         except QuotaError as refused:
+            self.trouble = str(refused)
             self.wait = max(self.interval, (refused.answer.retry_at or 0.0) - time.time())
             log.info("Looking again in %.0f s, when the quota allows it. %s", self.wait, refused)
             return None
         except (TransportError, ServerError) as error:
+            self.trouble = str(error)
             self.wait = self.interval
             self._failures += 1
             log.warning("Looked %d time(s) in a row without an answer. %s", self._failures, error)
             if self._failures >= self._max_failures:
                 raise
             return None
-        self.wait = self.interval
+        self.wait = min(self.wait * 2, self.interval)
         self._failures = 0
         return seen

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import msgspec
 import requests
@@ -27,6 +27,7 @@ from airflow_provider_voucherify.api.errors import (
 )
 from airflow_provider_voucherify.api.models import AccessToken
 from airflow_provider_voucherify.api.quota import Quota, server_time
+from airflow_provider_voucherify.api.repeat import Repeat
 from airflow_provider_voucherify.api.settings import Settings
 
 API_VERSION = "v2018-08-01"
@@ -37,16 +38,20 @@ MAX_REDIRECTS = 3
 log = logging.getLogger(__name__)
 
 
-class Repeat(Enum):
-    """
-    When a request may be sent again.
+class _HideTokens(logging.Filter):
+    """urllib3 logs the paths of its requests, and that of a download has its token or signature in the query."""
 
-    ``SAFE``: it changes nothing the second time. ``IF_REFUSED``: only when it is certain that nothing was
-    done: a connection that was never made, a 429.
-    """
+    _secret = re.compile(r"\b(token|sig|signature|x-amz-[\w-]+|x-goog-[\w-]+)=[^&\s]+", re.IGNORECASE)
 
-    SAFE = "safe"
-    IF_REFUSED = "if refused"
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                self._secret.sub(r"\1=***", arg) if isinstance(arg, str) else arg for arg in record.args
+            )
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_HideTokens())
 
 
 class Transport:
@@ -150,10 +155,8 @@ class Transport:
         :raises AuthenticationError: if the token expired (401, documented).
         :raises TransportError: if the host cannot be reached, or is not https.
         """
-        if token := urlsplit(url).query:
-            self._on_secret(url)
-            for part in token.split("&"):
-                self._on_secret(part.partition("=")[2])
+        for secret in parse_qs(urlsplit(url).query).get("token", []):
+            self._on_secret(secret)
         for _ in range(MAX_REDIRECTS + 1):
             target = urlsplit(url)
             if target.scheme != "https" and not self.settings.trusts(url):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
-from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.errors import (
     ApiError,
@@ -23,6 +22,7 @@ from airflow_provider_voucherify.get_provider_info import CONNECTION_FIELDS, UI_
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+    from airflow_provider_voucherify.api.client import VoucherifyClient
     from airflow_provider_voucherify.api.transport import Transport
 
 PATIENCE = 60.0
@@ -103,8 +103,9 @@ class VoucherifyHook(Endpoints, BaseHook):
         return True, f"{host} accepts the keys."
 
     def _connect(self, connection: Connection, extra: dict[str, Any], **options: Any) -> VoucherifyClient:
+        from airflow_provider_voucherify.api.client import VoucherifyClient
+
         settings = settings_of(connection, extra)
-        mask_secret(settings.app_token)
         return VoucherifyClient(settings, patience=self.patience, on_secret=mask_secret, **options)
 
     @classmethod
@@ -116,19 +117,17 @@ class VoucherifyHook(Endpoints, BaseHook):
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Add the fields of the form, on Airflow below 3.2; later ones read the provider info."""
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import BooleanField, FloatField, StringField
+        from wtforms import BooleanField, StringField
         from wtforms.validators import Optional
 
-        fields = {"boolean": BooleanField, "number": FloatField, "string": StringField}
-        return {
-            name: fields[field["schema"]["type"][0]](
-                field["label"],
-                description=field["description"],
-                **({} if "boolean" in field["schema"]["type"] else {"widget": BS3TextFieldWidget()}),
-                validators=[Optional()],
-            )
-            for name, field in CONNECTION_FIELDS.items()
-        }
+        def widget(field: dict[str, Any]) -> Any:
+            told = {"label": field["label"], "description": field["description"], "validators": [Optional()]}
+            if "boolean" in field["schema"]["type"]:
+                return BooleanField(**told)
+            # numbers too: these versions know integers alone, and drop a hook that has another kind of field
+            return StringField(**told, widget=BS3TextFieldWidget())
+
+        return {name: widget(field) for name, field in CONNECTION_FIELDS.items()}
 
 
 def settings_of(connection: Connection, extra: dict[str, Any]) -> Settings:

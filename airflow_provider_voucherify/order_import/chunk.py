@@ -126,9 +126,10 @@ def chunks(
     for record in records:
         outcome, body = None, record.body
         try:
-            if duplicate is not None and duplicate.number == record.number:
-                reason, duplicate = duplicate.reason, next(duplicates, None)
-                raise reason
+            while duplicate is not None and duplicate.number <= record.number:
+                passed, duplicate = duplicate, next(duplicates, None)
+                if passed.number == record.number:
+                    raise passed.reason
             if record.error is not None or record.origin.conversion is not None:
                 record, body = _converted(record)
             if record.sound is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.order_import.conversion import Conversion, renamed
 from airflow_provider_voucherify.order_import.csv_file import CsvFile
@@ -41,6 +43,7 @@ class FileSource(Source):
         self._rename = renamed(column_mapping) if column_mapping else None
         self._conversion = conversion
         self._formats: dict[int, Format] = {}
+        self._row_counts: dict[int, int] = {}
         cheap = all(file.local and file.format != "parquet" for file in files)
         self._read = self._read_files if cheap else Replay(self._read_files).read
 
@@ -49,8 +52,20 @@ class FileSource(Source):
         return self._read(start)
 
     def fingerprint(self) -> str:
-        """Hash names, sizes and samples of the content."""
-        return fingerprint(self._files)
+        """Hash names, sizes and samples of the content, and how it is to be read."""
+        return fingerprint(self._files, msgspec.json.encode((self._column_mapping, self._conversion)))
+
+    def share(self, cursor: Cursor) -> float | None:
+        """Count the bytes, of a Parquet file those of as many rows; within a compressed file nobody can tell."""
+        total = sum(file.size for file in self._files)
+        file, before = self._files[cursor.file], sum(file.size for file in self._files[: cursor.file])
+        if file.format == "parquet":
+            before += round(file.size * cursor.line / max(1, self._rows(cursor.file)))
+        elif file.compression is None:
+            before += cursor.offset
+        elif len(self._files) == 1:
+            return None
+        return before / total if total else 1.0
 
     def origin(self, file: int) -> Origin:
         """Tell what the records of a file have in common."""
@@ -89,6 +104,12 @@ class FileSource(Source):
                 return JsonArray(file, origin, self._rename)
             case _:
                 return JsonLines(file, origin, self._rename)
+
+    def _rows(self, index: int) -> int:
+        if index not in self._row_counts:
+            reader = self._reader(index)
+            self._row_counts[index] = reader.rows() if isinstance(reader, ParquetFile) else 0
+        return self._row_counts[index]
 
     def _format(self, index: int) -> Format:
         file = self._files[index]

@@ -101,7 +101,7 @@ class File(msgspec.Struct, frozen=True):
         file = stored if isinstance(stored, io.BufferedReader) else io.BufferedReader(_Stored(stored), READ_BYTES)
         if self.compression is None:
             return file
-        plain = io.BufferedReader(_Decompressed(file, self), READ_BYTES)
+        plain: io.BufferedReader = io.BufferedReader(_Decompressed(file, self), READ_BYTES)
         while offset:
             if not (passed := plain.read(min(offset, READ_BYTES))):
                 break
@@ -263,14 +263,16 @@ def _file(path: Any, name: str, file_format: Format | None) -> File:
     return File(path, name, int(path.stat().st_size), known, compression)
 
 
-def fingerprint(files: Sequence[File]) -> str:
+def fingerprint(files: Sequence[File], options: bytes = b"") -> str:
     """
     Know files again by their names, sizes and samples of their content.
 
     The time of change does not count, so a file that was copied is the same. Of many files 32 samples in all are
     read, which is 32 requests to an object storage.
+
+    :param options: What changes the orders besides.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(options)
     for file in files:
         digest.update(f"{file.name}\0{file.size}\n".encode())
     step = max(1, -(-len(files) * 2 // SAMPLES))

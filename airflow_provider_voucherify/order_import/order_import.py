@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.errors import (
     InvalidRequestError,
+    NotFoundError,
     PayloadTooLargeError,
     QuotaError,
     ServerError,
     TransportError,
     VoucherifyError,
 )
-from airflow_provider_voucherify.api.models import ORDERS_IMPORT, AsyncAction
+from airflow_provider_voucherify.api.models import ORDERS_IMPORT, ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
-from airflow_provider_voucherify.order_import.chunk import NO_RULES, Chunk, Outcome, chunks
-from airflow_provider_voucherify.order_import.report import Report
+from airflow_provider_voucherify.order_import.chunk import NO_RULES, Chunk
+from airflow_provider_voucherify.order_import.feed import Feed, offset, offsets
+from airflow_provider_voucherify.order_import.ledger import Ledger, NoLedger
+from airflow_provider_voucherify.order_import.progress import Progress
+from airflow_provider_voucherify.order_import.report import Report, told
 from airflow_provider_voucherify.order_import.rules import Rules
 from airflow_provider_voucherify.order_import.settlement import Settlement, settle
-from airflow_provider_voucherify.order_import.source import Cursor, Source
-from airflow_provider_voucherify.order_import.state import KEPT_REASONS, Flight, ImportState, Save, Stretch
+from airflow_provider_voucherify.order_import.source import Source
+from airflow_provider_voucherify.order_import.state import KEPT_REASONS, Flight, ImportState, Stretch
 from airflow_provider_voucherify.order_import.summary import ImportSummary
 
-MAX_IN_FLIGHT = 10
+MAX_IN_FLIGHT = 20
 MAX_BISECTIONS = 500
 POLL_INTERVAL = 30.0
 FIRST_POLL = 1.0
 MAX_LOOKS = 3
 MAX_LOST_IN_A_ROW = 5
+MAX_RESENDS = 1
 CLOCK_TOLERANCE = timedelta(seconds=5)
+PROGRESS_INTERVAL = 30.0
+PASSING_REASONS = frozenset({"Internal error"})  # seen in the official example
+OnUnknown = Literal["report", "resend"]
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +78,16 @@ class OrderImport:
     :param source: The orders.
     :param state: Where to go on; a fresh one begins at the start.
     :param report: Where the outcome of orders is written.
-    :param save: Keeps the state. Called before each request that changes something, and after it.
+    :param ledger: Keeps the state: before each request that changes something, and after it.
     :param max_in_flight: Chunks that wait at Voucherify at most. It imports one at a time (documented), so more
         than needed to keep it busy gain nothing.
     :param wait: Whether to wait for the imports; if not, what was sent stays unknown.
     :param poll_interval: Seconds between two looks at the actions at most; the processing times seen make it less.
     :param max_bisections: Requests spent at most on finding the bad orders in refused requests.
+    :param max_resends: How often orders are sent again that failed for a passing reason ("Internal error").
+    :param on_unknown: ``resend`` says that it is safe to send an order with a ``source_id`` twice, because imports
+        update by it, which is not documented: then orders are sent again instead of being unknown.
+    :param on_progress: Told how far it has come, every 30 seconds.
     :param rules: What to do with orders beyond what the API says.
     :param clock: The time in seconds since the epoch.
     """
@@ -87,30 +99,35 @@ class OrderImport:
         state: ImportState,
         *,
         report: Report,
-        save: Save = lambda _state: None,
+        ledger: Ledger | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
         wait: bool = True,
         poll_interval: float = POLL_INTERVAL,
         max_bisections: int = MAX_BISECTIONS,
+        max_resends: int = MAX_RESENDS,
+        on_unknown: OnUnknown = "report",
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
         rules: Rules = NO_RULES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = state
         self._client = client
-        self._source = source
+        self._feed = Feed(source, state, rules)
         self._report = report
-        self._save_state = save
+        self._ledger = NoLedger() if ledger is None else ledger
         self._max_in_flight = max_in_flight
         self._wait = wait
         self._poll_interval = poll_interval
         self._max_bisections = max_bisections
-        self._rules = rules
+        self._max_attempts = 1 + max_resends
+        self._on_unknown = on_unknown
+        self._on_progress = on_progress
         self._clock = clock
-        self._reader: Iterator[Chunk] | None = None
-        self._exhausted = False
+        self._progress_at = clock()
+        self._began = clock(), state.settled
         self._calls_before = client.transport.calls
         self._lost_in_a_row = 0
-        self._looks = Poll(poll_interval)
+        self._looks, self._results = Poll(poll_interval), Poll(poll_interval)
         self._next_wait = min(FIRST_POLL, poll_interval)
 
     def advance(self) -> Pause | None:
@@ -121,9 +138,15 @@ class OrderImport:
         :raises VoucherifyError: if it cannot go on. The state then says exactly where it stands.
         """
         try:
-            if self.state.in_flight and self._looks.look(self._look) is None:
-                return Pause(seconds=self._looks.wait, reason="Voucherify does not answer")
-            self._fill()
+            ended = self._looks.look(self._look) if self.state.in_flight else []
+            if ended is None:
+                return Pause(seconds=self._looks.wait, reason=self._looks.trouble)
+            # first the next chunks, then the results: Voucherify shall not wait for us
+            self._fill(landed=len(ended))
+            if self._results.look(lambda: self._settle_all(ended)) is None:
+                return Pause(seconds=self._results.wait, reason=self._results.trouble)
+            if not self.state.in_flight:
+                self._fill(landed=0)
         except QuotaError as refused:
             self._save()
             now = self._clock()
@@ -164,60 +187,46 @@ class OrderImport:
             reasons=state.reasons,
         )
 
+    def progress(self) -> Progress:
+        """Say how far it has come."""
+        state, quota = self.state, self._client.transport.quota
+        since, settled_then = self._began
+        return Progress(
+            done=state.settled,
+            share=self._feed.share,
+            rate=(state.settled - settled_then) / max(self._clock() - since, 0.001),
+            read=state.cursor.number,
+            failed=state.rejected + state.unknown,
+            in_flight=len(state.in_flight),
+            calls=state.api_calls,
+            calls_left=quota.remaining,
+        )
+
     # out
 
-    def _fill(self) -> None:
+    def _fill(self, landed: int) -> None:
         """Send until enough is on its way. While an answer is lost, another request would blur its trace."""
         if self._client.transport.server_offset is None:
             # a lost answer is looked for by the time of its request, on Voucherify's clock; and wrong keys show here
             self._client.list_async_actions(limit=1)
         while not any(flight.action_id is None for flight in self.state.in_flight):
-            if self._wait and len(self.state.in_flight) >= self._max_in_flight:
+            if self._wait and len(self.state.in_flight) - landed >= self._max_in_flight:
                 return
-            chunk = self._next_chunk()
-            if chunk is None:
+            following = self._feed.take()
+            if following is None:
                 return
-            self._submit(chunk)
+            self._submit(*following)
 
-    def _next_chunk(self) -> Chunk | None:
-        state = self.state
-        if state.queue:
-            stretch = state.queue.pop(0)
-            chunk = next(self._chunks(stretch))
-            if rest := stretch.records - chunk.records:
-                state.queue.insert(0, Stretch(chunk.end, rest))
-            return chunk
-        if self._exhausted:
-            return None
-        if self._reader is None:
-            records = self._source.read(state.cursor)
-            self._reader = chunks(records, state.cursor, state.max_orders, state.max_body_bytes, self._rules)
-        try:
-            following = next(self._reader, None)
-        except Exception:
-            self._reader = None  # a generator that raised would seem to be at its end
-            raise
-        if following is None:
-            self._exhausted = True
-        else:
-            state.cursor = following.end
-        return following
-
-    def _chunks(self, stretch: Stretch) -> Iterator[Chunk]:
-        records = itertools.islice(self._source.read(stretch.start), stretch.records)
-        return chunks(records, stretch.start, self.state.max_orders, self.state.max_body_bytes, self._rules)
-
-    def _submit(self, chunk: Chunk) -> None:
+    def _submit(self, stretch: Stretch, chunk: Chunk) -> None:
         state = self.state
         number = state.take_number()
         if not chunk.orders:
-            self._settle(number, Settlement(rejected=chunk.invalid))
+            self._settle(number, chunk, Settlement())
             self._save()
             return
         flight = Flight(
             number=number,
-            start=chunk.start,
-            records=chunk.records,
+            stretch=stretch,
             orders=len(chunk.orders),
             body_hash=chunk.body_hash(),
             sent_at=self._clock() + (self._client.transport.server_offset or 0.0),
@@ -250,6 +259,7 @@ class OrderImport:
         state.chunks += 1
         state.remember(action_id)
         self._lost_in_a_row = 0
+        self._learn_from_halves(flight.orders)
         log.info(
             "Chunk %d: %d orders are imported by async action %s; %d in flight.",
             flight.number, flight.orders, action_id, len(state.in_flight),
@@ -257,7 +267,7 @@ class OrderImport:
         if not self._wait:
             if action_id not in state.action_ids:
                 state.action_ids.append(action_id)
-            self._land(flight, Settlement(rejected=chunk.invalid, unwatched=flight.orders))
+            self._land(flight, chunk, Settlement(unwatched=flight.orders))
         self._save()
 
     def _put_back(self, flight: Flight) -> None:
@@ -269,7 +279,8 @@ class OrderImport:
         """Cut a refused chunk in half until the bad orders stand alone, or until it is small enough."""
         state = self.state
         if len(chunk.orders) == 1:
-            self._land(flight, Settlement(rejected=[*chunk.invalid, chunk.outcome(0, _reason(refused))]))
+            state.last_split = None
+            self._land(flight, chunk, Settlement(rejected={0: _reason(refused)}))
             self._save()
             return
         if state.bisections >= self._max_bisections:
@@ -280,22 +291,26 @@ class OrderImport:
                 f"Correct the orders, or raise max_bisections. {refused}"
             ) from refused
         state.bisections += 2
+        state.last_split = (len(chunk.orders), 0)
         if isinstance(refused, PayloadTooLargeError):
-            state.max_orders = max(1, len(chunk.orders) // 2)
-            state.max_body_bytes = max(2, len(chunk.body()) // 2)
-            self._reader = None
-            log.warning("Chunks have %d orders from now on: %s", state.max_orders, refused)
-        half = _records_of_half(chunk)
+            self._feed.shrink(len(chunk.orders) // 2, len(chunk.body()) // 2, str(refused))
+        places = offsets(flight.stretch, chunk)
+        second_half = offset(flight.stretch, chunk.orders[len(chunk.orders) // 2])
+        parts = [place for place in places if place < second_half], [place for place in places if place >= second_half]
         state.in_flight.remove(flight)
-        state.queue[:0] = [
-            Stretch(chunk.start, half),
-            Stretch(self._place_after(chunk.start, half), chunk.records - half),
-        ]
+        state.queue[:0] = [flight.stretch.part(part) for part in parts]
         self._save()
 
-    def _place_after(self, start: Cursor, records: int) -> Cursor:
-        *_, last = itertools.islice(self._source.read(start), records)
-        return last.after
+    def _learn_from_halves(self, orders: int) -> None:
+        """Where both halves of a refused chunk are taken, it was not for a bad order: the limit was lowered."""
+        state = self.state
+        if state.last_split is not None:
+            refused, taken = state.last_split
+            state.last_split = (refused, taken + 1) if taken == 0 else None
+            if taken and refused <= state.max_orders:
+                self._feed.shrink(
+                    max(orders, refused - orders), state.max_body_bytes, f"{refused} orders were refused."
+                )
 
     # lost answers
 
@@ -312,13 +327,12 @@ class OrderImport:
         for flight in [flight for flight in self.state.in_flight if flight.action_id is None]:
             found = self._imports_since(datetime.fromtimestamp(flight.sent_at, UTC) - CLOCK_TOLERANCE)
             if len(found) == 1:
-                self._accepted(flight, self._chunk_of(flight), found[0].id)
+                self._accepted(flight, self._feed.chunk_of(flight), found[0].id)
             elif found:
                 ids = ", ".join(action.id for action in found)
-                chunk = self._chunk_of(flight)
+                chunk = self._feed.chunk_of(flight)
                 reason = f"sent, the answer was lost, and it may be any of the async actions {ids}"
-                everything = [chunk.outcome(index, reason) for index in range(len(chunk.orders))]
-                self._land(flight, Settlement(rejected=chunk.invalid, unknown=everything))
+                self._land(flight, chunk, Settlement(unknown=dict.fromkeys(range(len(chunk.orders)), reason)))
                 self._save()
             else:
                 flight.looks += 1
@@ -339,56 +353,82 @@ class OrderImport:
 
     # back
 
-    def _look(self) -> bool:
+    def _look(self) -> list[Flight]:
+        """Ask for all actions in flight with one call; find those that ended."""
         self._find_lost()
-        self._poll()
+        flights = {flight.action_id: flight for flight in self.state.in_flight if flight.action_id}
+        if len(flights) < 2:
+            return list(flights.values())
+        running = {action.id for action in self._client.list_async_actions().async_actions if not action.ended}
+        return [flight for action_id, flight in flights.items() if action_id not in running]
+
+    def _settle_all(self, ended: list[Flight]) -> bool:
+        """Get the result of each action that ended."""
+        for flight in ended:
+            action = self._result(flight.action_id or "")
+            if action.ended:
+                self._arrived(flight, action)
         return True
 
-    def _poll(self) -> None:
-        """Ask for all actions in flight with one call, and for the result of each that ended with one more."""
-        flights = {flight.action_id: flight for flight in self.state.in_flight if flight.action_id}
-        for action in self._client.poll_async_actions(list(flights)):
-            if action.ended:
-                whole = action if action.result else self._client.get_async_action(action.id)
-                self._arrived(flights[action.id], whole)
+    def _result(self, action_id: str) -> AsyncAction:
+        try:
+            return self._client.get_async_action(action_id)
+        except NotFoundError as error:
+            return AsyncAction(
+                id=action_id, type=ORDERS_IMPORT, status=ActionStatus.FAILED, result={"message": str(error)}
+            )
 
     def _arrived(self, flight: Flight, action: AsyncAction) -> None:
         if action.processing_time:
             seconds, before = action.processing_time / 1000, self.state.action_seconds
             self.state.action_seconds = seconds if before is None else 0.7 * before + 0.3 * seconds
-        self._land(flight, settle(action, self._chunk_of(flight)))
+        chunk = self._feed.chunk_of(flight)
+        self._land(flight, chunk, settle(action, chunk))
         self._next_wait = min(FIRST_POLL, self._poll_interval)
         self._save()
 
-    def _chunk_of(self, flight: Flight) -> Chunk:
-        """Read the records of a chunk again, rather than hold them."""
-        records = itertools.islice(self._source.read(flight.start), flight.records)
-        chunk = next(chunks(records, flight.start, flight.records, 2**63, self._rules))
-        if chunk.body_hash() != flight.body_hash:
-            raise VoucherifyError(
-                f"{self._source.name} changed while it was imported: the orders of chunk {flight.number}, from "
-                f"{chunk.orders[0].position if chunk.orders else flight.start} on, are not those that were sent."
-            )
-        return chunk
-
-    def _land(self, flight: Flight, settlement: Settlement) -> None:
-        self._settle(flight.number, settlement)
+    def _land(self, flight: Flight, chunk: Chunk, settlement: Settlement) -> None:
+        if flight.stretch.attempt < self._max_attempts:
+            self._postpone(flight.stretch, chunk, settlement)
+        if flight.stretch.doubtful:
+            doubt = "sent before with unknown outcome, and now: "
+            settlement.unknown |= {index: f"{doubt}{reason}" for index, reason in settlement.rejected.items()}
+            settlement.rejected = {}
+        self._settle(flight.number, chunk, settlement)
         self.state.in_flight.remove(flight)
 
-    def _settle(self, number: int, settlement: Settlement) -> None:
+    def _postpone(self, stretch: Stretch, chunk: Chunk, settlement: Settlement) -> None:
+        """Take out of a settlement what is sent again in a last pass."""
+        passing = [index for index, reason in settlement.rejected.items() if reason in PASSING_REASONS]
+        doubtful = [index for index in settlement.unknown if chunk.source_ids[index] is not None]
+        if self._on_unknown == "report":
+            doubtful = []
+        for indexes, doubt in ((passing, False), (doubtful, True)):
+            if indexes:
+                for index in indexes:
+                    settlement.rejected.pop(index, None)
+                    settlement.unknown.pop(index, None)
+                places = sorted(offset(stretch, chunk.orders[index]) for index in indexes)
+                self.state.later.append(stretch.again(places, doubt))
+
+    def _settle(self, number: int, chunk: Chunk, settlement: Settlement) -> None:
         state = self.state
-        self._report.write("rejected", number, settlement.rejected)
-        self._report.write("unknown", number, settlement.unknown)
+        rejected = [*chunk.invalid, *(chunk.outcome(*entry) for entry in settlement.rejected.items())]
+        unknown = [chunk.outcome(*entry) for entry in settlement.unknown.items()]
+        self._report.write("rejected", number, rejected)
+        self._report.write("unknown", number, unknown)
         state.loaded += settlement.loaded
-        state.rejected += len(settlement.rejected)
-        state.unknown += len(settlement.unknown) + settlement.unwatched
+        state.rejected += len(rejected)
+        state.unknown += len(unknown) + settlement.unwatched
+        for outcome in (*rejected, *unknown):
+            state.count_reason(outcome.reason)
+        state.mark(self._clock())
         room = KEPT_REASONS - len(state.reasons)
-        state.reasons += [_told(outcome) for outcome in [*settlement.rejected, *settlement.unknown][:room]]
+        state.reasons += [told(outcome) for outcome in [*rejected, *unknown][:room]]
 
     def _pause_for_actions(self) -> Pause:
         flights = self.state.in_flight
-        more = bool(self.state.queue) or not self._exhausted
-        enough = max(1, len(flights) // 2) if more else len(flights)
+        enough = max(1, len(flights) // 2) if self._feed.more else len(flights)
         if self.state.action_seconds is None:
             seconds, self._next_wait = self._next_wait, self._next_wait * 2
         else:
@@ -404,20 +444,14 @@ class OrderImport:
         calls = self._client.transport.calls
         self.state.api_calls += calls - self._calls_before
         self._calls_before = calls
-        self._save_state(self.state)
-
-
-def _records_of_half(chunk: Chunk) -> int:
-    """Count the records that belong to the first half of the orders of a chunk."""
-    first_of_second_half = chunk.orders[len(chunk.orders) // 2].after.number
-    return first_of_second_half - 1 - chunk.start.number
+        self._ledger.save(self.state.to_json())
+        if self._clock() - self._progress_at >= PROGRESS_INTERVAL:
+            self._progress_at = self._clock()
+            progress = self.progress()
+            log.info("%s", progress)
+            self._on_progress(progress)
 
 
 def _reason(refused: InvalidRequestError) -> str:
     answer = refused.answer
     return ": ".join(part for part in (answer.message, answer.details) if part)
-
-
-def _told(outcome: Outcome) -> str:
-    who = f" (source_id {outcome.source_id})" if outcome.source_id else ""
-    return f"{outcome.position}{who}: {outcome.reason}"

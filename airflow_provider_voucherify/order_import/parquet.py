@@ -52,6 +52,11 @@ class ParquetFile:
                 row += len(batch)
         return number
 
+    def rows(self) -> int:
+        """Count the rows."""
+        with self._opened() as parquet:
+            return int(parquet.metadata.num_rows)
+
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, and no other column."""
         from airflow_provider_voucherify.order_import.table import records

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, Self
 
 import msgspec
@@ -11,6 +11,9 @@ import msgspec
 from airflow_provider_voucherify.order_import.chunk import Outcome
 
 LOGGED_A_CHUNK = 5
+KINDS = ("rejected", "unknown")
+SUMMARY_FILE = "summary.json"
+PAGE_FILE = "report.html"
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,12 @@ class WritablePath(Protocol):
 
     def write_bytes(self, data: bytes) -> Any:
         """Write this file."""
+
+    def glob(self, pattern: str) -> Iterable[Self]:
+        """Find files in this folder; none where there is no such folder."""
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Remove this file."""
 
 
 class Report:
@@ -52,7 +61,7 @@ class Report:
         if not outcomes:
             return
         for outcome in outcomes[:LOGGED_A_CHUNK]:
-            log.warning("%s: %s (source_id %s): %s", kind, outcome.position, outcome.source_id, outcome.reason)
+            log.warning("%s: %s", kind, told(outcome))
         if len(outcomes) > LOGGED_A_CHUNK:
             log.warning("%s: %d more orders of chunk %d", kind, len(outcomes) - LOGGED_A_CHUNK, number)
         if self._path is not None:
@@ -61,11 +70,33 @@ class Report:
             lines = b"".join(_line(outcome) for outcome in outcomes)
             (folder / f"part-{number:06}.jsonl").write_bytes(lines)
 
-    def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write ``summary.json``."""
+    def clear(self) -> None:
+        """Remove what an earlier import left: its orders would be taken for those of this one."""
+        if self._path is not None:
+            for kind in KINDS:
+                for part in (self._path / kind).glob("part-*.jsonl"):
+                    part.unlink()
+            for name in (SUMMARY_FILE, PAGE_FILE):
+                (self._path / name).unlink(missing_ok=True)
+
+    def write_summary(self, summary: dict[str, Any], page: str | None = None) -> None:
+        """
+        Write ``summary.json`` and ``report.html``.
+
+        :param summary: The summary.
+        :param page: The page; None to write none.
+        """
         if self._path is not None:
             self._path.mkdir(parents=True, exist_ok=True)
-            (self._path / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
+            (self._path / SUMMARY_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
+            if page is not None:
+                (self._path / PAGE_FILE).write_bytes(page.encode())
+
+
+def told(outcome: Outcome) -> str:
+    """Say in a line what became of an order."""
+    who = f" (source_id {outcome.source_id})" if outcome.source_id else ""
+    return f"{outcome.position}{who}: {outcome.reason}"
 
 
 def _line(outcome: Outcome) -> bytes:

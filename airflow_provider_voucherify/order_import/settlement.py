@@ -6,23 +6,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
-from airflow_provider_voucherify.order_import.chunk import Chunk, Outcome
+from airflow_provider_voucherify.order_import.chunk import Chunk
 
 
 @dataclass(kw_only=True)
 class Settlement:
     """
-    The outcome of every order of a chunk.
+    The outcome of every order of a chunk, by its index.
 
     :param loaded: How many were loaded.
-    :param rejected: Which were certainly not.
-    :param unknown: Which nobody knows of.
+    :param rejected: Which were certainly not, and why.
+    :param unknown: Which nobody knows of, and why.
     :param unwatched: How many were handed over without waiting for their outcome.
     """
 
     loaded: int = 0
-    rejected: list[Outcome] = field(default_factory=list)
-    unknown: list[Outcome] = field(default_factory=list)
+    rejected: dict[int, str] = field(default_factory=dict)
+    unknown: dict[int, str] = field(default_factory=dict)
     unwatched: int = 0
 
 
@@ -38,14 +38,11 @@ def settle(action: AsyncAction, chunk: Chunk) -> Settlement:
     :param action: The action, ended, with its result.
     :param chunk: What it imported.
     """
-    indexes = range(len(chunk.orders))
+    count = len(chunk.orders)
     message = str((action.result or {}).get("message") or "no message")
     if action.status == ActionStatus.FAILED and not action.done_count:
-        reason = f"async action {action.id} is {action.status}: {message}"
-        everything = [chunk.outcome(index, reason) for index in indexes]
-        if action.done_count == 0:
-            return Settlement(rejected=[*chunk.invalid, *everything])
-        return Settlement(rejected=list(chunk.invalid), unknown=everything)
+        everything = dict.fromkeys(range(count), f"async action {action.id} is {action.status}: {message}")
+        return Settlement(rejected=everything) if action.done_count == 0 else Settlement(unknown=everything)
 
     reasons: dict[str, str] = {}
     failures: Counter[str] = Counter()
@@ -54,27 +51,27 @@ def settle(action: AsyncAction, chunk: Chunk) -> Settlement:
             reasons.setdefault(failure.source_id, failure.reason)
             failures[failure.source_id] += 1
     given = Counter(source_id for source_id in chunk.source_ids if source_id is not None)
-    rejected_ids = {source_id for source_id, count in failures.items() if count >= given[source_id] > 0}
-    ambiguous_ids = {source_id for source_id, count in failures.items() if 0 < count < given[source_id]}
+    ambiguous_ids = {source_id for source_id, failed in failures.items() if failed < given[source_id]}
+    rejected: dict[int, str] = {}
+    ambiguous, unnamed = [], []
+    for index, source_id in enumerate(chunk.source_ids):
+        if source_id is None or source_id not in failures:
+            unnamed.append(index)
+        elif source_id in ambiguous_ids:
+            ambiguous.append(index)
+        else:
+            rejected[index] = reasons[source_id]
 
-    named = [index for index in indexes if chunk.source_ids[index] in rejected_ids]
-    ambiguous = [index for index in indexes if chunk.source_ids[index] in ambiguous_ids]
-    rest = [index for index in indexes if chunk.source_ids[index] not in rejected_ids | ambiguous_ids]
-    failed_ambiguous = sum(failures[source_id] for source_id in ambiguous_ids)
-    failed_unnamed = action.failed_count - len(named) - failed_ambiguous
-    done_count = action.done_count if action.done_count is not None else len(chunk.orders) - action.failed_count
-    rejected = [*chunk.invalid, *(chunk.outcome(index, reasons[chunk.source_ids[index] or ""]) for index in named)]
-
-    if failed_unnamed == 0 and done_count == len(chunk.orders) - action.failed_count:
+    failed_unnamed = action.failed_count - len(rejected) - sum(failures[source_id] for source_id in ambiguous_ids)
+    done_count = action.done_count if action.done_count is not None else count - action.failed_count
+    if failed_unnamed == 0 and done_count == count - action.failed_count:
         reason = f"async action {action.id} names this source_id fewer times than there are orders with it"
-        return Settlement(
-            loaded=len(rest), rejected=rejected, unknown=[chunk.outcome(index, reason) for index in ambiguous]
-        )
+        return Settlement(loaded=len(unnamed), rejected=rejected, unknown=dict.fromkeys(ambiguous, reason))
     anonymous = next((failure.reason for failure in action.failures if failure.source_id is None), message)
-    if failed_unnamed == len(rest) and not ambiguous and done_count == 0:
-        return Settlement(rejected=[*rejected, *(chunk.outcome(index, anonymous) for index in rest)])
+    if failed_unnamed == len(unnamed) and not ambiguous and done_count == 0:
+        return Settlement(rejected=rejected | dict.fromkeys(unnamed, anonymous))
     reason = (
-        f"async action {action.id} counts {done_count} done and {action.failed_count} failed of {len(chunk.orders)} "
-        f"orders and names {len(named)} of the failed: this one may be loaded or not ({anonymous})"
+        f"async action {action.id} counts {done_count} done and {action.failed_count} failed of {count} orders "
+        f"and names {len(rejected)} of the failed: this one may be loaded or not ({anonymous})"
     )
-    return Settlement(rejected=[*chunk.invalid, *rejected], unknown=[chunk.outcome(index, reason) for index in rest])
+    return Settlement(rejected=rejected, unknown=dict.fromkeys(sorted([*ambiguous, *unnamed]), reason))

@@ -111,8 +111,16 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def share(self, cursor: Cursor) -> float | None:
+        """Tell which share of the source lies before a place, 0 to 1; None where nobody can tell."""
+
+    @abstractmethod
     def fingerprint(self) -> str:
-        """Tell a short text that changes when the content does: a run is not resumed on another source."""
+        """
+        Tell a short text that changes when the orders do: a run is not resumed on another source.
+
+        The orders change with their content, and with how they are to be read.
+        """
 
     @abstractmethod
     def origin(self, file: int) -> Origin:
@@ -163,9 +171,13 @@ class ListSource(Source):
                 body, why = rename_body(self._rename, body)
             yield Record(self._origin, index, index, body, index + 1, error=why)
 
+    def share(self, cursor: Cursor) -> float:
+        """Count the orders."""
+        return cursor.number / len(self._orders) if self._orders else 1.0
+
     def fingerprint(self) -> str:
         """Hash all orders."""
-        return content_hash(self)
+        return content_hash(self, self._origin.conversion)
 
     def origin(self, file: int) -> Origin:
         """Tell what all orders have in common."""
@@ -202,9 +214,9 @@ def _infinite(value: object, body: bytes) -> bool:
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def content_hash(source: Source) -> str:
+def content_hash(source: Source, conversion: Conversion | None) -> str:
     """Fingerprint a source that is in memory by the orders in it."""
-    digest, count = hashlib.sha256(), 0
+    digest, count = hashlib.sha256(_encode(conversion)), 0
     for record in source.read():
         digest.update(record.body)
         digest.update(b"\n")

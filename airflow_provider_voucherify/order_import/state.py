@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any, Self
 
 import msgspec
@@ -11,22 +11,47 @@ from airflow_provider_voucherify.api.errors import VoucherifyError
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
 from airflow_provider_voucherify.order_import.source import Cursor
 
-Save = Callable[["ImportState"], None]
-
 KEPT_IDS = 100
 KEPT_REASONS = 10
+KEPT_KINDS = 20
+KEPT_POINTS = 60
+OTHER_REASONS = "other reasons"
 
 
 class Stretch(msgspec.Struct):
     """
-    Records that are still to be sent, out of turn: parts of a chunk that was refused, or not taken.
+    Records that go together: a chunk on its way, or what is left of one that was refused or has to be sent again.
 
     :param start: The place before the first of them.
-    :param records: How many.
+    :param span: How many records of the source there are from there on.
+    :param only: Which of them are meant, a bit for each; all of them where there is none.
+    :param attempt: How often their orders are being sent.
+    :param doubtful: Whether an earlier attempt may have loaded them: then a failure does not say that they are not in.
     """
 
     start: Cursor
-    records: int
+    span: int
+    only: bytes | None = None
+    attempt: int = 1
+    doubtful: bool = False
+
+    def offsets(self) -> list[int]:
+        """List which of the records are meant, counted from the start."""
+        if self.only is None:
+            return list(range(self.span))
+        bits = int.from_bytes(self.only, "little")
+        return [offset for offset in range(self.span) if bits >> offset & 1]
+
+    def part(self, offsets: Iterable[int]) -> Stretch:
+        """Take some of the records, counted from the start."""
+        bits = sum(1 << offset for offset in offsets)
+        only = bits.to_bytes((self.span + 7) // 8, "little")
+        return msgspec.structs.replace(self, only=only)
+
+    def again(self, offsets: Iterable[int], doubtful: bool) -> Stretch:
+        """Take some of the records to be sent once more."""
+        part = self.part(offsets)
+        return msgspec.structs.replace(part, attempt=self.attempt + 1, doubtful=self.doubtful or doubtful)
 
 
 class Flight(msgspec.Struct):
@@ -34,8 +59,7 @@ class Flight(msgspec.Struct):
     A chunk on its way: written down before it is posted, its action as soon as it is known.
 
     :param number: The number of the chunk; its outcome files bear it.
-    :param start: The place before its first record.
-    :param records: Records of the source that it covers.
+    :param stretch: The records that it covers.
     :param orders: Orders in its body.
     :param body_hash: Hash of the body, to know it again.
     :param sent_at: Seconds since the epoch, on Voucherify's clock.
@@ -44,18 +68,12 @@ class Flight(msgspec.Struct):
     """
 
     number: int
-    start: Cursor
-    records: int
+    stretch: Stretch
     orders: int
     body_hash: str
     sent_at: float
     action_id: str | None = None
     looks: int = 0
-
-    @property
-    def stretch(self) -> Stretch:
-        """Its records, to be sent again."""
-        return Stretch(self.start, self.records)
 
 
 class ImportState(msgspec.Struct, kw_only=True):
@@ -63,23 +81,30 @@ class ImportState(msgspec.Struct, kw_only=True):
     The ledger of an import.
 
     :param fingerprint: Which source this is about.
+    :param restarted_by: The run that began it anew, if one did.
     :param cursor: The first record that no chunk covers yet.
     :param queue: What is to be sent before the cursor goes on.
+    :param later: What is to be sent again when the source is at its end, because it failed for a passing reason.
     :param in_flight: What was sent and is not settled.
     :param max_orders: Orders a chunk, for the rest of the run.
     :param max_body_bytes: Bytes a body, for the rest of the run.
     :param chunks: Requests that Voucherify took.
     :param bisections: Requests made to find the bad orders of a refused one.
     :param api_calls: Calls made, by all tries together.
+    :param last_split: Orders of the chunk that was cut in half last, and how many halves were taken since.
     :param action_seconds: Average processing time of an action, as far as seen.
     :param action_ids: The first 100 actions.
     :param recent_ids: The last 100 actions, which are known when a lost one is looked for.
     :param reasons: The first losses, for the message.
+    :param reason_counts: How many orders were lost for which reason: the first 20 reasons, and all others.
+    :param timeline: How many orders had an outcome when (seconds since the epoch): some 60 points of the whole.
     """
 
     fingerprint: str
+    restarted_by: str | None = None
     cursor: Cursor = Cursor()
     queue: list[Stretch] = []
+    later: list[Stretch] = []
     in_flight: list[Flight] = []
     max_orders: int = MAX_ORDERS
     max_body_bytes: int = MAX_BODY_BYTES
@@ -89,11 +114,14 @@ class ImportState(msgspec.Struct, kw_only=True):
     unknown: int = 0
     chunks: int = 0
     bisections: int = 0
+    last_split: tuple[int, int] | None = None
     api_calls: int = 0
     action_seconds: float | None = None
     action_ids: list[str] = []
     recent_ids: list[str] = []
     reasons: list[str] = []
+    reason_counts: dict[str, int] = {}
+    timeline: list[tuple[float, int]] = []
 
     @property
     def settled(self) -> int:
@@ -105,6 +133,23 @@ class ImportState(msgspec.Struct, kw_only=True):
         number = self.next_number
         self.next_number += 1
         return number
+
+    def count_reason(self, reason: str) -> None:
+        """Count a loss."""
+        known = reason in self.reason_counts or len(self.reason_counts) < KEPT_KINDS
+        reason = reason if known else OTHER_REASONS
+        self.reason_counts[reason] = self.reason_counts.get(reason, 0) + 1
+
+    def mark(self, now: float) -> None:
+        """Note how far it is, now; of a long import ever fewer points are kept."""
+        if len(self.timeline) >= KEPT_POINTS:
+            self.timeline = self.timeline[::2]
+        points = self.timeline
+        span = points[-1][0] - points[0][0] if points else 0.0
+        if len(points) > 1 and now - points[-2][0] < span / KEPT_POINTS:
+            points[-1] = (now, self.settled)
+        else:
+            points.append((now, self.settled))
 
     def remember(self, action_id: str) -> None:
         """Keep the id of an action, as far as there is room for it."""

@@ -72,7 +72,7 @@ class ImportSummary(msgspec.Struct, kw_only=True):
                 ("rejected", self.rejected, max_rejected),
                 ("unknown", self.unknown, max_unknown),
             )
-            if count > (limit if limit >= 1 else limit * self.orders)
+            if not tolerated(count, limit, self.orders)
         ]
         if not over:
             return
@@ -82,3 +82,14 @@ class ImportSummary(msgspec.Struct, kw_only=True):
             self,
             f"Of {self.orders} orders {self.loaded} were loaded; {' and '.join(over)}.{where} The first:{first}",
         )
+
+
+def tolerated(count: int, limit: float, orders: int) -> bool:
+    """
+    Tell whether a number of losses is tolerated.
+
+    :param count: The losses.
+    :param limit: What is tolerated: a share of all orders when below 1, else a number.
+    :param orders: All orders.
+    """
+    return count <= (limit if limit >= 1 else limit * orders)

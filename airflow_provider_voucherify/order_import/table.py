@@ -48,9 +48,13 @@ class TableSource(Source):
             yield from records(batch, self._columns, self._origin, self.name, row, row)
             row += len(batch)
 
+    def share(self, cursor: Cursor) -> float:
+        """Count the rows."""
+        return cursor.number / self._table.num_rows if self._table.num_rows else 1.0
+
     def fingerprint(self) -> str:
         """Hash all orders."""
-        return content_hash(self)
+        return content_hash(self, self._origin.conversion)
 
     def origin(self, file: int) -> Origin:
         """Tell what all orders have in common."""

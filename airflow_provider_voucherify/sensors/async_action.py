@@ -106,11 +106,12 @@ class AsyncActionSensor(BaseSensorOperator):
             return super().execute(context)
         return self._defer_or_end(context, time.time() + self.timeout)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None, deadline: float) -> Any:
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Look for itself at what the trigger saw."""
-        if woken(event) is Wake.TIMEOUT:
+        wake, handover = woken(event)
+        if wake is Wake.TIMEOUT:
             raise AirflowSensorTimeout(f"{self._ids} have not ended after {self.timeout:.0f} s.")
-        return self._defer_or_end(context, deadline)
+        return self._defer_or_end(context, handover["deadline"])
 
     def _defer_or_end(self, context: Context, deadline: float) -> Any:
         seen = self.poke(context)
@@ -124,9 +125,9 @@ class AsyncActionSensor(BaseSensorOperator):
                 poll_interval=self.poke_interval,
                 not_before=time.time() + self._poll.wait,
                 deadline=deadline,
+                handover={"deadline": deadline},
             ),
             method_name="execute_complete",
-            kwargs={"deadline": deadline},
         )
 
     def _judged(self, actions: list[AsyncAction]) -> Any:

@@ -12,10 +12,10 @@ class ExportTrigger(PollingTrigger):
     """
     Wakes its task when an export has ended, whether well or not.
 
-    :param export_id: The export.
+    :param export_id: The export; None to wait for ``not_before`` alone.
     """
 
-    def __init__(self, *, export_id: str, **polling: Any) -> None:
+    def __init__(self, *, export_id: str | None, **polling: Any) -> None:
         super().__init__(**polling)
         self.export_id = export_id
 
@@ -23,6 +23,8 @@ class ExportTrigger(PollingTrigger):
         return {**super()._arguments(), "export_id": self.export_id}
 
     def _ready(self, client: Endpoints) -> bool:
+        if self.export_id is None:
+            return True
         export = client.get_export(self.export_id)
         self.log.info("Export %s is %s.", export.id, export.status)
         return export.ended

@@ -28,17 +28,19 @@ class Wake(StrEnum):
     FAILED = "failed"
 
 
-def woken(event: dict[str, Any] | None) -> Wake:
+def woken(event: dict[str, Any] | None) -> tuple[Wake, dict[str, Any]]:
     """
     Read the event of a trigger.
 
     :param event: What the task was woken with.
-    :return: Why. A trigger that could not poll is no reason to fail: the task looks for itself.
+    :return: Why, and what the task had handed over. A trigger that could not poll is no reason to fail: the task
+        looks for itself.
     :raises VoucherifyError: if this is no event of ours.
     """
     try:
-        return Wake((event or {})["wake"])
-    except (KeyError, ValueError):
+        told = event or {}
+        return Wake(told["wake"]), dict(told["handover"])
+    except (KeyError, TypeError, ValueError):
         raise VoucherifyError(f"The task was woken by an event that is none of its trigger's: {event!r}.") from None
 
 
@@ -53,16 +55,25 @@ class PollingTrigger(BaseTrigger):
     :param poll_interval: Seconds between two polls.
     :param deadline: When to give up, in seconds since the epoch: a restarted triggerer does not start anew.
     :param not_before: When to poll first, in seconds since the epoch.
+    :param handover: What the task needs to go on; it comes back with the event. The ``kwargs`` of a deferral are
+        made for this, but ``dag.test()`` of Airflow 3.3.2 drops them.
     """
 
     def __init__(
-        self, *, voucherify_conn_id: str, poll_interval: float, deadline: float, not_before: float = 0.0
+        self,
+        *,
+        voucherify_conn_id: str,
+        poll_interval: float,
+        deadline: float,
+        not_before: float = 0.0,
+        handover: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.voucherify_conn_id = voucherify_conn_id
         self.poll_interval = poll_interval
         self.deadline = deadline
         self.not_before = not_before
+        self.handover = handover or {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give class path and arguments."""
@@ -75,6 +86,7 @@ class PollingTrigger(BaseTrigger):
             "poll_interval": self.poll_interval,
             "deadline": self.deadline,
             "not_before": self.not_before,
+            "handover": self.handover,
         }
 
     @abstractmethod
@@ -92,11 +104,15 @@ class PollingTrigger(BaseTrigger):
                 client = await hook.aget_conn()
                 ready = await asyncio.to_thread(poll.look, partial(self._ready, client))
             except VoucherifyError as error:
-                yield TriggerEvent({"wake": Wake.FAILED.value, "message": str(error)})
+                self.log.warning("The task has to look for itself. %s", error)
+                yield self._event(Wake.FAILED)
                 return
             if ready:
-                yield TriggerEvent({"wake": Wake.READY.value})
+                yield self._event(Wake.READY)
                 return
             wait = poll.wait
         await asyncio.sleep(max(0.0, self.deadline - time.time()))
-        yield TriggerEvent({"wake": Wake.TIMEOUT.value})
+        yield self._event(Wake.TIMEOUT)
+
+    def _event(self, wake: Wake) -> TriggerEvent:
+        return TriggerEvent({"wake": wake.value, "handover": self.handover})

@@ -12,7 +12,7 @@ import requests
 import urllib3
 from requests_mock import ANY
 
-from airflow_provider_voucherify.api import Settings, VoucherifyClient
+from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -25,6 +25,7 @@ from airflow_provider_voucherify.api.errors import (
     TransportError,
     TruncatedDownloadError,
 )
+from airflow_provider_voucherify.api.settings import Settings
 
 SECRET = "planted-secret"
 API = "https://api.voucherify.io"
@@ -271,6 +272,15 @@ def test_no_error_of_the_connection_shows_a_token(client, requests_mock, caplog)
     with pytest.raises(TransportError) as raised:
         client.download_export("exp_1")
     assert "planted-token" not in str(raised.value) + caplog.text
+
+
+@pytest.mark.parametrize("secret", ["token=planted", "X-Amz-Signature=planted", "a=1&sig=planted&b=2"])
+def test_the_debug_log_of_urllib3_hides_what_is_secret_in_a_url(secret, caplog):
+    caplog.set_level(logging.DEBUG, logger="urllib3.connectionpool")
+    logger = logging.getLogger("urllib3.connectionpool")
+    logger.debug('%s "%s %s" %s', "https://files.example", "GET", f"/file?{secret}", 200)
+    assert "planted" not in caplog.text
+    assert "=***" in caplog.text
 
 
 # OAuth

@@ -1,0 +1,181 @@
+"""Who may call: the key pair of the project, and OAuth tokens made with it."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from msgspec import Struct
+
+from airflow_provider_voucherify.emulator.call import Answer, Call
+from airflow_provider_voucherify.emulator.errors import ApiError, unauthorized
+from airflow_provider_voucherify.emulator.ids import derived_id
+from airflow_provider_voucherify.emulator.options import EmulatorOptions
+
+_SCOPES = frozenset(
+    [
+        "api",
+        "assets",
+        "async-actions",
+        "campaigns",
+        "categories",
+        "client_api",
+        "client_consents",
+        "client_customers",
+        "client_events",
+        "client_promotions",
+        "client_publish",
+        "client_qualifications",
+        "client_redeem",
+        "client_redemptions",
+        "client_validate",
+        "client_validations",
+        "client_vouchers",
+        "consents",
+        "customers",
+        "events",
+        "exports",
+        "locations",
+        "loyalties",
+        "metadata-schemas",
+        "orders",
+        "product-collections",
+        "products",
+        "promotions",
+        "publications",
+        "qualifications",
+        "redemptions",
+        "referrals",
+        "rewards",
+        "segments",
+        "skus",
+        "task-results",
+        "templates",
+        "trash-bin",
+        "validation-rules-assignments",
+        "validation-rules",
+        "validations",
+        "vouchers",
+    ]
+)
+
+
+class OAuthToken(Struct, frozen=True):
+    """A token that was given out.
+
+    :param scope: space-separated, as asked for.
+    :param expires_at: Unix seconds.
+    """
+
+    scope: str
+    expires_at: float
+
+
+class Authentication:
+    """The check of every call, and the endpoints under ``/v1/oauth``.
+
+    :param options: keys of the project, life and number of tokens.
+    """
+
+    def __init__(self, options: EmulatorOptions) -> None:
+        self._options = options
+        self._client_id = derived_id("", options.app_id)[:21]
+        self._lock = threading.Lock()
+        self._tokens: dict[str, OAuthToken] = {}
+
+    def reset(self) -> None:
+        """Forget all tokens."""
+        with self._lock:
+            self._tokens.clear()
+
+    def check(self, headers: Mapping[str, str], scope: str | None) -> bool:
+        """Refuse a call that is not allowed.
+
+        :param headers: headers by lower-case name.
+        :param scope: the OAuth scope that allows the call besides ``api``; None where a token does not do.
+        :raises ApiError: 401. That a token without the scope gets a 401 is a guess: the reference names no 403.
+        :return: whether it came with a token, not with the keys.
+        """
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and scope is not None:
+            known = self._find(token.strip())
+            if known is None:
+                raise unauthorized("The OAuth token does not exist, has expired or was revoked")
+            if not {"api", scope} & set(known.scope.split()):
+                raise unauthorized(f"The OAuth token has no scope for this call: it needs api or {scope}")
+            return True
+        self.check_keys(headers)
+        return False
+
+    def check_keys(self, headers: Mapping[str, str]) -> None:
+        """Refuse a call without the key pair of the project.
+
+        :param headers: headers by lower-case name.
+        :raises ApiError: 401.
+        """
+        right_id = hmac.compare_digest(headers.get("x-app-id", "").encode(), self._options.app_id.encode())
+        right_token = hmac.compare_digest(headers.get("x-app-token", "").encode(), self._options.app_token.encode())
+        if not (right_id and right_token):
+            raise unauthorized("Cannot authorize with the X-App-Id and X-App-Token of this request")
+
+    def create_token(self, call: Call) -> dict[str, Any]:
+        """``POST /v1/oauth/token``: client credentials only; keys and messages of errors as in the examples."""
+        form = _form(call)
+        if form.get("grant_type") != "client_credentials":
+            raise ApiError(400, "invalid_grant_type", "Invalid grant_type")
+        scope = form.get("scope", "")
+        if not scope.split() or not set(scope.split()) <= _SCOPES:
+            raise ApiError(400, "invalid_scope", f"Invalid scope: {scope}")
+        now = time.time()
+        token = secrets.token_urlsafe(38)[:50]
+        with self._lock:
+            self._tokens = {name: known for name, known in self._tokens.items() if known.expires_at > now}
+            if len(self._tokens) >= self._options.oauth_token_limit:
+                details = f"A project can have {self._options.oauth_token_limit} OAuth tokens at a time"
+                raise ApiError(400, "oauth_tokens_limit_exceeded", "Too many OAuth tokens", details)
+            self._tokens[token] = OAuthToken(scope, now + self._options.oauth_token_seconds)
+            return self._document(token, self._tokens[token])
+
+    def introspect_token(self, call: Call) -> dict[str, Any]:
+        """``POST /v1/oauth/introspect``: a token that is not there is inactive (documented)."""
+        token = _form(call).get("access_token")
+        if not token:
+            raise ApiError(400, "missing_parameters", "Missing parameters")
+        known = self._find(token)
+        return {"active": False} if known is None else {**self._document(token, known), "active": True}
+
+    def revoke_token(self, call: Call) -> Answer:
+        """``POST /v1/oauth/token/revoke``: 204, or an empty 404 (documented)."""
+        token = _form(call).get("access_token", "")
+        alive = self._find(token) is not None
+        with self._lock:
+            self._tokens.pop(token, None)
+        return Answer(status=204 if alive else 404)
+
+    def _find(self, token: str) -> OAuthToken | None:
+        with self._lock:
+            known = self._tokens.get(token)
+        return known if known is not None and known.expires_at > time.time() else None
+
+    def _document(self, token: str, known: OAuthToken) -> dict[str, Any]:
+        return {
+            "access_token": token,
+            "client_id": self._client_id,
+            "expires_at": int(known.expires_at),
+            "expires_in": max(int(known.expires_at - time.time() + 0.5), 0),
+            "scope": known.scope,
+            "token_type": "Bearer",
+        }
+
+
+def _form(call: Call) -> dict[str, str]:
+    try:
+        fields = parse_qs(call.body.decode(), keep_blank_values=True)
+    except (UnicodeDecodeError, ValueError):
+        raise ApiError(400, "missing_parameters", "Missing parameters", "The body is no form") from None
+    return {name: values[-1] for name, values in fields.items()}

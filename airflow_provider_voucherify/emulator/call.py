@@ -1,0 +1,131 @@
+"""One call of the API as its handler sees it, and the answer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from airflow_provider_voucherify.emulator.errors import ApiError, invalid_payload, invalid_query
+from airflow_provider_voucherify.emulator.ids import timestamp
+
+MAX_PAGE = 100
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 10
+
+
+class Call(Struct, kw_only=True):
+    """A request that has been authorised and read.
+
+    :param label: method and path template, e.g. ``GET /v1/orders/{orderId}``.
+    :param request_id: the id that errors and async actions carry.
+    :param path: values of the path template, decoded.
+    :param query: query parameters; of repeated ones the last.
+    :param headers: headers by lower-case name.
+    :param body: the body, decompressed.
+    """
+
+    label: str
+    request_id: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def integer(self, name: str, default: int, highest: int) -> int:
+        """Return a query parameter between 1 and ``highest``.
+
+        :param name: the parameter.
+        :param default: its value when it is not sent.
+        :param highest: the largest value allowed.
+        :raises ApiError: 400 ``invalid_query_params``.
+        :return: the number.
+        """
+        text = self.query.get(name)
+        if text is None:
+            return default
+        try:
+            value = int(text)
+        except ValueError:
+            raise invalid_query(f"Property .{name} should be an integer") from None
+        if value < 1:
+            raise invalid_query(f"Property .{name} cannot be lower than 1")
+        if value > highest:
+            raise invalid_query(f"Property .{name} cannot be greater than {highest}")
+        return value
+
+    def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
+        """Return a query parameter out of a list.
+
+        :param name: the parameter.
+        :param allowed: its values.
+        :param default: its value when it is not sent.
+        :raises ApiError: 400 ``invalid_query_params``.
+        :return: the value.
+        """
+        value = self.query.get(name, default)
+        if value not in allowed:
+            raise invalid_query(
+                f"Property .{name} should be equal to one of the allowed values [ {', '.join(allowed)} ]"
+            )
+        return value
+
+    def moment(self, name: str) -> str | None:
+        """Return a query parameter that is a time, in Voucherify's form.
+
+        :param name: the parameter.
+        :raises ApiError: 400 ``invalid_query_params`` (text seen in an example).
+        :return: the time or None when it is not sent.
+        """
+        text = self.query.get(name)
+        if text is None:
+            return None
+        moment = parse_moment(text)
+        if moment is None:
+            raise invalid_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date")
+        return moment
+
+    def json(self) -> Any:
+        """Return the decoded body.
+
+        :raises ApiError: 400 ``invalid_payload``.
+        """
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise invalid_payload(f"Payload is not valid JSON: {error}") from None
+
+
+class Answer(Struct, kw_only=True):
+    """An answer of the API: a status and a JSON document, or no body at all."""
+
+    status: int = 200
+    document: Any = msgspec.UNSET
+    headers: dict[str, str] = {}
+
+    @classmethod
+    def of_error(cls, error: ApiError, request_id: str) -> Answer:
+        """Return the answer that an error stands for.
+
+        :param error: what a handler raised.
+        :param request_id: id of the request.
+        """
+        return cls(status=error.code, document=error.body(request_id), headers=error.headers)
+
+
+def parse_moment(text: str) -> str | None:
+    """Return an ISO 8601 date or time in Voucherify's form, or None where it is neither.
+
+    :param text: ``2016-11-16T14:14:31Z`` or ``2016-11-16``; without an offset it is UTC.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    try:
+        return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except OverflowError:
+        return None

@@ -1,0 +1,88 @@
+"""Errors as Voucherify answers them: ``{code, key, message, details, request_id, resource_id, resource_type}``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ApiError(Exception):
+    """An answer that is no success.
+
+    :param code: HTTP status.
+    :param key: short name of the kind of error; the examples of the reference where one shows it, else chosen here.
+    :param message: what went wrong, in short.
+    :param details: what went wrong with which property.
+    :param resource: identifier and type of what was not found.
+    :param headers: further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        key: str,
+        message: str,
+        details: str | None = None,
+        *,
+        resource: tuple[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(details or message)
+        self.code = code
+        self.key = key
+        self.message = message
+        self.details = details
+        self.resource = resource
+        self.headers = dict(headers or {})
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """Return the JSON body.
+
+        :param request_id: identifier of the request that is answered.
+        :return: the error object, without the properties that have no value.
+        """
+        body: dict[str, Any] = {"code": self.code, "key": self.key, "message": self.message}
+        if self.details is not None:
+            body["details"] = self.details
+        body["request_id"] = request_id
+        if self.resource is not None:
+            body["resource_id"], body["resource_type"] = self.resource
+        return body
+
+
+def invalid_payload(details: str) -> ApiError:
+    """Return the 400 of a body that breaks the schema (key seen in an example).
+
+    :param details: property and rule, e.g. ``Property .status should be equal to ...``.
+    :return: the error to raise.
+    """
+    return ApiError(400, "invalid_payload", "Invalid payload", details)
+
+
+def invalid_query(details: str) -> ApiError:
+    """Return the 400 of a query parameter (key seen in an example).
+
+    :param details: parameter and rule.
+    :return: the error to raise.
+    """
+    return ApiError(400, "invalid_query_params", "Invalid query params", details)
+
+
+def not_found(resource_type: str, resource_id: str) -> ApiError:
+    """Return the 404 of a resource (text seen in examples).
+
+    :param resource_type: ``order``, ``export`` or ``async_action``.
+    :param resource_id: the identifier that was asked for.
+    :return: the error to raise.
+    """
+    details = f"Cannot find {resource_type} with id {resource_id}"
+    return ApiError(404, "not_found", "Resource not found", details, resource=(resource_id, resource_type))
+
+
+def unauthorized(details: str) -> ApiError:
+    """Return the 401 (code, key and message seen in an example).
+
+    :param details: what is wrong with the keys or the token, without naming them.
+    :return: the error to raise.
+    """
+    return ApiError(401, "unauthorized", "Unauthorized", details)

@@ -1,0 +1,222 @@
+"""``parameters.filters`` of an export of orders, as a condition of SQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_voucherify.emulator.call import parse_moment
+from airflow_provider_voucherify.emulator.errors import ApiError, invalid_payload
+
+TIMES = ("created_at", "updated_at")
+TEXTS = ("id", "source_id", "status", "customer_id", "referrer_id")
+AMOUNTS = ("amount", "discount_amount", "items_discount_amount", "total_discount_amount", "total_amount")
+
+# Conditions that the API knows for objects other than orders, or relative to today: known, but not worked out here.
+_FOREIGN = [
+    "$in_location",
+    "$not_in_location",
+    "$is_days_ago",
+    "$is_days_in_future",
+    "$more_than_ago",
+    "$less_than_ago",
+    "$more_than_future",
+    "$less_than_future",
+    "$count",
+    "$count_less",
+    "$count_more",
+    "$today",
+    "$tomorrow",
+    "$yesterday",
+    "$this_week",
+    "$last_week",
+    "$next_week",
+    "$this_month",
+    "$last_month",
+    "$next_month",
+    "$this_year",
+    "$next_year",
+    "$last_year",
+    "$is_day_of_month",
+    "$is_day",
+    "$is_month",
+    "$is_year",
+    "$today_md",
+    "$tomorrow_md",
+    "$yesterday_md",
+    "$this_week_md",
+    "$last_week_md",
+    "$next_week_md",
+    "$this_month_md",
+    "$last_month_md",
+    "$next_month_md",
+    "$is_days_ago_md",
+    "$is_more_days_ago_md",
+    "$is_less_days_ago_md",
+    "$is_days_in_future_md",
+    "$is_more_days_in_future_md",
+    "$is_less_days_in_future_md",
+    "$is_years_ago",
+    "$active",
+    "$failed",
+    "$in_progress",
+    "$expired",
+    "$before_start",
+    "$enabled",
+    "$disabled",
+    "$redeemed",
+    "$redeemable",
+]
+
+# How one value compares (`{}` is the field) and whether every value has to (`all`) or one of them.
+_CONDITIONS: dict[str, tuple[str, bool]] = {
+    "$in": ("{} = ?", False),
+    "$not_in": ("{} <> ?", True),
+    "$is": ("{} = ?", False),
+    "$is_not": ("{} <> ?", True),
+    "$contains": ("instr({}, ?) > 0", False),
+    "$not_contain": ("instr({}, ?) = 0", True),
+    "$starts_with": ("substr({}, 1, length(?)) = ?", False),
+    "$ends_with": ("substr({0}, length({0}) - length(?) + 1) = ?", False),
+    "$more_than": ("{} > ?", False),
+    "$more_than_equal": ("{} >= ?", False),
+    "$less_than": ("{} < ?", False),
+    "$less_than_equal": ("{} <= ?", False),
+}
+_METADATA_VALUE = "(CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE value END)"
+_NEGATIONS = ("$not_in", "$is_not", "$not_contain")
+_PRESENCE = {"$has_value": "IS NOT NULL", "$is_unknown": "IS NULL"}
+_BOUNDS = {"$after": ">", "$before": "<"}
+CONDITIONS = (*_CONDITIONS, *_PRESENCE, *_BOUNDS, *_FOREIGN)
+
+Sql = tuple[str, list[Any]]
+
+
+def compile_filters(filters: Any, *, inclusive: bool) -> Sql:
+    """Turn filters into SQL over the table of orders.
+
+    Values are a list or a single one (the schema has lists, the example a scalar). Of several values ``$is``, ``$in``,
+    ``$contains`` and the like ask for one, the negations for none of them. An order without the property meets the
+    negations and ``$is_unknown``. Metadata that are a list meet a condition when one element does; those that are true
+    or false are compared as texts, as the schema has no booleans. The values of ``$has_value`` and ``$is_unknown`` are
+    not looked at.
+
+    :param filters: the property of the request.
+    :param inclusive: whether ``$after`` and ``$before`` include their bound (U).
+    :raises ApiError: 400 ``invalid_payload`` for an unknown field, condition or form.
+    :return: a condition and its parameters; ``("1", [])`` when there is none.
+    """
+    if filters is None:
+        return "1", []
+    if not isinstance(filters, dict):
+        raise invalid_payload("Property .parameters.filters should be an object")
+    junction = filters.get("junction", "and")
+    if junction not in ("and", "or"):
+        raise invalid_payload(
+            "Property .parameters.filters.junction should be equal to one of the allowed values [ and, or ]"
+        )
+    parts: list[str] = []
+    parameters: list[Any] = []
+    for field, condition in filters.items():
+        if field == "junction":
+            continue
+        sql, values = _field(field, condition, inclusive)
+        parts.append(f"({sql})")
+        parameters += values
+    return (f" {junction.upper()} ".join(parts), parameters) if parts else ("1", [])
+
+
+def metadata_path(field: str) -> str:
+    """Return the JSON path that ``metadata.X`` stands for.
+
+    :param field: a field with the prefix ``metadata.``.
+    :raises ApiError: the key is empty, or has a double quote, which SQLite's paths cannot name.
+    """
+    key = field.removeprefix("metadata.")
+    if not key or '"' in key:
+        raise invalid_payload(f"Property .parameters: {field} names no metadata property that can be exported")
+    return f'$."{key}"'
+
+
+def _field(field: str, value: Any, inclusive: bool) -> Sql:
+    is_metadata = field.startswith("metadata.")
+    if not is_metadata and field not in (*TIMES, *TEXTS, *AMOUNTS):
+        allowed = ", ".join((*TIMES, *TEXTS, *AMOUNTS, "metadata.X"))
+        raise invalid_payload(f"Property .parameters.filters.{field} is not allowed. Allowed filters: {allowed}")
+    conditions = value.get("conditions") if isinstance(value, dict) else None
+    if not isinstance(conditions, dict) or not conditions:
+        raise _wrong_form()
+    parts: list[str] = []
+    parameters: list[Any] = []
+    for name, operand in conditions.items():
+        if name in _FOREIGN:
+            raise invalid_payload(f"Property .parameters.filters.{field}: the emulator cannot evaluate {name}")
+        if name not in CONDITIONS:
+            raise _wrong_form()
+        if field in TIMES and name not in _BOUNDS:
+            raise invalid_payload(f"Property .parameters.filters.{field} can have $after and $before, not {name}")
+        sql, values = (_metadata if is_metadata else _column)(field, name, operand, inclusive)
+        parts.append(sql)
+        parameters += values
+    return " AND ".join(parts), parameters
+
+
+def _column(field: str, name: str, operand: Any, inclusive: bool) -> Sql:
+    if name in _PRESENCE:
+        return f"{field} {_PRESENCE[name]}", []
+    sql, values = _compare(field, field, name, operand, inclusive)
+    return (f"({field} IS NULL OR {sql})" if name in _NEGATIONS else sql), values
+
+
+def _metadata(field: str, name: str, operand: Any, inclusive: bool) -> Sql:
+    path = metadata_path(field)
+    if name in _PRESENCE:
+        return f"nullif(json_type(metadata, ?), 'null') {_PRESENCE[name]}", [path]
+    sql, values = _compare(_METADATA_VALUE, field, name, operand, inclusive)
+    if name in _NEGATIONS:
+        return f"NOT EXISTS (SELECT 1 FROM json_each(metadata, ?) WHERE NOT ({sql}))", [path, *values]  # noqa: S608
+    return f"EXISTS (SELECT 1 FROM json_each(metadata, ?) WHERE {sql})", [path, *values]  # noqa: S608
+
+
+def _compare(expression: str, field: str, name: str, operand: Any, inclusive: bool) -> Sql:
+    values = operand if isinstance(operand, list) else [operand]
+    if not values:
+        raise invalid_payload(f"Property .parameters.filters.{field}.conditions.{name} has no value")
+    for value in values:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63
+        if not is_number and not isinstance(value, str):
+            raise invalid_payload(
+                f"Property .parameters.filters.{field}.conditions.{name} should hold texts or numbers"
+            )
+    if name in _BOUNDS:
+        operator = _BOUNDS[name] + ("=" if inclusive else "")
+        moments = [_moment(field, name, value) for value in values]
+        if field in TIMES:
+            return _join(f"{expression} {operator} ?", moments, every=True)
+        return _join(f"julianday({expression}) {operator} julianday(?)", moments, every=True)
+    comparison, every = _CONDITIONS[name]
+    values = [value if field in AMOUNTS or field.startswith("metadata.") else str(value) for value in values]
+    return _join(comparison.format(expression), values, every, comparison.count("?"))
+
+
+def _join(comparison: str, values: list[Any], every: bool, uses: int = 1) -> Sql:
+    joined = (" AND " if every else " OR ").join([comparison] * len(values))
+    return f"({joined})", [value for value in values for _ in range(uses)]
+
+
+def _moment(field: str, name: str, value: Any) -> str:
+    moment = parse_moment(value) if isinstance(value, str) else None
+    if moment is None:
+        raise invalid_payload(
+            f"Property .parameters.filters.{field}.conditions.{name} cannot be recognized as a ISO-8601 compliant date"
+        )
+    return moment
+
+
+_FORM = "filters[${field}][conditions][${condition}]"
+
+
+def _wrong_form() -> ApiError:
+    return invalid_payload(
+        f"Property .parameters.filters should match either `{_FORM}[${{index}}]` or `{_FORM}` format and condition must"
+        f" be one of: {', '.join(CONDITIONS)}"
+    )

@@ -1,0 +1,210 @@
+"""Exports of orders: scheduling them, writing their files, and what the endpoints say of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from airflow_provider_voucherify.emulator.call import DEFAULT_LIMIT, MAX_LIMIT, MAX_PAGE, Answer, Call
+from airflow_provider_voucherify.emulator.csv_file import write_csv
+from airflow_provider_voucherify.emulator.database import Database
+from airflow_provider_voucherify.emulator.errors import ApiError, invalid_payload, not_found
+from airflow_provider_voucherify.emulator.export_filters import compile_filters, metadata_path
+from airflow_provider_voucherify.emulator.faults import ExportError, Faults
+from airflow_provider_voucherify.emulator.ids import new_id, timestamp
+from airflow_provider_voucherify.emulator.options import EmulatorOptions
+
+_log = logging.getLogger(__name__)
+
+FIELDS = (
+    "id",
+    "source_id",
+    "created_at",
+    "updated_at",
+    "status",
+    "amount",
+    "discount_amount",
+    "items_discount_amount",
+    "total_discount_amount",
+    "total_amount",
+    "customer_id",
+    "referrer_id",
+    "metadata",
+)
+_DEFAULT_FIELDS = ["id", "source_id", "status"]
+_ORDERS = ("-created_at", "created_at", "-updated_at", "updated_at", "-status", "status")
+_LIST_ORDERS = ("created_at", "-created_at", "status", "-status")
+_SELECT = "SELECT id, created_at, status, parameters, files FROM exports"
+
+FileUrl = Callable[[str, int, Call], str]
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Exports:
+    """``POST /v1/orders/export``, the endpoints under ``/v1/exports``, and the work behind them.
+
+    :param database: where orders and exports are; files lie beside it.
+    :param options: styles, durations, number of files.
+    :param faults: what goes wrong.
+    :param url: makes the URL of a file: export id, number of the file from 0, the call that asks.
+    :param spawn: runs a coroutine in the background of the emulator.
+    """
+
+    def __init__(
+        self, database: Database, options: EmulatorOptions, faults: Faults, url: FileUrl, spawn: Spawn
+    ) -> None:
+        self._database = database
+        self._options = options
+        self._faults = faults
+        self._url = url
+        self._spawn = spawn
+
+    def create_of_orders(self, call: Call) -> dict[str, Any]:
+        """``POST /v1/orders/export``."""
+        return self._schedule(_object(call.json(), "."))
+
+    def create(self, call: Call) -> dict[str, Any]:
+        """``POST /v1/exports``, for orders alone: the emulator has no other objects and says so with a 400."""
+        body = _object(call.json(), ".")
+        if body.get("exported_object") != "order":
+            raise invalid_payload("Property .exported_object should be equal to one of the allowed values [ order ]")
+        return self._schedule(body)
+
+    def get(self, call: Call) -> dict[str, Any]:
+        """``GET /v1/exports/{exportId}``: once DONE with a URL that holds a fresh token."""
+        return self._document(self._row(call.path["exportId"]), call)
+
+    def list(self, call: Call) -> dict[str, Any]:
+        """``GET /v1/exports``. The default order is unknown; newest first, as in the example."""
+        limit = call.integer("limit", DEFAULT_LIMIT, MAX_LIMIT)
+        page = call.integer("page", 1, MAX_PAGE)
+        order = call.choice("order", _LIST_ORDERS, "-created_at")
+        column, direction = order.removeprefix("-"), "DESC" if order.startswith("-") else "ASC"
+        sql = f"{_SELECT} ORDER BY {column} {direction}, seq {direction} LIMIT ? OFFSET ?"
+        rows = self._database.rows(sql, (limit, (page - 1) * limit))
+        total = self._database.rows("SELECT count(*) FROM exports")[0][0]
+        exports = [self._document(row, call) for row in rows]
+        return {"object": "list", "data_ref": "exports", "exports": exports, "total": total}
+
+    def delete(self, call: Call) -> Answer:
+        """``DELETE /v1/exports/{exportId}``."""
+        export_id = call.path["exportId"]
+        files = self._row(export_id)[4]
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM exports WHERE id = ?", (export_id,))
+        self._delete_files(export_id, files)
+        return Answer(status=204)
+
+    def file(self, export_id: str, number: int) -> Path:
+        """Return the path of an exported file.
+
+        :param export_id: the export.
+        :param number: number of the file from 0.
+        """
+        return self._database.files / f"{export_id}-{number}.csv"
+
+    def resume(self) -> None:
+        """Take up the exports that an emulator before this one left on the same database."""
+        for (export_id,) in self._database.rows("SELECT id FROM exports WHERE status IN ('SCHEDULED', 'IN_PROGRESS')"):
+            self._spawn(self._run(export_id))
+
+    def _schedule(self, body: dict[str, Any]) -> dict[str, Any]:
+        parameters = _checked(_object(body.get("parameters") or {}, ".parameters"))
+        export_id, now = new_id("exp_"), timestamp()
+        text = msgspec.json.encode(parameters).decode()
+        row = (export_id, now, "SCHEDULED", text, self._options.export_files)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO exports (id, created_at, status, parameters, files) VALUES (?, ?, ?, ?, ?)", row
+            )
+        self._spawn(self._run(export_id))
+        return self._document(row, None)
+
+    async def _run(self, export_id: str) -> None:
+        speed = 1000 * self._options.speed
+        await asyncio.sleep(self._options.export_base_ms / 2 / speed)
+        try:
+            if not await asyncio.to_thread(self._set_status, export_id, "IN_PROGRESS"):
+                return
+            if self._faults.fires(ExportError) is not None:
+                await asyncio.to_thread(self._set_status, export_id, "ERROR")
+                return
+            orders = await asyncio.to_thread(self._write, export_id)
+            await asyncio.sleep((self._options.export_base_ms / 2 + orders * self._options.export_order_ms) / speed)
+            if not await asyncio.to_thread(self._set_status, export_id, "DONE"):
+                self._delete_files(export_id, self._options.export_files)  # the export was deleted meanwhile
+        except Exception:  # noqa: BLE001 (told in the log and as ERROR)
+            _log.exception("Export %s broke off", export_id)
+            await asyncio.to_thread(self._set_status, export_id, "ERROR")
+
+    def _delete_files(self, export_id: str, files: int) -> None:
+        for number in range(files):
+            self.file(export_id, number).unlink(missing_ok=True)
+
+    def _write(self, export_id: str) -> int:
+        parameters = msgspec.json.decode(self._row(export_id)[3])
+        where = compile_filters(parameters.get("filters"), inclusive=self._options.window_bounds == "inclusive")
+        files = [self.file(export_id, number) for number in range(self._options.export_files)]
+        order = parameters.get("order") or ""
+        with self._database.snapshot() as connection:
+            return write_csv(connection, parameters["fields"], where, order, files, self._options)
+
+    def _set_status(self, export_id: str, status: str) -> bool:
+        with self._database.transaction() as connection:
+            cursor = connection.execute("UPDATE exports SET status = ? WHERE id = ?", (status, export_id))
+            return cursor.rowcount == 1
+
+    def _row(self, export_id: str) -> Any:
+        rows = self._database.rows(f"{_SELECT} WHERE id = ?", (export_id,))
+        if not rows:
+            raise not_found("export", export_id)
+        return rows[0]
+
+    def _document(self, row: Any, call: Call | None) -> dict[str, Any]:
+        export_id, created_at, status, parameters, files = row
+        result = None
+        if status == "DONE" and call is not None:
+            urls = [self._url(export_id, number, call) for number in range(files)]
+            result = {"url": urls[0]} if files == 1 else {"url": urls[0], "urls": urls}
+        return {
+            "id": export_id,
+            "object": "export",
+            "created_at": created_at,
+            "status": status,
+            "channel": "API",
+            "exported_object": "order",
+            "parameters": msgspec.Raw(parameters.encode()),
+            "result": result,
+            "user_id": None,
+        }
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise invalid_payload(f"Property {name} should be an object")
+    return value
+
+
+def _checked(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Check the parameters of an export and put in the default fields."""
+    fields = parameters.get("fields") or _DEFAULT_FIELDS
+    if not isinstance(fields, list) or not all(isinstance(field, str) for field in fields):
+        raise invalid_payload("Property .parameters.fields should be an array of strings")
+    for field in fields:
+        if field.startswith("metadata."):
+            metadata_path(field)
+        elif field not in FIELDS:
+            details = f"Unsupported field used. Allowed fields: {', '.join(FIELDS)}"
+            raise ApiError(400, "invalid_export_fields", "Invalid Export", details)
+    order = parameters.get("order")
+    if order not in (None, "", *_ORDERS):
+        allowed = ", ".join(_ORDERS)
+        raise invalid_payload(f"Property .parameters.order should be equal to one of the allowed values [ {allowed} ]")
+    compile_filters(parameters.get("filters"), inclusive=True)
+    checked = {name: value for name, value in parameters.items() if name in ("order", "filters") and value}
+    return {**checked, "fields": fields}

@@ -1,0 +1,199 @@
+"""The import of orders: one at a time, the others in a queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from msgspec import Struct
+
+from airflow_provider_voucherify.emulator.async_actions import AsyncActions, Step
+from airflow_provider_voucherify.emulator.call import Call
+from airflow_provider_voucherify.emulator.calls import Calls
+from airflow_provider_voucherify.emulator.database import Database
+from airflow_provider_voucherify.emulator.errors import ApiError, invalid_payload
+from airflow_provider_voucherify.emulator.faults import (
+    ActionFailed,
+    FailedRows,
+    Faults,
+    LoweredLimit,
+    RejectedOrder,
+    matches,
+)
+from airflow_provider_voucherify.emulator.options import EmulatorOptions
+from airflow_provider_voucherify.emulator.order import OrderRequest, decode_orders
+from airflow_provider_voucherify.emulator.orders import Batch
+
+_log = logging.getLogger(__name__)
+
+
+class Job(Struct, frozen=True):
+    """An import whose turn it is.
+
+    :param action_id: its async action.
+    :param body: the JSON array as it was sent.
+    :param milliseconds: simulated duration.
+    """
+
+    action_id: str
+    body: bytes
+    milliseconds: float
+
+
+class ImportQueue:
+    """``POST /v1/orders/import`` and what follows it.
+
+    Bodies wait in the database, so that a long queue takes no memory and outlives a restart on the same ``--db``.
+
+    :param database: where orders, actions and waiting bodies are.
+    :param options: limits, mode, durations.
+    :param actions: the async actions of the project.
+    :param faults: what goes wrong.
+    :param calls: the account of posts and of the queue's idle time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        options: EmulatorOptions,
+        actions: AsyncActions,
+        faults: Faults,
+        calls: Calls,
+    ) -> None:
+        self._database = database
+        self._options = options
+        self._actions = actions
+        self._faults = faults
+        self._calls = calls
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._work = asyncio.Event()
+
+    def submit(self, call: Call) -> dict[str, str]:
+        """``POST /v1/orders/import``: check all orders, queue them, answer the action's id.
+
+        What too many orders get is unknown: here a 400 ``query_too_large``, a key that the API is known to use.
+        """
+        requests = decode_orders(call.body)
+        limit = self._options.import_limit
+        lowered = self._faults.fires(LoweredLimit, call.label, lambda fault: len(requests) > fault.limit)
+        limit = limit if lowered is None else min(limit, lowered.limit)
+        if len(requests) > limit:
+            details = f"An import can have at most {limit} orders, this one has {len(requests)}"
+            raise ApiError(400, "query_too_large", "Query too large", details)
+        if not requests:
+            raise invalid_payload("Property . should not have fewer than 1 items")
+        rejected = self._faults.fires(
+            RejectedOrder,
+            call.label,
+            lambda fault: any(matches(fault.source_id, request.source_id) for request in requests),
+        )
+        if rejected is not None:
+            raise invalid_payload(rejected.details)
+        with self._database.transaction() as connection:
+            action_id = self._actions.add(connection, "ORDERS.IMPORT", call.request_id)
+            connection.execute(
+                "INSERT INTO import_queue (action_id, orders, body) VALUES (?, ?, ?)",
+                (action_id, len(requests), call.body),
+            )
+        self._calls.import_accepted(action_id, len(requests), call.body)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._work.set)
+        return {"async_action_id": action_id}
+
+    async def run(self) -> None:
+        """Work off the queue in the order of the posts, for as long as the emulator runs."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            self._work.clear()
+            start = time.monotonic()
+            job = await asyncio.to_thread(self._next)
+            if job is None:
+                await self._work.wait()
+            else:
+                await self._process(job, start)
+
+    def _next(self) -> Job | None:
+        rows = self._database.rows("SELECT action_id, orders, body FROM import_queue ORDER BY seq LIMIT 1")
+        if not rows:
+            return None
+        action_id, orders, body = rows[0]
+        milliseconds = self._options.import_base_ms + orders * self._options.import_order_ms
+        self._actions.show(action_id, Step(status="IN_PROGRESS"), None)
+        return Job(action_id, body, milliseconds)
+
+    async def _process(self, job: Job, start: float) -> None:
+        seconds = job.milliseconds / 1000 / self._options.speed
+        self._calls.import_started(start)
+        self._actions.show_progress(job.action_id, seconds)
+        await asyncio.sleep(seconds)
+        try:
+            await asyncio.to_thread(self._load, job, start)
+        except Exception:  # noqa: BLE001 (told in the log and as FAILED)
+            _log.exception("Import %s broke off", job.action_id)
+            await asyncio.to_thread(self._fail, job, start, "Internal error")
+        self._actions.show_progress(None)
+        self._calls.import_finished(time.monotonic())
+
+    def _load(self, job: Job, start: float) -> None:
+        requests = decode_orders(job.body)
+        failed: list[dict[str, Any]] = []
+        with self._database.transaction() as connection:
+            if not self._actions.exists(connection, job.action_id):
+                return  # the emulator was reset while this import was waiting for its end
+            broken = self._faults.fires(ActionFailed)
+            if broken is not None:
+                requests = requests[: int(len(requests) * broken.loaded)]
+            rows_fail = self._faults.any(FailedRows)
+            batch = Batch(connection, requests, self._options)
+            for request in requests:
+                failure = self._failed_row(request) if rows_fail else None
+                failure = failure or self._put(batch, request)
+                if failure is not None:
+                    failed.append(failure)
+            batch.write()
+            connection.execute("DELETE FROM import_queue WHERE action_id = ?", (job.action_id,))
+            if broken is None:
+                step = Step(status="DONE", result=self._result(len(requests) - len(failed), failed))
+            else:
+                step = Step(status="FAILED", result={"message": broken.message})
+            self._actions.set(connection, job.action_id, step, _milliseconds_since(start))
+
+    def _put(self, batch: Batch, request: OrderRequest) -> dict[str, Any] | None:
+        if self._options.import_mode == "insert" and batch.knows(request):
+            return {
+                "source_id": request.source_id,
+                "reason": "Order with this id or source_id already exists",
+            }
+        try:
+            batch.put(request)
+        except ApiError as error:
+            return {"source_id": request.source_id, "reason": error.details or error.message}
+        return None
+
+    def _failed_row(self, request: OrderRequest) -> dict[str, Any] | None:
+        fault = self._faults.fires(FailedRows, concerns=lambda fault: matches(fault.source_id, request.source_id))
+        if fault is None:
+            return None
+        return {"source_id": None if fault.null_source_id else request.source_id, "reason": fault.reason}
+
+    def _result(self, done: int, failed: list[dict[str, Any]]) -> dict[str, Any]:
+        as_object = self._options.failed_style == "object"
+        return {
+            "message": f"{done} order(s) imported successfully, {len(failed)} failed.",
+            "failed": (failed[0] if failed else {}) if as_object else failed,
+            "done_count": done,
+            "failed_count": len(failed),
+        }
+
+    def _fail(self, job: Job, start: float, message: str) -> None:
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM import_queue WHERE action_id = ?", (job.action_id,))
+            step = Step(status="FAILED", result={"message": message})
+            self._actions.set(connection, job.action_id, step, _milliseconds_since(start))
+
+
+def _milliseconds_since(start: float) -> int:
+    """Tell the time that a client would measure: what was simulated, divided by the speed, and what was real."""
+    return round((time.monotonic() - start) * 1000)

@@ -1,0 +1,118 @@
+"""Rate limits of the plans: how many calls a minute, an hour and a billing cycle may have."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import Literal
+
+from msgspec import Struct
+
+from airflow_provider_voucherify.emulator.errors import ApiError
+from airflow_provider_voucherify.emulator.options import EmulatorOptions, Plan
+
+LimitType = Literal["api_calls", "bulk_api_calls", "api_calls_cycle", "webhook_calls"]
+
+_MINUTE, _HOUR, _CYCLE = 60.0, 3600.0, 30 * 24 * 3600.0
+# Documented. What the billing cycle of a sandbox allows is unknown, so it has none here.
+_PLANS: dict[Plan, list[tuple[LimitType, int, float]]] = {
+    "unlimited": [],
+    "business": [("api_calls", 100, _MINUTE), ("api_calls_cycle", 100_000, _CYCLE)],
+    "organization": [("api_calls", 2000, _MINUTE), ("api_calls_cycle", 300_000, _CYCLE)],
+    "sandbox": [("api_calls", 100, _HOUR)],
+}
+
+
+class Window(Struct):
+    """A count of calls within a period that starts with its first call (how Voucherify cuts periods is unknown).
+
+    :param type: what ``X-Rate-Limit-Type`` says of it.
+    :param limit: calls in a period.
+    :param period: real seconds.
+    """
+
+    type: LimitType
+    limit: int
+    period: float
+    used: int = 0
+    end: float = 0.0
+
+    def at(self, now: float) -> Window:
+        """Begin a new period if the last is over.
+
+        :param now: Unix seconds.
+        :return: itself.
+        """
+        if now >= self.end:
+            self.used, self.end = 0, now + self.period
+        return self
+
+    def headers(self) -> dict[str, str]:
+        """Return the rate headers of an answer; ``X-Rate-Limit-Retry`` in whole Unix seconds, rounded up."""
+        return rate_headers(self.limit, self.limit - self.used, self.end)
+
+
+class RateLimits:
+    """Calls of the project against its plan. A refused call does not count.
+
+    :param options: ``plan``, ``speed`` (periods are divided by it, header times are real) and ``bulk_limit``.
+    """
+
+    def __init__(self, options: EmulatorOptions) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start every period afresh."""
+        with self._lock:
+            speed = self._options.speed
+            self._api = [Window(kind, limit, period / speed) for kind, limit, period in _PLANS[self._options.plan]]
+            self._bulk = [Window("bulk_api_calls", limit, _HOUR / speed)] if (limit := self._options.bulk_limit) else []
+
+    def take(self, *, bulk: bool) -> dict[str, str]:
+        """Count a call.
+
+        :param bulk: whether it is an import; with a ``bulk_limit`` it counts as a bulk call and against no other limit.
+        :raises ApiError: 429 with the headers of the limit that is reached.
+        :return: the rate headers of its answer; none on the unlimited plan.
+        """
+        with self._lock:
+            now = time.time()
+            windows = [window.at(now) for window in (self._bulk if bulk and self._bulk else self._api)]
+            for window in windows:
+                if window.used >= window.limit:
+                    raise limit_reached(window.type, window.limit, window.end)
+            for window in windows:
+                window.used += 1
+            return windows[0].headers() if windows else {}
+
+
+def rate_headers(limit: int, remaining: int, retry_at: float) -> dict[str, str]:
+    """Return the headers that every answer of a limited plan carries.
+
+    :param limit: calls in a period.
+    :param remaining: calls left in it.
+    :param retry_at: Unix seconds when it ends.
+    """
+    return {
+        "X-Rate-Limit-Limit": str(limit),
+        "X-Rate-Limit-Remaining": str(remaining),
+        "X-Rate-Limit-Retry": str(math.ceil(retry_at)),
+    }
+
+
+def limit_reached(kind: LimitType, limit: int, retry_at: float) -> ApiError:
+    """Return the 429 of a limit (headers documented; key and message unknown).
+
+    :param kind: which limit.
+    :param limit: calls in a period.
+    :param retry_at: Unix seconds when the next call can be made.
+    :return: the error to raise.
+    """
+    headers = rate_headers(limit, 0, retry_at)
+    headers["Retry-After"] = str(max(math.ceil(retry_at - time.time()), 1))
+    headers["X-Rate-Limit-Type"] = kind
+    details = f"Limit of {limit} {kind} has been reached"
+    return ApiError(429, "too_many_requests", "Too many requests", details, headers=headers)

@@ -1,0 +1,177 @@
+"""The orders of the project: creating, reading, changing, listing and loading them."""
+
+from __future__ import annotations
+
+import copy
+import sqlite3
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from airflow_provider_voucherify.emulator.call import DEFAULT_LIMIT, MAX_LIMIT, MAX_PAGE, Call
+from airflow_provider_voucherify.emulator.catalogue import Catalogue
+from airflow_provider_voucherify.emulator.database import Database
+from airflow_provider_voucherify.emulator.errors import ApiError, not_found
+from airflow_provider_voucherify.emulator.ids import timestamp
+from airflow_provider_voucherify.emulator.options import EmulatorOptions
+from airflow_provider_voucherify.emulator.order import (
+    Order,
+    OrderRequest,
+    decode_order,
+    new_order,
+    sent_created_at,
+)
+
+_COLUMNS = Order.__struct_fields__
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM orders"  # noqa: S608 (names from this module)
+_WRITE = (
+    f"INSERT INTO orders ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS if name != 'id')}"
+)
+_MAX_PLACEHOLDERS = 30_000  # SQLite allows 32,766
+_LIST_ORDERS = ("created_at", "-created_at", "updated_at", "-updated_at")
+
+
+class Orders:
+    """Orders in the database, and the endpoints under ``/v1/orders`` that handle one or a page of them.
+
+    :param database: where they are.
+    :param options: ``new_updated_at``.
+    """
+
+    def __init__(self, database: Database, options: EmulatorOptions) -> None:
+        self._database = database
+        self._options = options
+
+    def create(self, call: Call) -> dict[str, Any]:
+        """``POST /v1/orders``: create, or change the order that has this ``id`` or ``source_id`` (documented)."""
+        return self._put(decode_order(call.body))
+
+    def get(self, call: Call) -> dict[str, Any]:
+        """``GET /v1/orders/{orderId}``, by id or source id."""
+        return self._find(call.path["orderId"]).document()
+
+    def update(self, call: Call) -> dict[str, Any]:
+        """``PUT /v1/orders/{orderId}``: change what is sent and nothing else (documented)."""
+        request = decode_order(call.body)
+        request.id = self._find(call.path["orderId"]).id
+        return self._put(request)
+
+    def list(self, call: Call) -> dict[str, Any]:
+        """``GET /v1/orders``: a page of at most 100, of at most 100 pages; oldest first by default (documented)."""
+        limit = call.integer("limit", DEFAULT_LIMIT, MAX_LIMIT)
+        page = call.integer("page", 1, MAX_PAGE)
+        order = call.choice("order", _LIST_ORDERS, "created_at")
+        column, direction = order.removeprefix("-"), "DESC" if order.startswith("-") else "ASC"
+        sql = f"{_SELECT} ORDER BY {column} {direction}, seq {direction} LIMIT ? OFFSET ?"
+        rows = self._database.rows(sql, (limit, (page - 1) * limit))
+        orders = [_order(row).document() for row in rows]
+        return {"object": "list", "data_ref": "orders", "orders": orders, "total": self.count()}
+
+    def count(self) -> int:
+        """Return how many orders there are."""
+        count: int = self._database.rows("SELECT count(*) FROM orders")[0][0]
+        return count
+
+    def _put(self, request: OrderRequest) -> dict[str, Any]:
+        with self._database.transaction() as connection:
+            batch = Batch(connection, [request], self._options)
+            order = batch.put(request, created_at=sent_created_at(request))
+            batch.write()
+        return order.document()
+
+    def _find(self, key: str) -> Order:
+        rows = self._database.rows(f"{_SELECT} WHERE id = ?", (key,)) or self._database.rows(
+            f"{_SELECT} WHERE source_id = ?", (key,)
+        )
+        if not rows:
+            raise not_found("order", key)
+        return _order(rows[0])
+
+
+class Batch:
+    """Requests to create or change orders, worked off in their order and written at once.
+
+    :param connection: connection inside a transaction.
+    :param requests: all requests that will be put, so that the orders they mean are read in one go.
+    :param options: ``new_updated_at``.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, requests: Iterable[OrderRequest], options: EmulatorOptions
+    ) -> None:
+        self._connection = connection
+        self._null_updated_at = options.new_updated_at == "null"
+        self._catalogue = Catalogue(connection)
+        self._now = timestamp()
+        self._by_id: dict[str, Order] = {}
+        self._by_source: dict[str, Order] = {}
+        self._touched: dict[str, Order] = {}
+        ids, source_ids = set(), set()
+        for request in requests:
+            if request.id is not None:
+                ids.add(request.id)
+            if request.source_id is not None:
+                source_ids.add(request.source_id)
+        for column, keys in (("id", ids), ("source_id", source_ids)):
+            remaining = iter(sorted(keys))
+            while some := list(islice(remaining, _MAX_PLACEHOLDERS)):
+                sql = f"{_SELECT} WHERE {column} IN ({', '.join('?' * len(some))})"
+                for row in connection.execute(sql, some):
+                    self._know(_order(row))
+
+    def knows(self, request: OrderRequest) -> bool:
+        """Tell whether the order that a request means is there already.
+
+        :param request: one of the requests of this batch.
+        """
+        return self._meant(request) is not None
+
+    def put(self, request: OrderRequest, created_at: str | None = None) -> Order:
+        """Create or change the order that a request means.
+
+        :param request: one of the requests of this batch.
+        :param created_at: creation time to set; without it that of the order stays, or is now for a new one.
+        :raises ApiError: an amount is too large, or the source id belongs to another order.
+        :return: the order as it will be written.
+        """
+        known = self._meant(request)
+        if known is None:
+            born = created_at or self._now
+            order = new_order(request, born, None if self._null_updated_at else born)
+        else:
+            order = copy.copy(known)
+            order.created_at = created_at or order.created_at
+            order.updated_at = self._now
+            other = None if request.source_id is None else self._by_source.get(request.source_id)
+            if other is not None and other.id != order.id:
+                details = f"Order with source_id {request.source_id} already exists"
+                raise ApiError(409, "duplicated_source_id", "Resource already exists", details)
+        order.change(request, self._catalogue)
+        if known is not None and known.source_id is not None and known.source_id != order.source_id:
+            del self._by_source[known.source_id]
+        self._know(order)
+        self._touched[order.id] = order
+        return order
+
+    def write(self) -> None:
+        """Write the orders that have been put."""
+        rows = [msgspec.structs.astuple(order) for order in self._touched.values()]
+        self._connection.executemany(_WRITE, rows)
+
+    def _meant(self, request: OrderRequest) -> Order | None:
+        known = None if request.id is None else self._by_id.get(request.id)
+        if known is None and request.source_id is not None:
+            known = self._by_source.get(request.source_id)
+        return known
+
+    def _know(self, order: Order) -> None:
+        self._by_id[order.id] = order
+        if order.source_id is not None:
+            self._by_source[order.source_id] = order
+
+
+def _order(row: tuple[Any, ...]) -> Order:
+    return Order(**dict(zip(_COLUMNS, row, strict=True)))

@@ -1,0 +1,131 @@
+"""One Voucherify project: its data, its queue, its limits and faults, and what runs in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Coroutine, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
+
+from airflow_provider_voucherify.emulator.async_actions import AsyncActions, SeededAction
+from airflow_provider_voucherify.emulator.auth import Authentication
+from airflow_provider_voucherify.emulator.calls import Calls
+from airflow_provider_voucherify.emulator.database import Database
+from airflow_provider_voucherify.emulator.downloads import DownloadTokens
+from airflow_provider_voucherify.emulator.exports import Exports, FileUrl
+from airflow_provider_voucherify.emulator.faults import Fault, Faults
+from airflow_provider_voucherify.emulator.ids import new_id
+from airflow_provider_voucherify.emulator.imports import ImportQueue
+from airflow_provider_voucherify.emulator.limits import RateLimits
+from airflow_provider_voucherify.emulator.options import EmulatorOptions
+from airflow_provider_voucherify.emulator.orders import Orders
+
+_log = logging.getLogger(__name__)
+
+
+class Project:
+    """Everything behind the endpoints.
+
+    :param options: how it behaves.
+    :param faults: faults armed from the start, and again after a reset.
+    :param routes: labels of the routes that faults may name.
+    :param url: makes the URL of an exported file.
+    :raises ValueError: the database cannot be used or a fault names an unknown route.
+    """
+
+    def __init__(self, options: EmulatorOptions, faults: Iterable[Fault], routes: Sequence[str], url: FileUrl) -> None:
+        self.options = options
+        self.faults = Faults(routes)
+        self._first_faults = list(faults)
+        self._arm_first_faults()
+        self.database = Database(options.db)
+        self.calls = Calls()
+        self.limits = RateLimits(options)
+        self.authentication = Authentication(options)
+        self.download_tokens = DownloadTokens(options.download_token_seconds)
+        self.orders = Orders(self.database, options)
+        self.actions = AsyncActions(self.database, options.speed)
+        self.imports = ImportQueue(self.database, options, self.actions, self.faults, self.calls)
+        self.exports = Exports(self.database, options, self.faults, url, self.spawn)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        self._background: set[Future[None]] = set()
+        self._ending = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to work off imports and exports, on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self.spawn(self.imports.run())
+        self.exports.resume()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in the background; may be called from any thread.
+
+        :param coroutine: what to run; an error that it does not handle goes to the log.
+        """
+        if self._loop is None:
+            raise RuntimeError("The project has not been started")
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        with self._lock:
+            self._background.add(future)
+        future.add_done_callback(self._forget)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not for longer than the emulator runs.
+
+        :param seconds: real seconds.
+        """
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
+
+    def end_pauses(self) -> None:
+        """Let every pause end, so that the calls in it are answered before the emulator stops; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)
+
+    def seed_action(self, action: SeededAction) -> str:
+        """Make an async action that goes through given statuses.
+
+        :param action: its type and statuses.
+        :raises ValueError: it has neither status nor steps, or both.
+        :return: its id.
+        """
+        steps = action.timeline()
+        with self.database.transaction() as connection:
+            action_id = self.actions.add(connection, action.type, new_id("v-"))
+            if steps[0].after_seconds == 0:
+                self.actions.set(connection, action_id, steps[0])
+        self.spawn(self.actions.play(action_id, steps))
+        return action_id
+
+    def reset(self) -> None:
+        """Go back to the start: no data, no tokens, no counts, full quota, the faults given at the start."""
+        self.stop()
+        self.database.clear()
+        self.authentication.reset()
+        self.limits.reset()
+        self.faults.clear()
+        self._arm_first_faults()
+        self.calls.reset()
+        self.spawn(self.imports.run())
+
+    def stop(self) -> None:
+        """Cancel what runs in the background."""
+        with self._lock:
+            running = list(self._background)
+        for future in running:
+            future.cancel()
+        self.database.interrupt()
+
+    def _arm_first_faults(self) -> None:
+        for fault in self._first_faults:
+            self.faults.add(fault)
+
+    def _forget(self, future: Future[None]) -> None:
+        with self._lock:
+            self._background.discard(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            _log.error("The emulator broke down in the background", exc_info=error)

@@ -1,0 +1,74 @@
+"""What the operators share: the connection, and the wait."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_voucherify.api.errors import WaitTimeoutError
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+
+
+class VoucherifyOperator(BaseOperator):
+    """
+    What the operators share: the connection.
+
+    :param voucherify_conn_id: The connection. (templated)
+    """
+
+    ui_color = "#dfe6f5"
+
+    def __init__(self, *, voucherify_conn_id: str = VoucherifyHook.default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.voucherify_conn_id = voucherify_conn_id
+
+    @cached_property
+    def hook(self) -> VoucherifyHook:
+        """The hook of the connection."""
+        return VoucherifyHook(self.voucherify_conn_id)
+
+
+class WaitingOperator(VoucherifyOperator):
+    """
+    What the operators share that wait for Voucherify, in the worker or deferred.
+
+    :param deferrable: Whether to wait in the triggerer. By default as ``[operators] default_deferrable`` says.
+    :param poll_interval: Seconds between two looks at most.
+    :param timeout: Seconds, or a timedelta, from the start of the try to its end in a
+        :class:`~airflow_provider_voucherify.api.errors.WaitTimeoutError`. What runs at Voucherify goes on.
+    """
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 30.0,
+        timeout: float | timedelta,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+        self.poll_interval = float(poll_interval)
+        self.timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+        for name in ("poll_interval", "timeout"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0 seconds, got {getattr(self, name)}.")
+
+    def _sleep(self, seconds: float, deadline: float, waiting_for: str) -> None:
+        """Sleep in the worker, but not over the deadline."""
+        left = deadline - time.time()
+        if seconds >= left:
+            time.sleep(max(0.0, left))
+            raise self._timed_out(waiting_for)
+        time.sleep(seconds)
+
+    def _timed_out(self, waiting_for: str) -> WaitTimeoutError:
+        return WaitTimeoutError(f"Stopped after {self.timeout:.0f} s (timeout), waiting for {waiting_for}.")
+
+    def on_kill(self) -> None:
+        """Say what a kill does not end: Voucherify can cancel neither an import nor an export."""
+        self.log.warning("Killed. What was handed to Voucherify goes on there.")

@@ -1,0 +1,85 @@
+"""Orders into Voucherify one by one, as they change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voucherify.api.errors import InvalidRequestError, VoucherifyError
+from airflow_provider_voucherify.operators.base import VoucherifyOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+SHOWN_REASONS = 5
+
+
+class OrdersRefusedError(VoucherifyError):
+    """Voucherify refused some of the orders."""
+
+
+class CreateOrderOperator(VoucherifyOperator):
+    """
+    Creates orders one by one, or updates those whose ``id`` or ``source_id`` exists (documented).
+
+    This is the way of an on-going synchronisation: unlike an import it triggers events, distributions and
+    earning rules. It takes one call an order; for history use :class:`ImportOrdersOperator`.
+
+    The result is ``{"orders": n, "order_ids": [...]}`` with the first 100 ids.
+
+    :param order: The order, or a list of orders, or the XCom of a task that returns them. (templated)
+    :param voucherify_conn_id: The connection. (templated)
+    :raises OrdersRefusedError: after all were tried, if Voucherify refused some, with position, source_id and
+        reason of the first.
+    """
+
+    template_fields: Sequence[str] = ("order", "voucherify_conn_id")
+    template_fields_renderers = {"order": "json"}
+
+    def __init__(self, *, order: Mapping[str, Any] | Sequence[Mapping[str, Any]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.order = order
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Create or update the orders."""
+        orders = [self.order] if isinstance(self.order, Mapping) else self.order
+        ids, refused = [], []
+        for index, order in enumerate(orders):
+            if not isinstance(order, Mapping):
+                raise ValueError(f"order[{index}] must be an object, got {order!r:.80}.")
+            try:
+                ids.append(self.hook.create_order(order)["id"])
+            except InvalidRequestError as error:
+                refused.append(f"order[{index}] (source_id {order.get('source_id')}): {error}")
+        self.log.info("%d orders are created or updated, %d refused.", len(ids), len(refused))
+        if refused:
+            raise OrdersRefusedError(
+                f"Voucherify refused {len(refused)} of {len(orders)} orders; the others are in. The first:"
+                + "".join(f"\n  {reason}" for reason in refused[:SHOWN_REASONS])
+            )
+        return {"orders": len(ids), "order_ids": ids[:100]}
+
+
+class UpdateOrderOperator(VoucherifyOperator):
+    """
+    Changes an order; what is not given stays as it is (documented).
+
+    The result is ``{"id", "source_id", "status"}``.
+
+    :param order_id: Its ``id`` or ``source_id``. (templated)
+    :param changes: The fields to change. (templated)
+    :param voucherify_conn_id: The connection. (templated)
+    """
+
+    template_fields: Sequence[str] = ("order_id", "changes", "voucherify_conn_id")
+    template_fields_renderers = {"changes": "json"}
+
+    def __init__(self, *, order_id: str, changes: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.order_id = order_id
+        self.changes = changes
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Change the order."""
+        order = self.hook.update_order(self.order_id, self.changes)
+        return {key: order.get(key) for key in ("id", "source_id", "status")}

@@ -1,0 +1,119 @@
+"""What is sent next: from the source, and again what was put back or failed for a passing reason."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+
+from airflow_provider_voucherify.api.errors import VoucherifyError
+from airflow_provider_voucherify.order_import.chunk import NO_RULES, Chunk, chunks
+from airflow_provider_voucherify.order_import.rules import Rules
+from airflow_provider_voucherify.order_import.source import Record, Source
+from airflow_provider_voucherify.order_import.state import Flight, ImportState, Stretch
+
+MAX_LATER = 100
+
+log = logging.getLogger(__name__)
+
+
+class Feed:
+    """
+    Gives chunks, and knows in the state which ones are still to be given.
+
+    :param source: The orders.
+    :param state: Where to go on; moved on as chunks are taken, but not saved.
+    :param rules: What to do with orders beyond what the API says.
+    """
+
+    def __init__(self, source: Source, state: ImportState, rules: Rules = NO_RULES) -> None:
+        self._source = source
+        self._state = state
+        self._rules = rules
+        self._reader: Iterator[Chunk] | None = None
+        self._exhausted = False
+
+    @property
+    def more(self) -> bool:
+        """Whether there may be something to send."""
+        return bool(self._state.queue or self._state.later) or not self._exhausted
+
+    @property
+    def share(self) -> float | None:
+        """Which share of the source was read; None where nobody can tell."""
+        cursor = self._state.cursor
+        return self._source.share(cursor) if cursor.number else 0.0
+
+    def take(self) -> tuple[Stretch, Chunk] | None:
+        """Take what is sent next: what was put back, then the source, then what failed for a passing reason."""
+        state = self._state
+        if self._exhausted or len(state.later) > MAX_LATER:
+            state.queue += state.later
+            state.later = []
+        if state.queue:
+            stretch = state.queue.pop(0)
+            chunk = next(self._read(stretch, state.max_orders, state.max_body_bytes))
+            taken = offsets(stretch, chunk)
+            if rest := sorted(set(stretch.offsets()) - set(taken)):
+                state.queue.insert(0, stretch.part(rest))
+                stretch = stretch.part(taken)
+            return stretch, chunk
+        if self._exhausted:
+            return None
+        chunk_of_source = self._take_from_source()
+        if chunk_of_source is None:
+            self._exhausted = True
+            return self.take() if state.later else None
+        state.cursor = chunk_of_source.end
+        return Stretch(chunk_of_source.start, chunk_of_source.records), chunk_of_source
+
+    def chunk_of(self, flight: Flight) -> Chunk:
+        """
+        Read the orders of a chunk again, rather than hold them while it is on its way.
+
+        :raises VoucherifyError: if they are not those that were sent.
+        """
+        chunk = next(self._read(flight.stretch, flight.stretch.span, 2**63))
+        if chunk.body_hash() != flight.body_hash:
+            raise VoucherifyError(
+                f"{self._source.name} changed while it was imported: the orders of chunk {flight.number}, from record "
+                f"{flight.stretch.start.number + 1} on, are not those that were sent."
+            )
+        return chunk
+
+    def shrink(self, max_orders: int, max_body_bytes: int, why: str) -> None:
+        """Give smaller chunks from now on."""
+        state = self._state
+        state.max_orders = max(1, min(state.max_orders, max_orders))
+        state.max_body_bytes = max(2, min(state.max_body_bytes, max_body_bytes))
+        self._reader = None
+        log.warning("Chunks have at most %d orders from now on: %s", state.max_orders, why)
+
+    def _take_from_source(self) -> Chunk | None:
+        state = self._state
+        if self._reader is None:
+            records = self._source.read(state.cursor)
+            self._reader = chunks(records, state.cursor, state.max_orders, state.max_body_bytes, self._rules)
+        try:
+            return next(self._reader, None)
+        except Exception:
+            self._reader = None  # a generator that raised would seem to be at its end
+            raise
+
+    def _read(self, stretch: Stretch, max_orders: int, max_body_bytes: int) -> Iterator[Chunk]:
+        wanted = stretch.offsets()
+        records: Iterator[Record] = itertools.islice(self._source.read(stretch.start), stretch.span)
+        if len(wanted) < stretch.span:
+            chosen = set(wanted)
+            records = (record for offset, record in enumerate(records) if offset in chosen)
+        return chunks(records, stretch.start, max_orders, max_body_bytes, self._rules)
+
+
+def offset(stretch: Stretch, record: Record) -> int:
+    """Tell which record of a stretch this is."""
+    return record.number - stretch.start.number
+
+
+def offsets(stretch: Stretch, chunk: Chunk) -> list[int]:
+    """Tell which records of a stretch a chunk has taken, good and bad: the first ones."""
+    return stretch.offsets()[: chunk.records]

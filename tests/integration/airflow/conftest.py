@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_voucherify.emulator import Emulator
+from tests.airflow_home import connection
+
+SECRET = "planted-secret-7f3a9c"
+
+
+@pytest.fixture
+def emulator(monkeypatch):
+    """An emulator, and the default connection to it."""
+    with Emulator(speed=200, app_token=SECRET) as running:
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(running))
+        yield running
+
+
+@pytest.fixture
+def log(capfd):
+    """All that was logged: Airflow writes it to the standard output, whichever logger it comes from."""
+    written = []
+
+    def read() -> str:
+        written.append("".join(capfd.readouterr()))
+        return "".join(written)
+
+    return read

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+
+from airflow_provider_voucherify.emulator import Emulator
+from airflow_provider_voucherify.operators.orders import ImportOrdersOperator
+from airflow_provider_voucherify.order_import.ledger import FileLedger
+from airflow_provider_voucherify.order_import.state import ImportState
+from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
+from tests.airflow_home import connection, run_dag
+from tests.orders import order, write_jsonl
+
+both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+
+
+def run_import(**parameters):
+    with DAG("import", schedule=None) as dag:
+        ImportOrdersOperator(task_id="import", **({"poll_interval": 0.2} | parameters))
+    return run_dag(dag)
+
+
+@both_modes
+def test_a_file_goes_in_and_the_result_is_a_summary(emulator, tmp_path, deferrable):
+    path = write_jsonl(tmp_path / "orders.jsonl", [order(number) for number in range(500)])
+    run = run_import(orders_path=path.as_uri(), chunk_size=100, max_in_flight=2, deferrable=deferrable)
+    assert run.state == "success"
+    result = run.xcoms["import"]
+    ids = result.pop("async_action_ids")
+    assert len(ids) == 5
+    calls = result.pop("api_calls")
+    assert 10 <= calls <= sum(emulator.calls()["calls"].values())
+    assert result == {"orders": 500, "loaded": 500, "rejected": 0, "unknown": 0, "chunks": 5, "report_path": None}
+    assert emulator.count_orders() == 500
+    assert emulator.calls()["calls"]["POST /v1/orders/import"] == 5
+
+
+@both_modes
+def test_bad_orders_fail_the_task_and_are_in_the_report(emulator, tmp_path, deferrable, log):
+    orders = [order(number) for number in range(50)]
+    orders[7]["amount"] = 12.34
+    emulator.add_fault("failed_rows", source_id="order-9", reason="Customer not found")
+    report = tmp_path / "report"
+    run = run_import(orders=orders, report_path=report.as_uri(), deferrable=deferrable)
+    assert run.state == "failed"
+    for message in (
+        "Of 50 orders 48 were loaded; 2 rejected (at most 0 tolerated by max_rejected).",
+        "orders[7] (source_id order-7): amount must be an integer in the smallest currency unit, got 12.34",
+        "orders[9] (source_id order-9): Customer not found",
+    ):
+        assert message in log()
+    (part,) = (report / "rejected").glob("*.jsonl")
+    assert [json.loads(line)["source_id"] for line in part.open()] == ["order-7", "order-9"]
+    summary = json.loads((report / "summary.json").read_bytes())
+    assert (summary["loaded"], summary["rejected"]) == (48, 2)
+
+
+@both_modes
+def test_tolerated_losses_are_no_failure(emulator, deferrable):
+    run = run_import(orders=[order(1), {"amount": "much"}], max_rejected=1, deferrable=deferrable)
+    assert run.state == "success"
+    assert (run.xcoms["import"]["loaded"], run.xcoms["import"]["rejected"]) == (1, 1)
+
+
+@both_modes
+def test_the_wait_ends_at_its_deadline(deferrable, monkeypatch, log):
+    with Emulator(import_base_ms=60_000) as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
+        run = run_import(orders=[order(1)], timeout=2, deferrable=deferrable)
+        assert run.state == "failed"
+        assert emulator.calls()["calls"]["POST /v1/orders/import"] == 1
+    assert "Stopped after 2 s (timeout), waiting for 1 imports in flight" in log()
+
+
+@both_modes
+def test_xcom_of_another_task(emulator, deferrable):
+    with DAG("import_xcom", schedule=None) as dag:
+
+        @task
+        def orders():
+            return [order(1) | {"metadata": {"note": "{{ 7 * 7 }}"}}, order(2)]
+
+        ImportOrdersOperator(task_id="import", orders=orders(), poll_interval=0.2, deferrable=deferrable)
+    run = run_dag(dag)
+    assert run.state == "success"
+    assert emulator.count_orders() == 2
+
+
+def test_submitting_alone_gives_the_ids_for_a_sensor(emulator):
+    emulator.add_fault("failed_rows", source_id="order-9", reason="Customer not found")
+    with DAG("submit", schedule=None) as dag:
+        submit = ImportOrdersOperator(
+            task_id="submit", orders=[order(number) for number in range(30)], chunk_size=10, wait_for_completion=False
+        )
+        AsyncActionSensor(
+            task_id="wait", async_action_id=submit.output["async_action_ids"], poke_interval=0.2, max_failed=1
+        )
+    run = run_dag(dag)
+    assert run.state == "success"
+    submitted = run.xcoms["submit"]
+    assert (submitted["orders"], submitted["loaded"], submitted["unknown"]) == (30, 0, 30)
+    assert [result["done_count"] for result in run.xcoms["wait"]] == [9, 10, 10]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, "either as orders or as orders_path"),
+        ({"orders": [], "orders_path": "x"}, "either as orders or as orders_path"),
+        ({"orders": [], "chunk_size": 0}, "chunk_size must be at least 1, got 0"),
+        ({"orders": [], "max_in_flight": 0}, "max_in_flight must be at least 1"),
+        ({"orders": [], "max_rejected": -1}, "max_rejected must not be negative"),
+        ({"orders": [], "timeout": 0}, "timeout must be above 0 seconds"),
+        ({"orders": [], "poll_interval": -3}, "poll_interval must be above 0 seconds"),
+    ],
+)
+def test_wrong_parameters_are_refused_when_the_dag_is_parsed(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        ImportOrdersOperator(task_id="import", **parameters)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda folder: {"orders_path": (folder / "none.jsonl").as_uri()}, "none.jsonl: there is no such file"),
+        (lambda folder: {"orders_path": folder.as_uri()}, "is a folder; give a file with one order a line"),
+        (lambda folder: {"orders": "{{ [1] }}"}, "orders must be a list of orders, got str"),
+        (lambda folder: {"orders": [1], "voucherify_conn_id": "nowhere"}, "The conn_id `nowhere` isn't defined"),
+    ],
+)
+def test_what_cannot_be_read_is_named(emulator, tmp_path, prepare, message, log):
+    assert run_import(**prepare(tmp_path)).state == "failed"
+    assert message in log()
+
+
+def test_an_empty_file_has_no_orders_and_is_no_error(emulator, tmp_path):
+    run = run_import(orders_path=write_jsonl(tmp_path / "orders.jsonl", []).as_uri())
+    assert run.state == "success"
+    assert run.xcoms["import"]["orders"] == 0
+
+
+@both_modes
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("plan_exceeded", "Raise the plan or wait for the next billing cycle"),
+        ("cycle_spent", "limit api_calls_cycle"),
+        ("subscription_ended", "Raise the plan or wait for the next billing cycle"),
+    ],
+)
+def test_a_plan_that_is_used_up_fails_at_once(emulator, deferrable, fault, message, log):
+    emulator.add_fault(fault)
+    assert run_import(orders=[order(1)], deferrable=deferrable).state == "failed"
+    assert message in log()
+    assert "connection 'voucherify_default'" in log()
+
+
+def test_wrong_keys_and_a_wrong_host_are_told_apart(emulator, monkeypatch, log):
+    monkeypatch.setenv("AIRFLOW_CONN_WRONG_KEYS", f"voucherify://app:wrong@{emulator.url[7:]}/http")
+    assert run_import(orders=[order(1)], voucherify_conn_id="wrong_keys").state == "failed"
+    assert "Check application id (login) and secret key (password) of the connection" in log()
+
+
+# durability
+
+
+def run_retried(emulator, faults, **parameters):
+    """Run an import that fails at first and is retried after the faults are gone."""
+    with DAG("import_retried", schedule=None) as dag:
+        ImportOrdersOperator(
+            task_id="import",
+            orders=[order(number) for number in range(100)],
+            chunk_size=10,
+            max_in_flight=2,
+            poll_interval=0.2,
+            retries=1,
+            retry_delay=timedelta(0),
+            **parameters,
+        )
+    for fault in faults:
+        emulator.add_fault(**fault)
+    return run_dag(dag)
+
+
+@both_modes
+@pytest.mark.parametrize("kept", ["task store", "report_path"])
+def test_a_retry_goes_on_where_the_last_try_stood(emulator, tmp_path, monkeypatch, deferrable, kept, log):
+    if kept == "task store" and not AIRFLOW_V_3_3_PLUS:
+        pytest.skip("Airflow below 3.3 has no task store")
+    parameters = {}
+    if kept == "report_path":
+        parameters["report_path"] = tmp_path.as_uri()
+        monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(self._folder))
+    fault = {"name": "cycle_spent", "route": "POST /v1/orders/import", "after": 4, "times": 1}
+    run = run_retried(emulator, [fault], deferrable=deferrable, **parameters)
+    assert run.state == "success"
+    assert "Going on: " in log()
+    assert run.xcoms["import"]["loaded"] == 100
+    assert emulator.calls()["repeated_imports"] == 0
+    assert emulator.calls()["calls"]["POST /v1/orders/import"] == 11
+    assert not (tmp_path / "state.json").exists()
+
+
+def test_without_durability_a_retry_begins_anew(emulator, log):
+    fault = {"name": "cycle_spent", "route": "POST /v1/orders/import", "after": 4, "times": 1}
+    run = run_retried(emulator, [fault], durable=False)
+    assert run.state == "success"
+    assert "Going on: " not in log()
+    assert emulator.calls()["repeated_imports"] == 4
+
+
+def test_the_state_of_another_source_is_refused_unless_told_to_restart(emulator, tmp_path, monkeypatch, log):
+    report = tmp_path.as_uri()
+    begun = FileLedger(tmp_path)
+    begun.save(ImportState(fingerprint="another source", loaded=2).to_json())
+    monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(tmp_path))
+    assert run_import(orders=[order(4)], report_path=report).state == "failed"
+    assert "This import was begun with 'another source' and cannot go on with" in log()
+    assert "begin anew with restart=True" in log()
+    assert run_import(orders=[order(4)], report_path=report, restart=True).state == "success"
+    assert begun.load() is None
+
+
+# dry run
+
+
+def test_a_dry_run_sends_nothing_and_tells_what_it_would(emulator, tmp_path, log):
+    orders = [order(number) for number in range(100)] + [{"amount": "much"}]
+    run = run_import(
+        orders=orders, chunk_size=10, dry_run=True, max_rejected=1, report_path=tmp_path.as_uri(), cycle_calls_left=30
+    )
+    assert run.state == "success"
+    result = run.xcoms["import"]
+    assert (result["orders"], result["rejected"], result["chunks"]) == (101, 1, 10)
+    assert result["bytes"] > 20_000
+    assert 21 <= result["api_calls"] <= 30
+    assert list(emulator.calls()["calls"]) == ["GET /v1/async-actions"]
+    (part,) = (tmp_path / "dry_run" / "rejected").iterdir()
+    assert json.loads(part.read_bytes())["position"] == "orders[100]"
+    assert "100 of 101 orders would go in 10 requests" in log()
+
+
+def test_a_dry_run_fails_when_the_cycle_does_not_suffice(emulator, log):
+    orders = [order(number) for number in range(100)]
+    assert run_import(orders=orders, chunk_size=10, dry_run=True, cycle_calls_left=20).state == "failed"
+    assert "This import needs about 22 calls, and 20 are left in the billing cycle" in log()
+
+
+def test_a_dry_run_fails_when_too_many_would_be_rejected(emulator, log):
+    assert run_import(orders=[{"amount": "much"}], dry_run=True).state == "failed"
+    assert "Of 1 orders 1 would be rejected" in log()

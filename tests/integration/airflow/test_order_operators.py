@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.operators.orders import CreateOrderOperator, UpdateOrderOperator
+from tests.airflow_home import run_dag
+from tests.orders import order
+
+
+def test_an_order_is_created_and_changed(emulator):
+    with DAG("sync", schedule=None) as dag:
+        create = CreateOrderOperator(task_id="create", order=order(1))
+        update = UpdateOrderOperator(
+            task_id="update", order_id="{{ ti.xcom_pull('create')['order_ids'][0] }}", changes={"status": "FULFILLED"}
+        )
+        create >> update
+    run = run_dag(dag)
+    assert run.state == "success"
+    stored = VoucherifyHook().get_order("order-1")
+    assert run.xcoms["create"] == {"orders": 1, "order_ids": [stored["id"]]}
+    assert run.xcoms["update"] == {"id": stored["id"], "source_id": "order-1", "status": "FULFILLED"}
+    assert stored["amount"] == order(1)["amount"]
+
+
+def test_a_second_create_is_an_update(emulator):
+    with DAG("sync", schedule=None) as dag:
+        CreateOrderOperator(task_id="create", order=[order(1), order(1) | {"status": "CANCELED"}])
+    assert run_dag(dag).xcoms["create"]["orders"] == 2
+    assert emulator.count_orders() == 1
+    assert VoucherifyHook().get_order("order-1")["status"] == "CANCELED"
+
+
+def test_refused_orders_are_named_and_the_others_go_in(emulator, log):
+    bad = order(2) | {"amount": 1.5}
+    with DAG("sync", schedule=None) as dag:
+        CreateOrderOperator(task_id="create", order=[order(1), bad, order(3)])
+    assert run_dag(dag).state == "failed"
+    assert "Voucherify refused 1 of 3 orders; the others are in" in log()
+    assert "order[1] (source_id order-2): POST /v1/orders" in log()
+    assert emulator.count_orders() == 2
+
+
+def test_what_is_no_order_is_named(emulator, log):
+    with DAG("sync", schedule=None) as dag:
+        CreateOrderOperator(task_id="create", order=["order-1"])
+    assert run_dag(dag).state == "failed"
+    assert "order[0] must be an object, got 'order-1'" in log()
+
+
+def test_an_order_that_does_not_exist_cannot_be_changed(emulator, log):
+    with DAG("sync", schedule=None) as dag:
+        UpdateOrderOperator(task_id="update", order_id="nothing", changes={"status": "PAID"})
+    assert run_dag(dag).state == "failed"
+    assert "Cannot find order with id nothing" in log()
+
+
+def test_mapped_over_many(emulator):
+    with DAG("sync", schedule=None) as dag:
+        CreateOrderOperator.partial(task_id="create").expand(order=[order(1), order(2)])
+    assert run_dag(dag).state == "success"
+    assert emulator.count_orders() == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "works", "message"), [("right", True, "accepts the keys"), ("wrong", False, "refuses the keys")]
+)
+def test_the_connection_tells_wrong_keys(emulator, monkeypatch, keys, works, message):
+    token = emulator.app_token if keys == "right" else "wrong"
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", f"voucherify://{emulator.app_id}:{token}@{emulator.url[7:]}/http")
+    assert_that, told = VoucherifyHook("shop").test_connection()
+    assert assert_that is works
+    assert message in told
+    assert token not in told or keys == "wrong"
+
+
+def test_the_connection_tells_a_wrong_host(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "voucherify://app:token@nowhere.invalid")
+    works, told = VoucherifyHook("shop").test_connection()
+    assert not works
+    assert "nowhere.invalid does not answer as Voucherify would" in told
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "voucherify://app:token@api.voucherify.io/http")
+    works, told = VoucherifyHook("shop").test_connection()
+    assert not works
+    assert "unencrypted" in told
+
+
+def test_oauth(emulator, monkeypatch):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_SHOP",
+        f"voucherify://{emulator.app_id}:{emulator.app_token}@{emulator.url[7:]}/http?oauth=true&oauth_scope=orders",
+    )
+    hook = VoucherifyHook("shop")
+    for number in range(3):
+        hook.create_order(order(number))
+    assert emulator.calls()["calls"]["POST /v1/oauth/token"] == 1
+    assert emulator.count_orders() == 3

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
+from tests.airflow_home import run_dag
+
+both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+
+TYPES = (
+    "CAMPAIGN.VOUCHERS_IMPORT CAMPAIGN.VOUCHERS_IMPORT_CSV CAMPAIGN.VOUCHERS_UPDATE CAMPAIGN.VOUCHERS_DELETE "
+    "CAMPAIGN.VOUCHERS_GENERATE CAMPAIGNS.METADATA_KEY_PURGE CUSTOMERS.IMPORT_CSV CUSTOMERS.BULK_UPDATE "
+    "CUSTOMERS.METADATA_UPDATE CUSTOMERS.METADATA_KEY_PURGE PRODUCTS.BULK_UPDATE PRODUCTS.METADATA_UPDATE "
+    "PRODUCTS.METADATA_KEY_PURGE PRODUCTS.IMPORT_CSV SKUS.IMPORT_CSV VOUCHERS.IMPORT VOUCHERS.IMPORT_CSV "
+    "VOUCHERS.BULK_UPDATE VOUCHERS.METADATA_UPDATE VOUCHERS.METADATA_KEY_PURGE ORDERS.IMPORT ORDERS.METADATA_KEY_PURGE"
+).split()
+
+
+def run_sensor(ids, **parameters):
+    with DAG("sensor", schedule=None) as dag:
+        AsyncActionSensor(task_id="wait", async_action_id=ids, **({"poke_interval": 0.2} | parameters))
+    return run_dag(dag)
+
+
+@both_modes
+def test_one_action(emulator, deferrable):
+    action = emulator.seed_action(
+        type="ORDERS.IMPORT",
+        status="DONE",
+        after_seconds=0.5,
+        result={"message": "ok", "done_count": 3, "failed_count": 0},
+    )
+    run = run_sensor(action, deferrable=deferrable)
+    assert run.state == "success"
+    assert run.xcoms["wait"] == {
+        "id": action,
+        "type": "ORDERS.IMPORT",
+        "status": "DONE",
+        "operation_status": None,
+        "done_count": 3,
+        "failed_count": 0,
+        "failures": [],
+    }
+
+
+@both_modes
+def test_all_types_at_once(emulator, deferrable):
+    assert len(TYPES) == 22
+    ids = [emulator.seed_action(type=kind, status="DONE", after_seconds=0.5) for kind in TYPES]
+    run = run_sensor(ids, deferrable=deferrable)
+    assert run.state == "success"
+    assert [result["type"] for result in run.xcoms["wait"]] == TYPES
+
+
+def test_rescheduled(emulator):
+    action = emulator.seed_action(type="VOUCHERS.IMPORT", status="DONE")
+    assert run_sensor(action, mode="reschedule").state == "success"
+
+
+FAILED = {"status": "FAILED", "result": {"message": "Internal error"}}
+OPERATION_FAILED = {"status": "DONE", "operation_status": "FAILED", "result": {"done_count": 0, "failed_count": 0}}
+PARTIAL = {
+    "status": "DONE",
+    "result": {
+        "message": "1 order(s) imported successfully, 1 failed.",
+        "failed": [{"source_id": None, "reason": "Internal error"}],
+        "done_count": 1,
+        "failed_count": 1,
+    },
+}
+BULK = {"status": "DONE", "result": {"done_count": 3, "failed_count": 1, "errors": [
+    {"source_id": "prod_1", "message": "Not found", "details": "", "key": "not_found"}]}}  # fmt: skip
+
+
+@both_modes
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        ("ORDERS.IMPORT", FAILED, "is FAILED: Internal error"),
+        ("PRODUCTS.BULK_UPDATE", OPERATION_FAILED, "is DONE, its operation FAILED"),
+        ("ORDERS.IMPORT", PARTIAL, "1 failed.; no source_id: Internal error"),
+        ("PRODUCTS.BULK_UPDATE", BULK, "prod_1: Not found"),
+    ],
+    ids=["failed", "operation failed", "partial", "errors"],
+)
+def test_what_did_not_end_well_fails(emulator, deferrable, kind, fields, message, log):
+    action = emulator.seed_action(type=kind, after_seconds=0.3, **fields)
+    assert run_sensor([action], deferrable=deferrable).state == "failed"
+    assert message in log()
+    assert action in log()
+
+
+@both_modes
+def test_what_did_not_end_well_passes_when_told_so(emulator, deferrable):
+    ids = [emulator.seed_action(type="ORDERS.IMPORT", **fields) for fields in (FAILED, PARTIAL)]
+    run = run_sensor(ids, deferrable=deferrable, fail_on_failed=False, max_failed=0.5)
+    assert run.state == "success"
+    assert run.xcoms["wait"][1]["failures"] == [{"source_id": None, "reason": "Internal error"}]
+
+
+@both_modes
+def test_an_action_that_does_not_exist_fails_at_once(emulator, deferrable, log):
+    assert run_sensor("aa_none", deferrable=deferrable).state == "failed"
+    assert "Cannot find async_action with id aa_none" in log()
+
+
+@both_modes
+def test_the_wait_ends_at_its_timeout(emulator, deferrable, log):
+    action = emulator.seed_action(type="ORDERS.IMPORT", status="DONE", after_seconds=100_000)
+    assert run_sensor(action, deferrable=deferrable, timeout=1.5).state == "failed"
+    assert "AirflowSensorTimeout" in log()
+
+
+@both_modes
+def test_bad_polls_do_not_fail_the_task(emulator, deferrable):
+    action = emulator.seed_action(type="ORDERS.IMPORT", status="DONE", after_seconds=0.5)
+    emulator.add_fault("server_error", route="GET /v1/async-actions/{asyncActionId}", times=2)
+    emulator.add_fault("rate_limited", route="GET /v1/async-actions/{asyncActionId}", times=2, after=2, retry_after=0)
+    assert run_sensor(action, deferrable=deferrable).state == "success"
+
+
+@pytest.mark.parametrize("ids", ["", [], [""], None, [1]])
+def test_ids_that_are_none(emulator, ids, log):
+    assert run_sensor(ids).state == "failed"
+    assert "async_action_id must be an id or a list of ids" in log()

@@ -1,0 +1,336 @@
+"""A download becomes a Parquet file, whole or not at all, whatever happens to it on the way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_voucherify.api.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    NotFoundError,
+    ServerError,
+    TransportError,
+    TruncatedDownloadError,
+    VoucherifyError,
+)
+from airflow_provider_voucherify.order_export.errors import BadRowError, ExportFileError
+from airflow_provider_voucherify.order_export.export import download_to_parquet
+from airflow_provider_voucherify.order_export.request import ExportRequest
+from tests.integration.order_export.export_server import EXPORT_ID, TOKEN
+
+REQUEST = ExportRequest(fields=["id", "amount", "updated_at", "status", "metadata"])
+FRAMINGS = [("length", False), ("chunked", False), ("length", True), ("chunked", True), ("close", True)]
+
+
+def orders_csv(numbers):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["ID", "Amount", "Updated At", "Status", "Metadata"])
+    for number in numbers:
+        metadata = json.dumps({"note": f'"{number}",\né'}, ensure_ascii=False)
+        writer.writerow([f"ord_{number}", number, f"2022-09-09T09:20:01.{number % 1000:03d}Z", "PAID", metadata])
+    return text.getvalue().encode()
+
+
+def convert(server, path, request=REQUEST, **options):
+    return download_to_parquet(server.client(), EXPORT_ID, request, path, sleep=lambda _: None, **options)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def ids(path):
+    return pq.read_table(path)["id"].to_pylist()
+
+
+def expected_ids(numbers):
+    return [f"ord_{number}" for number in numbers]
+
+
+@pytest.mark.parametrize(("framing", "zipped"), [*FRAMINGS, ("close", False)])
+def test_a_whole_file_in_any_framing(server, path, framing, zipped):
+    server.files = [orders_csv(range(3000))]
+    server.framing, server.gzip = framing, zipped
+    result = convert(server, path)
+    assert ids(path) == expected_ids(range(3000))
+    assert (result.rows, result.bytes, result.export_id) == (3000, path.stat().st_size, EXPORT_ID)
+    assert json.loads(json.dumps(asdict(result)))["path"] == str(path)
+    assert names(path.parent) == ["orders.parquet"]
+    assert server.calls["files"] == 1
+
+
+def test_the_file_is_as_a_warehouse_wants_it(server, path):
+    server.files = [orders_csv(range(5000))]
+    convert(server, path, row_group_rows=2000)
+    metadata = pq.read_metadata(path)
+    rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    assert sum(rows) == 5000
+    assert all(number >= 2000 for number in rows[:-1])
+    columns = [metadata.row_group(0).column(number) for number in range(metadata.num_columns)]
+    assert {column.compression for column in columns} == {"ZSTD"}
+    assert [column.path_in_schema for column in columns if column.has_dictionary_page] == ["status"]
+
+
+def test_several_files_become_one_in_their_order(server, path):
+    server.files = [orders_csv(range(100)), orders_csv([]), orders_csv(range(100, 150))]
+    result = convert(server, path)
+    assert ids(path) == expected_ids(range(150))
+    assert (result.files, result.rows) == (3, 150)
+
+
+@pytest.mark.parametrize("content", [b"", b"ID,Amount,Updated At,Status,Metadata", orders_csv([])])
+@pytest.mark.parametrize(("framing", "zipped"), [*FRAMINGS, ("close", False)])
+def test_no_orders_give_a_file_with_all_columns(server, path, content, framing, zipped):
+    server.files, server.framing, server.gzip = [content], framing, zipped
+    assert convert(server, path).rows == 0
+    assert pq.read_schema(path).names == list(REQUEST.fields)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.floats(0, 1, exclude_max=True), framing=st.sampled_from(FRAMINGS), rows=st.integers(0, 2000))
+def test_a_cut_download_is_taken_up_anew_and_leaves_nothing_before(server, tmp_path, cut, framing, rows):
+    path = tmp_path / str(time.monotonic_ns()) / "orders.parquet"
+    server.files = [orders_csv(range(rows))]
+    server.framing, server.gzip = framing
+    at = int(cut * len(server.body()))
+    server.cuts.append(at)
+    with pytest.raises(TransportError):
+        convert(server, path, attempts=1)
+    assert names(path.parent) == []
+    server.cuts.append(at)
+    before = server.calls["files"]
+    assert convert(server, path).rows == rows
+    assert ids(path) == expected_ids(range(rows))
+    assert names(path.parent) == ["orders.parquet"]
+    assert server.calls["files"] - before == 2
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_cut_that_nothing_announces_is_noticed_within_a_row(server, tmp_path, data):
+    """And cannot be noticed between two rows: there, a whole file ends as well."""
+    path = tmp_path / str(time.monotonic_ns()) / "orders.parquet"
+    server.files, server.framing = [orders_csv(range(200))], "close"
+    at = data.draw(st.integers(0, len(server.body()) - 1))
+    part = server.body()[:at]
+    server.cuts.append(at)
+    if part.endswith((b"\r", b"\n")) and part.count(b'"') % 2 == 0:
+        assert convert(server, path, attempts=1).rows == max(0, part.count(b"\nord_"))
+    else:
+        with pytest.raises(TruncatedDownloadError):
+            convert(server, path, attempts=1)
+        assert names(path.parent) == []
+        assert convert(server, path).rows == 200
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_whose_last_newline_is_missing_is_whole(server, path, zipped):
+    server.files, server.framing, server.gzip = [orders_csv(range(10)).rstrip()], "chunked", zipped
+    assert convert(server, path).rows == 10
+    assert server.calls["files"] == (1 if zipped else 2)  # seen twice at the same place where only the content tells
+
+
+def test_what_was_there_stays_until_the_new_file_is_whole(server, path):
+    server.files = [orders_csv(range(5))]
+    convert(server, path)
+    server.files = [orders_csv(range(9))]
+    server.cuts.extend([100, 200, 300])
+    with pytest.raises(TruncatedDownloadError):
+        convert(server, path)
+    assert ids(path) == expected_ids(range(5))
+    assert names(path.parent) == ["orders.parquet"]
+    convert(server, path)
+    assert ids(path) == expected_ids(range(9))
+
+
+def test_a_cut_in_the_second_file_begins_both_anew(server, path):
+    server.files = [orders_csv(range(100)), orders_csv(range(100, 200))]
+    server.cuts.extend([None, 500])
+    assert convert(server, path).rows == 200
+    assert ids(path) == expected_ids(range(200))
+    assert server.calls["files"] == 4
+
+
+def test_an_expired_token_and_a_server_error_are_gone_with_a_fresh_url(server, path):
+    server.files = [orders_csv(range(10))]
+    server.statuses.extend([401, 503, 401])
+    assert convert(server, path).rows == 10
+    assert server.calls["files"] == 4
+
+
+@pytest.mark.parametrize(
+    ("statuses", "error", "downloads"),
+    [([503] * 3, ServerError, 3), ([401] * 2, AuthenticationError, 2), ([404], NotFoundError, 1)],
+)
+def test_an_error_that_stays_is_raised(server, path, statuses, error, downloads):
+    server.statuses.extend(statuses)
+    with pytest.raises(error):
+        convert(server, path)
+    assert server.calls["files"] == downloads
+    assert names(path.parent) == []
+
+
+@pytest.mark.parametrize("status", ["SCHEDULED", "IN_PROGRESS", "ERROR"])
+def test_an_export_without_a_file_is_an_error(server, path, status):
+    server.status = status
+    with pytest.raises(ExportFileError, match=f"Export exp_1 is {status} and has no file to download"):
+        convert(server, path)
+    assert server.calls == {"v1": 1}
+
+
+def test_a_bad_value_fails_with_its_place_and_leaves_nothing(server, path):
+    server.files = [orders_csv(range(10)), orders_csv(range(10)).replace(b"ord_6,6", b"ord_6,six")]
+    with pytest.raises(BadRowError, match=r"Export exp_1 \(file 2 of 2\), row 7: Amount: 'six' is no int64") as caught:
+        convert(server, path)
+    assert (caught.value.file, caught.value.row) == (2, 7)
+    assert names(path.parent) == []
+    assert server.calls["files"] == 2
+
+
+def test_bad_rows_go_to_a_side_file_and_out_of_it_when_they_are_mended(server, path):
+    good = orders_csv(range(10))
+    server.files = [good.replace(b"ord_3,3", b"ord_3,3.5").replace(b"ord_8,8,", b"ord_8,")]
+    result = convert(server, path, on_bad_value="side_file")
+    side_file = path.with_name("_orders.parquet.bad_rows.jsonl")
+    lines = [json.loads(line) for line in side_file.open()]
+    assert [(line["file"], line["row"], line["reason"]) for line in lines] == [
+        (1, 4, "Amount: '3.5' is no int64"),
+        (1, 9, "4 cells where the header has 5"),
+    ]
+    assert lines[0]["record"]["Metadata"] == '{"note": "\\"3\\",\\né"}'
+    assert lines[1]["record"].startswith("ord_8,2022")
+    assert (result.rows, result.bad_rows, result.bad_rows_path) == (8, 2, str(side_file))
+    assert ids(path) == expected_ids([0, 1, 2, 4, 5, 6, 7, 9])
+    server.files = [good]
+    result = convert(server, path, on_bad_value="side_file")
+    assert (result.rows, result.bad_rows, result.bad_rows_path) == (10, 0, None)
+    assert names(path.parent) == ["orders.parquet"]
+
+
+def test_columns_that_nobody_asked_for_are_told(server, path, caplog):
+    server.files = [b"Currency,ID,Amount,\nEUR,ord_1,5,x\n"]
+    result = convert(server, path, ExportRequest(fields=["amount", "id"]))
+    assert pq.read_table(path).to_pylist() == [{"amount": 5, "id": "ord_1"}]
+    assert result.unknown_columns == ["Currency", ""]
+    assert "Export exp_1 has columns that nobody asked for: Currency, ." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"ID,Status\nord_1,PAID\n", "Export exp_1 has no column for amount. Its columns are: ID, Status."),
+        (b"ID,Amount,amount\n1,2,3\n", "Export exp_1 has 2 columns for amount: 'Amount' and 'amount'."),
+    ],
+)
+def test_a_header_that_does_not_fit_is_an_error_at_once(server, path, content, message):
+    server.files = [content]
+    with pytest.raises(ExportFileError, match=message.replace(".", r"\.")):
+        convert(server, path, ExportRequest(fields=["id", "amount"]))
+    assert names(path.parent) == []
+    assert server.calls["files"] == 1
+
+
+def test_a_cell_larger_than_a_block_is_read_with_larger_blocks(server, path):
+    cell = "x" * (3 << 20)
+    server.files = [f"ID,Metadata\n1,{cell}\n2,\n".encode()]
+    convert(server, path, ExportRequest(fields=["id", "metadata"]))
+    assert pq.read_table(path)["metadata"].to_pylist() == [cell, None]
+    assert server.calls["files"] == 2
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_whatever_stops_the_task_leaves_neither_file_nor_thread(server, path, monkeypatch, stop):
+    server.files = [orders_csv(range(50_000))]
+
+    def write_table(*_, **__):
+        raise stop
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", write_table)
+    with pytest.raises(stop):
+        convert(server, path, row_group_rows=1000)
+    assert names(path.parent) == []
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("voucherify-export")] == []
+
+
+def test_a_task_stopped_while_it_waits_for_bytes_leaves_nothing_and_reads_no_further(server, path):
+    """As by Airflow's timeout, which raises in the main thread whatever that does."""
+    server.files, server.seconds_between_blocks = [orders_csv(range(50_000))] * 2, 0.05
+
+    class TaskTimeout(BaseException):
+        pass
+
+    def interrupt(*_):
+        raise TaskTimeout
+
+    previous = signal.signal(signal.SIGUSR1, interrupt)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        with pytest.raises(TaskTimeout):
+            convert(server, path)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, previous)
+    assert names(path.parent) == []
+    assert server.sent < len(server.body())
+    assert server.calls["files"] == 1
+
+
+def test_a_killed_worker_leaves_nothing_visible_and_its_retry_succeeds(server, path):
+    server.files, server.seconds_between_blocks = [orders_csv(range(50_000))], 0.05
+    program = f"""
+from pathlib import Path
+from airflow_provider_voucherify.api.client import VoucherifyClient
+from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.order_export.export import download_to_parquet
+from airflow_provider_voucherify.order_export.request import ExportRequest
+client = VoucherifyClient(Settings(app_id="app", app_token="secret", base_url={server.url!r}))
+request = ExportRequest(fields={list(REQUEST.fields)!r})
+download_to_parquet(client, {EXPORT_ID!r}, request, Path({str(path)!r}), row_group_rows=1000)
+"""
+    with subprocess.Popen([sys.executable, "-c", program]) as worker:
+        while worker.poll() is None and not any(file.stat().st_size > 4 for file in path.parent.glob(".*")):
+            time.sleep(0.01)
+        worker.kill()
+    assert worker.returncode == -signal.SIGKILL
+    assert [name for name in names(path.parent) if not name.startswith(".")] == []
+    server.seconds_between_blocks = 0
+    assert convert(server, path).rows == 50_000
+    assert [name for name in names(path.parent) if not name.startswith(".")] == ["orders.parquet"]
+
+
+@pytest.mark.parametrize(
+    "failure", [{"cuts": [3] * 3}, {"statuses": [401] * 2}, {"statuses": [500] * 3}, {"files": [b"x\n"]}]
+)
+def test_no_token_is_in_an_error_or_log(server, path, caplog, failure):
+    caplog.set_level(logging.DEBUG, logger="airflow_provider_voucherify")
+    server.files = [orders_csv([])]
+    for name, value in failure.items():
+        setattr(server, name, type(getattr(server, name))(value))
+    with pytest.raises(VoucherifyError) as caught:
+        convert(server, path)
+    assert TOKEN not in "".join([str(caught.value), repr(caught.value), caplog.text])
+
+
+def test_a_folder_and_an_unknown_policy_are_refused_before_any_call(server, tmp_path):
+    with pytest.raises(ConfigurationError, match="is a folder"):
+        convert(server, tmp_path)
+    with pytest.raises(ConfigurationError, match="on_bad_value must be 'fail' or 'side_file', got 'null'"):
+        convert(server, tmp_path / "orders.parquet", on_bad_value="null")
+    assert server.calls == {}

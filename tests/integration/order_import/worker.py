@@ -1,0 +1,63 @@
+"""An import in a process of its own, which kills itself at a chosen moment: `URL TOKEN SOURCE FOLDER MOMENT`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from airflow_provider_voucherify.api.client import VoucherifyClient
+from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.api.transport import Transport
+from airflow_provider_voucherify.order_import.ledger import FileLedger, open_state
+from airflow_provider_voucherify.order_import.open_source import open_source
+from airflow_provider_voucherify.order_import.order_import import OrderImport
+from airflow_provider_voucherify.order_import.report import Report
+
+left = 0
+
+
+def moment() -> None:
+    """Die, when it is time."""
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def watched(cls: type, name: str) -> None:
+    """Make the moments before and after a method ones at which the process may die."""
+    method = getattr(cls, name)
+
+    def around(*args, **kwargs):
+        moment()
+        result = method(*args, **kwargs)
+        moment()
+        return result
+
+    setattr(cls, name, around)
+
+
+def main() -> None:
+    global left
+    url, token, path, folder, left_text = sys.argv[1:]
+    left = int(left_text)
+    for cls, name in ((Transport, "_send"), (FileLedger, "save"), (Report, "write")):
+        watched(cls, name)
+    source, ledger = open_source(paths=Path(path)), FileLedger(Path(folder))
+    client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token=token, base_url=url))
+    state, _ = open_state(ledger, source.fingerprint(), restart=None, max_orders=100, max_body_bytes=8_000_000)
+    job = OrderImport(
+        client, source, state, report=Report(Path(folder)), ledger=ledger, max_in_flight=4, poll_interval=0.05
+    )
+    while pause := job.advance():
+        moment()
+        time.sleep(min(pause.seconds, 0.05) if pause.action_ids else pause.seconds)
+    summary = job.summary()
+    print(summary.orders, summary.loaded, summary.rejected, summary.unknown)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import pytest
+from airflow.providers.common.compat.sdk import Connection
+
+from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.api.settings import DEFAULT_SCOPE, Settings
+from airflow_provider_voucherify.get_provider_info import get_provider_info
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook, settings_of
+
+SECRET = "planted-secret"
+ENVIRONMENT = "AIRFLOW_CONN_VOUCHERIFY_DEFAULT"
+WHOLE = Settings(
+    app_id="app",
+    app_token=SECRET,
+    base_url="https://us1.api.voucherify.io",
+    name="voucherify_default",
+    oauth=True,
+    oauth_scope="orders",
+    quota_reserve=30.0,
+    connect_timeout=5.0,
+    read_timeout=7.5,
+    download_hosts=("files.example", "more.example"),
+)
+
+
+def settings(monkeypatch, value: str) -> Settings:
+    monkeypatch.setenv(ENVIRONMENT, value)
+    return VoucherifyHook().transport.settings
+
+
+def test_a_connection_as_json(monkeypatch):
+    document = {
+        "conn_type": "voucherify",
+        "host": "us1.api.voucherify.io",
+        "login": "app",
+        "password": SECRET,
+        "extra": {
+            "oauth": True,
+            "oauth_scope": "orders",
+            "quota_reserve": 30,
+            "connect_timeout": 5,
+            "read_timeout": 7.5,
+            "download_hosts": "files.example, more.example",
+        },
+    }
+    assert settings(monkeypatch, json.dumps(document)) == WHOLE
+
+
+def test_a_connection_as_uri(monkeypatch):
+    uri = (
+        f"voucherify://app:{SECRET}@us1.api.voucherify.io/?oauth=true&oauth_scope=orders&quota_reserve=30"
+        "&connect_timeout=5&read_timeout=7.5&download_hosts=files.example+more.example"
+    )
+    assert settings(monkeypatch, uri) == WHOLE
+
+
+def test_a_connection_to_a_local_emulator_as_uri(monkeypatch):
+    assert settings(monkeypatch, "voucherify://app:token@127.0.0.1:8600/http").base_url == "http://127.0.0.1:8600"
+
+
+def test_a_connection_as_the_form_saves_it():
+    extra = dict.fromkeys(get_provider_info()["connection-types"][0]["conn-fields"])
+    connection = Connection(conn_id="shop", conn_type="voucherify", login="app", password=SECRET, host="")
+    assert settings_of(connection, extra) == Settings(app_id="app", app_token=SECRET, name="shop")
+    assert settings_of(connection, {}).oauth_scope == DEFAULT_SCOPE
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"quota_reserve": "much"}, "connection 'shop': quota_reserve must be a number, got 'much'"),
+        ({"oauth": "perhaps"}, "connection 'shop': oauth must be true or false, got 'perhaps'"),
+        ({"read_timeout": -1}, r"connection 'shop': read_timeout must be above 0 seconds, got -1\.0"),
+    ],
+)
+def test_a_field_that_cannot_work_is_named(extra, message):
+    connection = Connection(conn_id="shop", conn_type="voucherify", login="app", password=SECRET)
+    with pytest.raises(ConfigurationError, match=message):
+        settings_of(connection, extra)
+
+
+def test_no_connection_is_told_by_name():
+    with pytest.raises(Exception, match="The conn_id `nowhere` isn't defined"):
+        VoucherifyHook("nowhere").get_conn()
+
+
+def test_the_triggers_way_gives_the_same_settings(monkeypatch):
+    monkeypatch.setenv(ENVIRONMENT, f"voucherify://app:{SECRET}@/?quota_reserve=3")
+    hook = VoucherifyHook()
+    client = asyncio.run(hook.aget_conn())
+    assert client.transport.settings == VoucherifyHook().transport.settings
+    assert client is hook.get_conn()
+
+
+def test_every_endpoint_of_the_api_is_a_method_of_the_hook():
+    names = (
+        "create_order get_order update_order list_orders import_orders create_order_export get_async_action "
+        "list_async_actions get_export list_exports delete_export download_export"
+    )
+    assert all(callable(getattr(VoucherifyHook, name)) for name in names.split())
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["operators.orders", "sensors.async_action", "triggers.async_action", "triggers.export", "hooks.voucherify"],
+)
+def test_importing_loads_nothing_that_takes_its_time(module):
+    code = (
+        "import sys; from airflow.providers.common.compat.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator\n"
+        "import airflow.triggers.base; before = set(sys.modules)\n"
+        f"import airflow_provider_voucherify.{module}\n"
+        "slow = {'numpy', 'pandas', 'pyarrow', 'requests', 'starlette', 'uvicorn'}\n"
+        "print(sorted(slow & (set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+
+import jsonschema
+import pytest
+from airflow.providers_manager import ProvidersManager
+
+from airflow_provider_voucherify.get_provider_info import get_provider_info
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+
+
+def test_airflow_discovers_the_provider_and_its_connection_type():
+    manager = ProvidersManager()
+    assert "airflow-provider-voucherify" in manager.providers
+    hook = manager.hooks["voucherify"]
+    assert hook is not None
+    assert (hook.hook_name, hook.connection_type) == ("Voucherify", "voucherify")
+    assert hook.hook_class_name == f"{VoucherifyHook.__module__}.{VoucherifyHook.__qualname__}"
+
+
+def test_the_entry_point_gives_what_airflows_schema_allows():
+    (entry,) = [entry for entry in entry_points(group="apache_airflow_provider") if "voucherify" in entry.value]
+    info = entry.load()()
+    schema = ProvidersManager()._provider_schema_validator.schema
+    jsonschema.validate(info, schema)
+
+
+@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
+def test_every_module_that_is_named_can_be_imported(kind):
+    for entry in get_provider_info()[kind]:
+        for module in entry["python-modules"]:
+            import_module(module)
+
+
+def test_the_form_has_typed_fields_that_may_be_empty():
+    (kind,) = get_provider_info()["connection-types"]
+    fields = kind["conn-fields"]
+    assert {name: field["schema"]["type"] for name, field in fields.items()} == {
+        "oauth": ["boolean", "null"],
+        "oauth_scope": ["string", "null"],
+        "quota_reserve": ["number", "null"],
+        "connect_timeout": ["number", "null"],
+        "read_timeout": ["number", "null"],
+        "download_hosts": ["string", "null"],
+    }
+    assert all(field["label"] and field["description"] for field in fields.values())
+
+
+def test_the_form_of_older_versions_names_the_same():
+    behaviour = VoucherifyHook.get_ui_field_behaviour()
+    assert set(behaviour) == {"hidden_fields", "relabeling", "placeholders"}
+    assert behaviour["relabeling"]["password"] == "Secret key"
+
+
+def test_the_widgets_of_older_versions_are_the_same_fields():
+    pytest.importorskip("flask_appbuilder")
+    fields = get_provider_info()["connection-types"][0]["conn-fields"]
+    assert set(VoucherifyHook.get_connection_form_widgets()) == set(fields)
+    assert {f"extra__voucherify__{name}" for name in fields} <= set(ProvidersManager().connection_form_widgets)

@@ -1,0 +1,104 @@
+"""Which column is which field, however the header is written."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
+from airflow_provider_voucherify.order_export.errors import ExportFileError
+from airflow_provider_voucherify.order_export.header import match_columns
+
+DISPLAYED = [name.replace("_", " ").title().replace(" Id", " ID") for name in ORDER_FIELDS]
+
+
+def match(header, fields):
+    return match_columns(header, fields, "Export exp_1")
+
+
+@pytest.mark.parametrize("write", [str, str.upper, lambda text: f" {text} ", lambda text: text.replace(" ", "_")])
+def test_display_form_and_field_form_are_the_same(write):
+    columns = match([write(text) for text in DISPLAYED], ORDER_FIELDS)
+    assert columns.fields == {name: position for position, name in enumerate(ORDER_FIELDS)}
+    assert columns.unknown == ()
+
+
+def test_the_order_of_columns_does_not_matter():
+    header = [*DISPLAYED]
+    random.Random(1).shuffle(header)
+    columns = match(header, ORDER_FIELDS)
+    assert {name: header[position] for name, position in columns.fields.items()} == dict(
+        zip(ORDER_FIELDS, DISPLAYED, strict=True)
+    )
+
+
+def test_a_missing_column_is_named_beside_those_there_are():
+    with pytest.raises(
+        ExportFileError, match=r"Export exp_1 has no column for amount, status. Its columns are: ID, Ref"
+    ):
+        match(["ID", "Ref"], ["id", "amount", "status"])
+
+
+def test_unknown_columns_are_told():
+    assert match(["Currency", "ID", ""], ["id"]).unknown == ("Currency", "")
+
+
+def test_two_columns_for_one_field_are_an_error():
+    with pytest.raises(ExportFileError, match="has 2 columns for source_id: 'Source ID' and 'source_id'"):
+        match(["ID", "Source ID", "source_id"], ["id", "source_id"])
+
+
+def test_two_unknown_columns_of_one_name_are_nobodys_concern():
+    assert match(["ID", "X", "X"], ["id"]).unknown == ("X", "X")
+
+
+@pytest.mark.parametrize(
+    "header", ["metadata.payment_mean", "Metadata.payment_mean", "Metadata Payment Mean", "METADATA: payment mean"]
+)
+def test_a_metadata_key_is_found(header):
+    assert match([header], ["metadata.payment_mean"]).fields == {"metadata.payment_mean": 0}
+
+
+def test_metadata_keys_that_differ_in_case_alone_are_kept_apart():
+    columns = match(["Metadata.color", "Metadata.Color"], ["metadata.Color", "metadata.color"])
+    assert columns.fields == {"metadata.Color": 1, "metadata.color": 0}
+
+
+def test_one_column_is_not_two_fields():
+    with pytest.raises(ExportFileError, match=r"no column for metadata\.ab"):
+        match(["Metadata.a_b"], ["metadata.a_b", "metadata.ab"])
+
+
+def test_a_key_that_could_be_two_columns_is_an_error():
+    with pytest.raises(ExportFileError, match=r"2 columns for metadata\.color: 'Metadata.Color' and 'Metadata.COLOR'"):
+        match(["Metadata.Color", "Metadata.COLOR"], ["metadata.color"])
+
+
+def test_metadata_as_columns_is_recognised():
+    columns = match(["ID", "Metadata.payment_mean", "metadata.n"], ["id", "metadata", "metadata.n"])
+    assert columns.fields == {"id": 0, "metadata.n": 2}
+    assert columns.metadata == {"payment_mean": 1, "n": 2}
+    assert columns.unknown == ()
+
+
+def test_metadata_as_one_column_leaves_the_others_alone():
+    columns = match(["Metadata", "Metadata.n"], ["metadata"])
+    assert (columns.fields, columns.metadata, columns.unknown) == ({"metadata": 0}, {}, ("Metadata.n",))
+
+
+def test_metadata_may_be_without_any_column():
+    assert match(["ID"], ["id", "metadata"]).metadata == {}
+
+
+def test_two_columns_for_one_metadata_key_are_an_error():
+    with pytest.raises(ExportFileError, match=r"2 columns for the metadata key 'n': 'Metadata.n' and 'metadata.n'"):
+        match(["Metadata.n", "metadata.n"], ["metadata"])
+
+
+def test_a_key_that_is_asked_for_beside_metadata_may_come_twice():
+    header = ["ID", "Metadata.n", "Metadata.n", "Metadata.m"]
+    columns = match(header, ["metadata.n", "metadata"])
+    assert (columns.fields, columns.metadata, columns.unknown) == ({"metadata.n": 1}, {"n": 1, "m": 3}, ("ID",))
+    with pytest.raises(ExportFileError, match=r"2 columns for metadata\.n"):
+        match(header, ["metadata.n"])
