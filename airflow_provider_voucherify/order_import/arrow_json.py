@@ -25,6 +25,7 @@ _ESCAPED = bytes(range(0x20)) + b'"\\'
 Text: TypeAlias = "str | pa.StringArray"
 TEXT = Shape(Kind.TEXT)
 CUSTOMER_FIELDS = ("customer", "customer_id", "referrer", "referrer_id")
+TO_THE_END = 2**31 - 1
 _join = pc.binary_join_element_wise
 
 
@@ -150,22 +151,26 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 
 def _object(array: pa.StructArray, shape: Shape) -> _Value:
-    always: list[Text] = []
-    sometimes: list[Text] = []
+    """Write fields in the order of the schema, whatever is null: a row read again must be the same bytes."""
     sound = shape.kind in (Kind.OBJECT, Kind.ANYTHING)
+    before: list[Text] = []
+    after: list[Text] = []
+    certain = False
     for index, field in enumerate(array.type):
         inner = shape.inner((field.name,)) or ANYTHING
         name = _encode(field.name).decode() + ":"
         value = _value(array.field(index), inner)
         sound = sound and value.sound and inner.kind is not Kind.BOOLEAN  # whether it overrides must be looked at
-        if value.nullable:
-            sometimes.append(_joined([f",{name}", *value.parts], len(array)).fill_null(""))
+        if not value.nullable:
+            after += ["," if certain else "", name, *value.parts]
+            certain = True
+        elif certain:
+            after.append(_joined([f",{name}", *value.parts], len(array)).fill_null(""))
         else:
-            always += ["," if always else "", name, *value.parts]
-    if sometimes and not always:
-        fields = pc.binary_replace_slice(_joined([*sometimes, ""], len(array)), 0, 1, "")
-        return _Value(["{", fields, "}"], nullable=False, sound=sound)
-    return _Value(["{", *always, *sometimes, "}"], nullable=False, sound=sound)
+            before.append(_joined([name, *value.parts, ","], len(array)).fill_null(""))
+    if before and not certain:
+        before = [pc.binary_replace_slice(_joined([*before, ""], len(array)), -1, TO_THE_END, "")]
+    return _Value(["{", *before, *after, "}"], nullable=False, sound=sound)
 
 
 def _list(array: pa.ListArray, shape: Shape) -> _Value:

@@ -11,7 +11,6 @@ import msgspec
 
 from airflow_provider_voucherify.order_import.order import (
     CheckedOrder,
-    GivenOrder,
     InvalidOrderError,
     SupersededOrderError,
     check,
@@ -64,8 +63,9 @@ class Chunk:
     :param bodies: The orders as they go.
     :param source_ids: Their ``source_id``.
     :param invalid: The records that do not go, those that are superseded included.
-    :param with_customer: How many orders go with a customer or referrer, who will move through segments.
-    :param with_override: How many go with a product or SKU that overrides the catalogue.
+    :param with_customer: How many of its orders are given with a customer or referrer, who moves through segments
+        unless the rules strip them.
+    :param with_override: How many are given with a product or SKU that overrides the catalogue, unless it is stripped.
     """
 
     start: Cursor
@@ -130,14 +130,19 @@ def chunks(
                 passed, duplicate = duplicate, next(duplicates, None)
                 if passed.number == record.number:
                     raise passed.reason
-            if record.error is not None or record.origin.conversion is not None:
-                record, body = _converted(record)
-            if record.sound is not None:
+            if record.error is not None:
+                raise InvalidOrderError(record.error)
+            conversion = record.origin.conversion
+            if conversion is not None:
+                record = _order_in(record)
+                order = check(body := conversion(record.body))
+            elif record.sound is not None:
                 order = record.sound
             else:
-                order = check(body)
-                if order.payload:
-                    record, body, order = _unpacked(record, body, order)
+                order = given = check(body)
+                if given.payload and (inner := _order_in(record)) is not record:
+                    record, body = inner, inner.body
+                    order = check(body)
             if alters:
                 body = rules.apply(order, body)
         except InvalidOrderError as error:
@@ -168,22 +173,8 @@ def chunks(
         yield chunk
 
 
-def _converted(record: Record) -> tuple[Record, bytes]:
-    """Bring an order of a source that needs it to the values of the API."""
-    if record.error is not None:
-        raise InvalidOrderError(record.error)
-    record = _order_in(record)
-    body = record.body if record.origin.conversion is None else record.origin.conversion(record.body)
-    return msgspec.structs.replace(record, sound=None), body
-
-
-def _unpacked(record: Record, body: bytes, order: GivenOrder) -> tuple[Record, bytes, GivenOrder]:
-    """Take the order out of a line of a former import, if it is one."""
-    inner = _order_in(record)
-    return (record, body, order) if inner is record else (inner, inner.body, check(inner.body))
-
-
 def _order_in(record: Record) -> Record:
+    """Take the order out of a line of a former import, if it is one."""
     if b'"payload"' not in record.body or (line := returned(record.body)) is None:
         return record
     return msgspec.structs.replace(record, body=bytes(line.payload), was=line.position)

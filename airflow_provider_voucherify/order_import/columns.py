@@ -45,7 +45,7 @@ def plan(names: Sequence[str], column_mapping: Mapping[str, str | None], table: 
         if target is None:
             continue
         path = tuple(target.split("."))
-        shape = ORDER.inner(path) if all(path) else None
+        shape = ORDER.inner(path)
         if shape is None:
             unknown[name] = target
         else:

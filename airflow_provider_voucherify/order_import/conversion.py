@@ -107,11 +107,10 @@ def minor_units(value: object, decimals: int) -> int:
     :param decimals: Digits of the smallest unit behind the point.
     :raises ValueError: if it is no number, or not a whole number of smallest units.
     """
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        value = Decimal(value.strip())
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    number = Decimal(value.strip()) if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) else value
+    if isinstance(number, bool) or not isinstance(number, int | Decimal):
         raise ValueError(f"must be an amount such as 12.34 (amount_unit='major'), got {_shown(value)}")
-    sign, digits, exponent = Decimal(value).as_tuple()
+    sign, digits, exponent = Decimal(number).as_tuple()
     shift = int(exponent) + decimals
     if shift < 0 and any(digits[shift:]):
         raise ValueError(f"has more than {decimals} decimals (amount_decimals), got {_shown(value)}")

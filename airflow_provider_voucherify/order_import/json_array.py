@@ -127,7 +127,7 @@ class _Text:
         while True:
             try:
                 _, end = self._decoder.raw_decode(self._text, self._place)
-                if end < len(self._text) or self._text[end - 1] in '}]"' or self._whole:
+                if self._whole or self._text[end - 1] in '}]"' or end + CUT_OFF <= len(self._text):
                     break
             except json.JSONDecodeError as error:
                 cut_off = error.msg.startswith("Unterminated") or error.pos >= len(self._text) - CUT_OFF

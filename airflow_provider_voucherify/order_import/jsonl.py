@@ -75,7 +75,8 @@ class JsonLines:
                     continue
                 yield self._ids(rest + block[:end])
                 rest = block[end:]
-            yield self._ids(rest)
+            if rest:
+                yield self._ids(rest)
 
     def _ids(self, lines: bytes) -> list[str | None]:
         try:

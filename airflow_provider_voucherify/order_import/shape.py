@@ -50,7 +50,7 @@ class Shape(msgspec.Struct, frozen=True):
         """
         shape: Shape | None = self
         for name in path:
-            if shape is None or shape.kind not in (Kind.OBJECT, Kind.ANYTHING):
+            if not name or shape is None or shape.kind not in (Kind.OBJECT, Kind.ANYTHING):
                 return None
             shape = ANYTHING if shape.fields is None else shape.fields.get(name)
         return shape
