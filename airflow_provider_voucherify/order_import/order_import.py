@@ -125,6 +125,8 @@ class OrderImport:
         self._clock = clock
         self._progress_at = clock()
         self._began = clock(), state.settled
+        if not state.timeline:
+            state.mark(clock())
         self._calls_before = client.transport.calls
         self._lost_in_a_row = 0
         self._looks, self._results = Poll(poll_interval), Poll(poll_interval)
