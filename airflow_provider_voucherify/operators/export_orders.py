@@ -88,6 +88,8 @@ class OrdersExportOperator(WaitingOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
         wake, handover = woken(event)
+        if handover["try_number"] != context["ti"].try_number:
+            return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
         if wake is Wake.TIMEOUT:
             raise self._timed_out(f"export {handover['export_id']}")
         return self._go_on(context, handover["export_id"], handover["deadline"])
@@ -102,11 +104,11 @@ class OrdersExportOperator(WaitingOperator):
                 export_id = request.submit(self.hook)
             except QuotaError as refused:
                 self.log.info("%s", refused)
-                self._wait(None, max(1.0, (refused.answer.retry_at or 0.0) - time.time()), deadline)
+                self._wait(context, None, max(1.0, (refused.answer.retry_at or 0.0) - time.time()), deadline)
         context["ti"].xcom_push(key="export_id", value=export_id)
         poll = Poll(self.poll_interval)
         while (export := poll.look(lambda: self.hook.get_export(export_id))) is None or not export.ended:
-            self._wait(export_id, poll.wait, deadline)
+            self._wait(context, export_id, poll.wait, deadline)
         if export.status == ExportStatus.ERROR:
             raise ExportFailedError(f"Export {export_id} ended in ERROR at Voucherify, which does not say why.")
         result = download_to_parquet(
@@ -117,7 +119,7 @@ class OrdersExportOperator(WaitingOperator):
         self.log.info("%d orders are in %s (%d bytes).", result.rows, result.path, result.bytes)
         return asdict(result)
 
-    def _wait(self, export_id: str | None, seconds: float, deadline: float) -> None:
+    def _wait(self, context: Context, export_id: str | None, seconds: float, deadline: float) -> None:
         if self.deferrable:
             self.defer(
                 trigger=ExportTrigger(
@@ -126,7 +128,11 @@ class OrdersExportOperator(WaitingOperator):
                     poll_interval=self.poll_interval,
                     not_before=time.time() + seconds,
                     deadline=deadline,
-                    handover={"export_id": export_id, "deadline": deadline},
+                    handover={
+                        "export_id": export_id,
+                        "deadline": deadline,
+                        "try_number": context["ti"].try_number,
+                    },
                 ),
                 method_name="execute_complete",
             )

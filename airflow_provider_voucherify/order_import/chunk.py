@@ -161,9 +161,9 @@ def chunks(
             chunk.source_ids.append(order.source_id)
             size += len(body) + 1
             customer, override = order.effects
-            if customer:
+            if customer and rules.customers == "send":
                 chunk.with_customer += 1
-            if override:
+            if override and rules.product_overrides == "send":
                 chunk.with_override += 1
         else:
             chunk.invalid.append(outcome)

@@ -90,7 +90,7 @@ class LedgerPath(Protocol):
     def write_bytes(self, data: bytes) -> Any:
         """Write this file."""
 
-    def replace(self, target: Any) -> Any:
+    def rename(self, target: Any) -> Any:
         """Move this file over another."""
 
     def unlink(self, missing_ok: bool = False) -> None:
@@ -129,7 +129,7 @@ class FileLedger:
         self._folder.mkdir(parents=True, exist_ok=True)
         beside = self._folder / f".{STATE_FILE}.tmp"
         beside.write_bytes(msgspec.json.encode(document))
-        beside.replace(self._file)
+        beside.rename(self._file)
 
     def clear(self) -> None:
         """Remove the file."""

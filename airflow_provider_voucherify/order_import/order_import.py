@@ -125,6 +125,8 @@ class OrderImport:
         self._clock = clock
         self._progress_at = clock()
         self._began = clock(), state.settled
+        if not state.timeline:
+            state.mark(clock())
         self._calls_before = client.transport.calls
         self._lost_in_a_row = 0
         self._looks, self._results = Poll(poll_interval), Poll(poll_interval)
@@ -180,6 +182,9 @@ class OrderImport:
             loaded=state.loaded,
             rejected=state.rejected,
             unknown=state.unknown,
+            superseded=state.superseded,
+            with_customer=state.with_customer,
+            with_override=state.with_override,
             chunks=state.chunks,
             async_action_ids=state.action_ids,
             api_calls=state.api_calls,
@@ -257,6 +262,9 @@ class OrderImport:
         state = self.state
         flight.action_id = action_id
         state.chunks += 1
+        if flight.stretch.attempt == 1:
+            state.with_customer += chunk.with_customer
+            state.with_override += chunk.with_override
         state.remember(action_id)
         self._lost_in_a_row = 0
         self._learn_from_halves(flight.orders)
@@ -413,12 +421,16 @@ class OrderImport:
 
     def _settle(self, number: int, chunk: Chunk, settlement: Settlement) -> None:
         state = self.state
-        rejected = [*chunk.invalid, *(chunk.outcome(*entry) for entry in settlement.rejected.items())]
+        superseded = [outcome for outcome in chunk.invalid if outcome.superseded]
+        invalid = [outcome for outcome in chunk.invalid if not outcome.superseded]
+        rejected = [*invalid, *(chunk.outcome(*entry) for entry in settlement.rejected.items())]
         unknown = [chunk.outcome(*entry) for entry in settlement.unknown.items()]
         self._report.write("rejected", number, rejected)
         self._report.write("unknown", number, unknown)
+        self._report.write("superseded", number, superseded)
         state.loaded += settlement.loaded
-        state.rejected += len(rejected)
+        state.rejected += len(rejected) + len(superseded)
+        state.superseded += len(superseded)
         state.unknown += len(unknown) + settlement.unwatched
         for outcome in (*rejected, *unknown):
             state.count_reason(outcome.reason)
