@@ -25,6 +25,7 @@ from airflow_provider_voucherify.order_import.source import Record, Source
 
 OnDuplicate = Literal["error", "first", "last"]
 
+LINE_BITS = 40
 PARTS = 256
 HELD_HASHES = 1 << 20
 LOOKED_FOR = 200_000  # ids at once, of some 250 bytes each
@@ -36,8 +37,8 @@ class FoundDuplicates(msgspec.Struct, frozen=True):
 
     :param on_duplicate: Which order of those with one ``source_id`` counts.
     :param records: How many records the source has, good and bad.
-    :param rows: For each record that does not count, in order: its number, and file and line of the one that does, as
-        unsigned integers of 8 bytes.
+    :param rows: For each record that does not count, in order: its number, and the place of the one that does (24 bits
+        for the file, 40 for the line), as unsigned integers of 8 bytes.
     """
 
     on_duplicate: OnDuplicate
@@ -46,7 +47,7 @@ class FoundDuplicates(msgspec.Struct, frozen=True):
 
     def __len__(self) -> int:
         """How many records do not count."""
-        return len(self.rows) // 24
+        return len(self.rows) // 16
 
 
 class Duplicate(NamedTuple):
@@ -77,10 +78,10 @@ class Duplicates:
     def since(self, number: int) -> Iterator[Duplicate]:
         """Give those from a record on, in order."""
         rows = self._rows
-        start = bisect_left(range(len(rows) // 3), number, key=lambda row: rows[3 * row])
-        for index in range(3 * start, len(rows), 3):
-            number, file, line = rows[index : index + 3]
-            kept = self._source.origin(file).position(line)
+        start = bisect_left(range(len(rows) // 2), number, key=lambda row: rows[2 * row])
+        for index in range(2 * start, len(rows), 2):
+            number, place = rows[index : index + 2]
+            kept = self._source.origin(place >> LINE_BITS).position(place & (1 << LINE_BITS) - 1)
             if self._on_duplicate == "error":
                 reason = InvalidOrderError(f"repeats the source_id of {kept}, which counts (on_duplicate='error')")
             else:
@@ -114,15 +115,15 @@ def find_duplicates(source: Source, on_duplicate: OnDuplicate) -> FoundDuplicate
 
 
 def _rows(source: Source, hashes: set[int], keep_last: bool) -> array[int]:
-    kept: dict[str, tuple[int, int, int]] = {}
+    kept: dict[str, tuple[int, int]] = {}
     for source_id, record in _with_hashes(source, hashes):
         if keep_last or source_id not in kept:
-            kept[source_id] = (record.number, record.origin.file, record.line)
+            kept[source_id] = (record.number, record.origin.file << LINE_BITS | record.line)
     rows = array("Q")
     for source_id, record in _with_hashes(source, hashes):
-        number, file, line = kept[source_id]
+        number, place = kept[source_id]
         if number != record.number:
-            rows.extend((record.number, file, line))
+            rows.extend((record.number, place))
     return rows
 
 
@@ -134,7 +135,7 @@ def _with_hashes(source: Source, hashes: set[int]) -> Iterator[tuple[str, Record
 
 
 def _merged(runs: Iterable[array[int]]) -> Iterator[tuple[int, ...]]:
-    return heapq.merge(*(zip(run[::3], run[1::3], run[2::3], strict=True) for run in runs))
+    return heapq.merge(*(zip(*[iter(run)] * 2, strict=True) for run in runs))
 
 
 class _Hashes:

@@ -28,7 +28,8 @@ FORMATS: dict[str, Format] = {
 COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".zst": "zst"}
 KNOWN = ".jsonl, .ndjson, .json, .csv and .tsv (each also with .gz or .zst), .parquet"
 
-READ_BYTES = 1 << 20  # at a time; from object storage a request fetches somewhat more
+READ_BYTES = 1 << 20
+REQUEST_BYTES = 4 << 20  # that a request to an object storage fetches ahead
 SAMPLE_BYTES = 64 << 10
 SAMPLES = 32
 
@@ -93,7 +94,7 @@ class File(msgspec.Struct, frozen=True):
         :raises ConfigurationError: if it is gone.
         """
         try:
-            stored = self.path.open("rb", buffering=READ_BYTES)
+            stored = self.path.open("rb", buffering=READ_BYTES if isinstance(self.path, Path) else REQUEST_BYTES)
         except FileNotFoundError:
             raise ConfigurationError(f"{self.path}: there is no such file.") from None
         if self.compression is None and offset:

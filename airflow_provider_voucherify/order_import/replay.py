@@ -8,7 +8,7 @@ from itertools import islice
 
 from airflow_provider_voucherify.order_import.source import Cursor, Record
 
-KEPT_BYTES = 16 << 20  # a reel; more than the largest body of a request
+KEPT_BYTES = 32 << 20  # a reel; some twenty chunks of 2000 orders
 PAGE_RECORDS = 500
 RECORD_BYTES = 200  # of memory, besides the body
 REELS = 2  # one for what is sent, one for what is settled
@@ -19,7 +19,7 @@ class Replay:
     Reads on from where something was read before, and again what was read last.
 
     An import reads every chunk twice: once to send it, and once, some chunks later, to say what became of its
-    orders. Both go forward. So two readers stay where they are, each with the last 16 MiB that it gave.
+    orders. Both go forward. So two readers stay where they are, each with the last 32 MiB that it gave.
 
     :param read: Reads from a place on, at whatever cost.
     """
