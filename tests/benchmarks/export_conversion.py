@@ -39,6 +39,7 @@ from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
 from airflow_provider_voucherify.api.models import Export
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.window import Part
 
 HEADER = [name.replace("_", " ").title().replace("Id", "ID") for name in ORDER_FIELDS]
 EXPORT_ID = "exp_benchmark"
@@ -98,15 +99,18 @@ class FileClient:
 
 def engine(source: Path, target: Path) -> None:
     from airflow_provider_voucherify.order_export.export import download_to_parquet
+    from airflow_provider_voucherify.order_export.output import Output
 
-    download_to_parquet(FileClient(source), EXPORT_ID, ExportRequest(), target)  # type: ignore[arg-type]
+    parts, output = [Part(export_id=EXPORT_ID)], Output(path=target)
+    download_to_parquet(FileClient(source), parts, ExportRequest(), output)  # type: ignore[arg-type]
 
 
 def engine_over_http(url: str, target: Path) -> None:
     from airflow_provider_voucherify.order_export.export import download_to_parquet
+    from airflow_provider_voucherify.order_export.output import Output
 
     client = VoucherifyClient(Settings(app_id="id", app_token="token", base_url=url))
-    download_to_parquet(client, EXPORT_ID, ExportRequest(), target)
+    download_to_parquet(client, [Part(export_id=EXPORT_ID)], ExportRequest(), Output(path=target))
 
 
 def pyarrow_streaming(source: Path, target: Path) -> None:
