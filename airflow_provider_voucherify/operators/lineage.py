@@ -53,6 +53,7 @@ def openlineage_of_export(result: Mapping[str, Any], request: ExportRequest) -> 
 
     fields = [SchemaDatasetFacetFields(name=column.name, type=str(column.type)) for column in order_schema(request)]
     path = urlsplit(result["path"])
+    is_local = path.scheme in ("", "file")
     statistics = OutputStatisticsOutputDatasetFacet(
         rowCount=result["rows"], size=result["bytes"], fileCount=result["parquet_files"]
     )
@@ -60,8 +61,8 @@ def openlineage_of_export(result: Mapping[str, Any], request: ExportRequest) -> 
         inputs=[Dataset(namespace="voucherify", name="orders")],
         outputs=[
             OutputDataset(
-                namespace=f"{path.scheme or 'file'}://{path.netloc.rpartition('@')[2]}".removesuffix("://") or "file",
-                name=path.path,
+                namespace="file" if is_local else f"{path.scheme}://{path.netloc.rpartition('@')[2]}",
+                name=path.path if is_local else path.path.lstrip("/"),
                 facets={"schema": SchemaDatasetFacet(fields=fields)},
                 outputFacets={"outputStatistics": statistics},
             )
