@@ -277,9 +277,8 @@ def compare(source: Path, repeat: int) -> None:
     medians = {
         name: {key: statistics.median(one[key] for one in runs) for key in runs[0]} for name, runs in measures.items()
     }
-    print(
-        f"| {source.stat().st_size / 1e6:.0f} MB of CSV to Parquet | wall s | × fastest other | CPU s | peak MB | file MB |"
-    )
+    size = source.stat().st_size / 1e6
+    print(f"| {size:.0f} MB of CSV to Parquet | wall s | × fastest other | CPU s | peak MB | file MB |")
     print("|---|---|---|---|---|---|")
     fastest = min(median["wall"] for name, median in medians.items() if not name.startswith("engine"))
     for name, median in medians.items():
