@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
-from airflow.models.asset import AssetEvent
 from airflow.providers.common.compat.sdk import DAG, Asset, Stats
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow.utils.session import create_session
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
@@ -78,17 +78,23 @@ def test_a_failed_export_leaves_a_window_for_the_retry(emulator, orders, tmp_pat
 
 @both_modes
 def test_the_event_of_an_asset_and_the_metrics_tell_of_the_export(emulator, orders, tmp_path, monkeypatch, deferrable):
-    counted = {}
+    counted, told, asset = {}, {}, Asset("voucherify://orders")
     monkeypatch.setattr(Stats, "incr", lambda name, count=1, **_: counted.update({name: count}))
     path = tmp_path / "orders.parquet"
-    run = run_export(path, deferrable=deferrable, outlets=[Asset("voucherify://orders")])
+    run = run_export(
+        path,
+        deferrable=deferrable,
+        outlets=[asset],
+        post_execute=lambda context, result: told.update(context["outlet_events"][asset].extra),
+    )
     assert run.state == "success"
-    with create_session() as session:
-        event = session.query(AssetEvent).order_by(AssetEvent.id.desc()).first()
-    result = run.xcoms["export"]
-    assert {name: event.extra[name] for name in ("rows", "path", "window", "manifest_path")} == {
-        name: result[name] for name in ("rows", "path", "window", "manifest_path")
-    }
+    assert told == {name: run.xcoms["export"][name] for name in ("rows", "path", "window", "manifest_path")}
+    if AIRFLOW_V_3_0_PLUS:  # below it, dag.test() registers no assets
+        from airflow.models.asset import AssetEvent
+
+        with create_session() as session:
+            event = session.query(AssetEvent).order_by(AssetEvent.id.desc()).first()
+        assert event.extra == told | event.extra
     assert counted["voucherify.export.rows"] == 4
     assert counted["voucherify.export.bytes"] == path.stat().st_size
 
