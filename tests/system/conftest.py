@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import requests
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_voucherify.emulator import Emulator
@@ -47,6 +48,14 @@ class Shop:
         self.airflow, self.name, self.emulator, self.folder = airflow, name, emulator, folder
         document = json.loads(connection(emulator)) | {"connection_id": name, "extra": "{}"}
         airflow.post("/connections", document)
+
+    def create_orders(self, count: int) -> None:
+        """Put orders into the project."""
+        headers = {"X-App-Id": self.emulator.app_id, "X-App-Token": self.emulator.app_token}
+        for number in range(count):
+            requests.post(
+                f"{self.emulator.url}/v1/orders", json=order(number), headers=headers, timeout=10
+            ).raise_for_status()
 
     def import_orders(self, dag_id: str) -> TaskRun:
         """Run a DAG that imports the orders."""
