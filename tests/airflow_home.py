@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
@@ -46,6 +47,8 @@ class Run:
 def run_dag(dag, **options: Any) -> Run:
     """Run a DAG in this process, its triggers included."""
     migrated()
+    for task in dag.tasks:
+        task.retry_delay = timedelta(0)  # this process waits for a retry before it says what failed
     if AIRFLOW_V_3_0_PLUS:
         _register(dag)
     run = (
@@ -63,15 +66,16 @@ def run_dag(dag, **options: Any) -> Run:
 def _register(dag) -> None:
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
-    try:
-        from airflow.dag_processing.dagbag import sync_bag_to_db
-    except ImportError:  # Airflow 3.0
-        from airflow.models.dagbag import sync_bag_to_db
-
     DagBundlesManager().sync_bundles_to_db()
     bag = DagBag(os.devnull)
     bag.bag_dag(dag)
-    sync_bag_to_db(bag, "dags-folder", None)
+    try:
+        from airflow.dag_processing.dagbag import sync_bag_to_db
+    except ImportError:  # Airflow below 3.1, which needs to know the file as well
+        dag.relative_fileloc = dag.relative_fileloc or Path(dag.fileloc).name
+        bag.sync_to_db("dags-folder", None)
+    else:
+        sync_bag_to_db(bag, "dags-folder", None)
 
 
 def connection(emulator, **extra: Any) -> str:

@@ -15,6 +15,7 @@ os.environ |= {
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME}/airflow.db",
     "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "False",
+    "COLUMNS": "1000",  # Airflow 3.0 breaks messages in tracebacks at the width of the terminal
 }
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]

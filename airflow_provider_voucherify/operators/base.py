@@ -68,3 +68,7 @@ class WaitingOperator(VoucherifyOperator):
 
     def _timed_out(self, waiting_for: str) -> WaitTimeoutError:
         return WaitTimeoutError(f"Stopped after {self.timeout:.0f} s (timeout), waiting for {waiting_for}.")
+
+    def on_kill(self) -> None:
+        """Say what a kill does not end: Voucherify can cancel neither an import nor an export."""
+        self.log.warning("Killed. What was handed to Voucherify goes on there.")

@@ -144,6 +144,8 @@ class OrdersExportOperator(WaitingOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
         wake, handover = woken(event)
+        if handover["try_number"] != context["ti"].try_number:
+            return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
         state = ExportState.from_json(self._ledger(context).load() or handover["state"])
         if wake is Wake.TIMEOUT:
             raise self._timed_out(f"export {', '.join(state.export_ids)}")
@@ -168,7 +170,7 @@ class OrdersExportOperator(WaitingOperator):
         while pause := job.advance():
             context["ti"].xcom_push(key="export_ids", value=state.export_ids)
             if self.deferrable and (pause.export_ids or pause.seconds >= DEFER_FROM):
-                self._defer(state, pause, deadline)
+                self._defer(context, state, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)
         result = job.result()
         if result.unknown_columns:
@@ -183,7 +185,7 @@ class OrdersExportOperator(WaitingOperator):
         """Tell OpenLineage, if its provider is installed, which columns are where."""
         return None if self._result is None else openlineage_of_export(self._result, self._request())
 
-    def _defer(self, state: ExportState, pause: Pause, deadline: float) -> None:
+    def _defer(self, context: Context, state: ExportState, pause: Pause, deadline: float) -> None:
         self.defer(
             trigger=ExportTrigger(
                 export_ids=list(pause.export_ids),
@@ -191,7 +193,11 @@ class OrdersExportOperator(WaitingOperator):
                 poll_interval=self.poll_interval,
                 not_before=time.time() + pause.seconds,
                 deadline=deadline,
-                handover={"state": state.to_json(), "deadline": deadline},
+                handover={
+                    "state": state.to_json(),
+                    "deadline": deadline,
+                    "try_number": context["ti"].try_number,
+                },
             ),
             method_name="execute_complete",
         )

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.operators.base import WaitingOperator
 from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.operators.telemetry import Telemetry
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
+from airflow_provider_voucherify.order_import.conversion import AMOUNT_DECIMALS, AmountUnit
 from airflow_provider_voucherify.order_import.dry_run import dry_run as make_plan
+from airflow_provider_voucherify.order_import.duplicates import Duplicates, OnDuplicate, find_duplicates
+from airflow_provider_voucherify.order_import.files import Format
 from airflow_provider_voucherify.order_import.html_report import html_report
 from airflow_provider_voucherify.order_import.ledger import (
     FileLedger,
@@ -23,6 +27,7 @@ from airflow_provider_voucherify.order_import.ledger import (
     SourceChangedError,
     open_state,
 )
+from airflow_provider_voucherify.order_import.open_source import open_source
 from airflow_provider_voucherify.order_import.order_import import (
     MAX_BISECTIONS,
     MAX_IN_FLIGHT,
@@ -32,7 +37,8 @@ from airflow_provider_voucherify.order_import.order_import import (
     Pause,
 )
 from airflow_provider_voucherify.order_import.report import Report
-from airflow_provider_voucherify.order_import.source import JsonLinesSource, ListSource, Source
+from airflow_provider_voucherify.order_import.rules import Rules, Treatment
+from airflow_provider_voucherify.order_import.source import Source
 from airflow_provider_voucherify.order_import.state import ImportState
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 DRY_RUN_FOLDER = "dry_run"
+KEPT_DUPLICATES = 500  # of 24 bytes each: the task store takes 64 KiB
 DEFER_FROM = 5.0  # seconds; a shorter wait ends before a task could be deferred and woken
 
 
@@ -54,9 +61,21 @@ class ImportOrdersOperator(WaitingOperator):
     The result is ``{"orders", "loaded", "rejected", "unknown", "chunks", "async_action_ids", "api_calls",
     "report_path"}``, with ``loaded + rejected + unknown == orders`` and the ids of the first 100 actions.
 
-    :param orders: The orders, or the XCom of a task that returns them. (templated)
-    :param orders_path: A file with one order a line as JSON, on any file system that Airflow's
-        ``ObjectStoragePath`` knows: ``s3://aws_default@bucket/orders.jsonl``. (templated)
+    :param orders: A list of orders, a pandas DataFrame or an Arrow table, or the XCom of a task that returns one of
+        them. (templated)
+    :param orders_path: A file, a glob or a folder, or a list of these, on any file system that Airflow's
+        ``ObjectStoragePath`` knows: ``s3://aws_default@bucket/orders/*.parquet``. JSON lines, JSON arrays and CSV, each
+        also as ``.gz`` or ``.zst``, and Parquet; and ``rejected/`` of a former import as it is. (templated)
+    :param file_format: ``jsonl``, ``json``, ``csv`` or ``parquet``, where the names of the files do not say it.
+    :param column_mapping: Paths in an order by column: ``{"order_no": "source_id", "shop": "metadata.shop"}``.
+        Columns that bear the API's names, as ``customer.source_id``, need none; None leaves a column out. (templated)
+    :param amount_unit: ``minor``, or ``major`` where 12.34 means 1234; computed as decimals, never as floats.
+    :param amount_decimals: Digits of the smallest unit behind the point, with ``major``: 2, 0 for JPY, 3 for KWD.
+    :param order_date_metadata_key: Where in the metadata to keep ``created_at``, which the API overwrites.
+    :param on_duplicate: What becomes of orders that repeat a ``source_id``: ``error`` rejects them, ``first`` and
+        ``last`` let one order count and the others give way (``superseded/`` in the report), None sends them all.
+    :param customers: ``send``, ``strip`` or ``reject`` customers and referrers, whom an import moves through segments.
+    :param product_overrides: ``send``, ``strip`` or ``reject`` what overwrites products of the catalogue.
     :param chunk_size: Orders a request at most. 2000 is the limit of the API (documented, may change).
     :param max_body_bytes: Bytes a request at most; the limit of the API is not documented.
     :param report_path: A folder for the orders that were not loaded, ``rejected/part-*.jsonl`` and
@@ -76,7 +95,7 @@ class ImportOrdersOperator(WaitingOperator):
     :param dry_run: Read and validate everything, send nothing, and say what it would send, cost and take. What would
         be rejected is written under ``dry_run/`` in ``report_path``.
     :param cycle_calls_left: Calls left in the billing cycle, as the dashboard shows them: a dry run that needs more
-        fails.
+        fails. (templated)
     :param wait_for_completion: Whether to wait for the outcome. If not, all orders that were sent are
         ``unknown``, and ``async_action_ids`` has all actions, for an ``AsyncActionSensor`` to wait for.
     :param deferrable: Whether to wait in the triggerer. By default as ``[operators] default_deferrable`` says.
@@ -86,14 +105,24 @@ class ImportOrdersOperator(WaitingOperator):
     :raises OrdersNotLoadedError: if more orders are rejected or unknown than tolerated, with the first reasons.
     """
 
-    template_fields: Sequence[str] = ("orders", "orders_path", "report_path", "voucherify_conn_id")
-    template_fields_renderers = {"orders": "json"}
+    template_fields: Sequence[str] = (
+        "orders", "orders_path", "column_mapping", "report_path", "cycle_calls_left", "voucherify_conn_id",
+    )  # fmt: skip
+    template_fields_renderers = {"orders": "json", "column_mapping": "json"}
 
     def __init__(
         self,
         *,
-        orders: Sequence[Mapping[str, Any]] | None = None,
-        orders_path: str | None = None,
+        orders: Any = None,
+        orders_path: str | Sequence[str] | None = None,
+        file_format: Format | None = None,
+        column_mapping: Mapping[str, str | None] | None = None,
+        amount_unit: AmountUnit = "minor",
+        amount_decimals: int = AMOUNT_DECIMALS,
+        order_date_metadata_key: str | None = None,
+        on_duplicate: OnDuplicate | None = "error",
+        customers: Treatment = "send",
+        product_overrides: Treatment = "send",
         chunk_size: int = MAX_ORDERS,
         max_body_bytes: int = MAX_BODY_BYTES,
         report_path: str | None = None,
@@ -106,7 +135,7 @@ class ImportOrdersOperator(WaitingOperator):
         restart: bool = False,
         durable: bool = True,
         dry_run: bool = False,
-        cycle_calls_left: int | None = None,
+        cycle_calls_left: int | str | None = None,
         wait_for_completion: bool = True,
         timeout: float | timedelta = timedelta(days=7),
         **kwargs: Any,
@@ -114,6 +143,16 @@ class ImportOrdersOperator(WaitingOperator):
         super().__init__(timeout=timeout, **kwargs)
         if (orders is None) == (orders_path is None):
             raise ValueError("Give the orders either as orders or as orders_path.")
+        for name, choice, choices in (
+            ("file_format", file_format, (None, *get_args(Format))),
+            ("amount_unit", amount_unit, get_args(AmountUnit)),
+            ("on_duplicate", on_duplicate, (None, *get_args(OnDuplicate))),
+            ("customers", customers, get_args(Treatment)),
+            ("product_overrides", product_overrides, get_args(Treatment)),
+            ("on_unknown", on_unknown, get_args(OnUnknown)),
+        ):
+            if choice not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {choice!r}.")
         for name, value in (
             ("chunk_size", chunk_size),
             ("max_body_bytes", max_body_bytes),
@@ -129,10 +168,16 @@ class ImportOrdersOperator(WaitingOperator):
         ):
             if limit < 0:
                 raise ValueError(f"{name} must not be negative, got {limit!r}.")
-        if on_unknown not in get_args(OnUnknown):
-            raise ValueError(f"on_unknown must be one of {', '.join(get_args(OnUnknown))}, got {on_unknown!r}.")
         self.orders = orders
         self.orders_path = orders_path
+        self.file_format = file_format
+        self.column_mapping = column_mapping
+        self.amount_unit = amount_unit
+        self.amount_decimals = amount_decimals
+        self.order_date_metadata_key = order_date_metadata_key
+        self.on_duplicate = on_duplicate
+        self.customers = customers
+        self.product_overrides = product_overrides
         self.chunk_size = chunk_size
         self.max_body_bytes = max_body_bytes
         self.report_path = report_path
@@ -173,6 +218,8 @@ class ImportOrdersOperator(WaitingOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
         wake, handover = woken(event)
+        if handover["try_number"] != context["ti"].try_number:
+            return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
         source, ledger = self._source(), self._ledger(context)
         state = ImportState.from_json(ledger.load() or handover["state"])
         if wake is Wake.TIMEOUT:
@@ -196,6 +243,7 @@ class ImportOrdersOperator(WaitingOperator):
             max_resends=self.max_resends,
             on_unknown=self.on_unknown,
             wait=self.wait_for_completion,
+            rules=self._rules(source, state),
             poll_interval=self.poll_interval,
             on_progress=telemetry.show,
         )
@@ -204,12 +252,18 @@ class ImportOrdersOperator(WaitingOperator):
             context["ti"].xcom_push(key="async_action_ids", value=job.state.action_ids)
             self.log.info("%d orders have an outcome; %s.", job.state.settled, pause.reason)
             if self.deferrable and (pause.action_ids or pause.seconds >= DEFER_FROM):
-                self._defer(job, pause, deadline)
+                self._defer(context, job, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)
         context["ti"].xcom_push(key="async_action_ids", value=job.state.action_ids)
         summary = job.summary(self.report_path)
         telemetry.count(job.state)
         report.write_summary(summary.to_xcom(), html_report(summary, job.state))
+        for count, effect in (
+            (summary.with_customer, "had customers, who move through segments (customers)"),
+            (summary.with_override, "had products that overwrite the catalogue (product_overrides)"),
+        ):
+            if count:
+                self.log.warning("%d orders %s.", count, effect)
         self.log.info(
             "Of %d orders %d are loaded, %d rejected and %d unknown, with %d calls.",
             summary.orders, summary.loaded, summary.rejected, summary.unknown, summary.api_calls,
@@ -225,6 +279,7 @@ class ImportOrdersOperator(WaitingOperator):
         report.clear()
         plan = make_plan(
             source,
+            self._rules(source, ImportState(fingerprint="")),
             self.hook.transport.quota,
             report,
             max_orders=self.chunk_size,
@@ -233,10 +288,10 @@ class ImportOrdersOperator(WaitingOperator):
         )
         report.write_summary(msgspec.to_builtins(plan))
         self.log.info("Dry run: %s", plan)
-        plan.check(self.max_rejected, self.cycle_calls_left)
+        plan.check(self.max_rejected, None if self.cycle_calls_left is None else int(self.cycle_calls_left))
         return {"dry_run": True, **msgspec.to_builtins(plan)}
 
-    def _defer(self, job: OrderImport, pause: Pause, deadline: float) -> None:
+    def _defer(self, context: Context, job: OrderImport, pause: Pause, deadline: float) -> None:
         self.defer(
             trigger=AsyncActionTrigger(
                 async_action_ids=list(pause.action_ids),
@@ -245,7 +300,11 @@ class ImportOrdersOperator(WaitingOperator):
                 poll_interval=pause.seconds,
                 not_before=time.time() + pause.seconds,
                 deadline=deadline,
-                handover={"state": job.state.to_json(), "deadline": deadline},
+                handover={
+                    "state": job.state.to_json(),
+                    "deadline": deadline,
+                    "try_number": context["ti"].try_number,
+                },
             ),
             method_name="execute_complete",
         )
@@ -270,6 +329,28 @@ class ImportOrdersOperator(WaitingOperator):
         return NoLedger()
 
     def _source(self) -> Source:
-        if self.orders_path is not None:
-            return JsonLinesSource(ObjectStoragePath(self.orders_path))
-        return ListSource(self.orders)  # type: ignore[arg-type]
+        paths = [self.orders_path] if isinstance(self.orders_path, str) else self.orders_path
+        if self.report_path and any(path.startswith(self.report_path.rstrip("/") + "/") for path in paths or ()):
+            raise ConfigurationError(
+                f"orders_path {self.orders_path} lies under report_path {self.report_path}, which this import writes "
+                "anew. Give it another report_path."
+            )
+        return open_source(
+            self.orders,
+            None if paths is None else [ObjectStoragePath(path) for path in paths],
+            file_format=self.file_format,
+            column_mapping=self.column_mapping,
+            amount_unit=self.amount_unit,
+            amount_decimals=self.amount_decimals,
+            order_date_metadata_key=self.order_date_metadata_key,
+        )
+
+    def _rules(self, source: Source, state: ImportState) -> Rules:
+        found = state.duplicates
+        if found is None and self.on_duplicate is not None:
+            found = find_duplicates(source, self.on_duplicate)
+            self.log.info("%d of %d orders repeat a source_id (on_duplicate).", len(found), found.records)
+            if len(found) <= KEPT_DUPLICATES:
+                state.duplicates = found
+        duplicates = Duplicates(source, found) if found else None
+        return Rules(customers=self.customers, product_overrides=self.product_overrides, duplicates=duplicates)

@@ -5,14 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Self
 
 import msgspec
 
-from airflow_provider_voucherify.order_import.order import InvalidOrderError, check
+from airflow_provider_voucherify.order_import.order import (
+    CheckedOrder,
+    InvalidOrderError,
+    SupersededOrderError,
+    check,
+    returned,
+    source_id_of,
+)
+from airflow_provider_voucherify.order_import.rules import Rules
 from airflow_provider_voucherify.order_import.source import Cursor, Record
 
 MAX_ORDERS = 2000
 MAX_BODY_BYTES = 8_000_000
+
+NO_RULES = Rules()
 
 
 @dataclass(frozen=True)
@@ -23,38 +34,61 @@ class Outcome:
     :param position: Where it stands in the source.
     :param source_id: Its ``source_id``, if it has one.
     :param reason: Why.
-    :param payload: The order as it was given.
+    :param payload: The order as it was given, with the names of the API: ready to be corrected and given back.
+    :param superseded: Whether it gave way to another order with its ``source_id``, as the author wanted: it is not
+        sent, and nothing is wrong with it.
     """
 
     position: str
     source_id: str | None
     reason: str
     payload: bytes = field(repr=False)
+    superseded: bool = False
+
+    @classmethod
+    def of(cls, record: Record, error: InvalidOrderError) -> Self:
+        """Say of a record why it does not go."""
+        superseded = isinstance(error, SupersededOrderError)
+        return cls(record.position, source_id_of(record.body), str(error), record.body.strip(), superseded)
 
 
 @dataclass
 class Chunk:
     """
-    Orders that go in one request, and the records of the same stretch of the source that cannot go.
+    Orders that go in one request, and the records of the same stretch of the source that do not go.
 
     :param start: The place before its first record.
     :param end: The place behind its last record.
+    :param orders: The records whose orders go.
+    :param bodies: The orders as they go.
+    :param source_ids: Their ``source_id``.
+    :param invalid: The records that do not go, those that are superseded included.
+    :param with_customer: How many of its orders are given with a customer or referrer, who moves through segments
+        unless the rules strip them.
+    :param with_override: How many are given with a product or SKU that overrides the catalogue, unless it is stripped.
     """
 
     start: Cursor
     end: Cursor
     orders: list[Record] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     source_ids: list[str | None] = field(default_factory=list)
     invalid: list[Outcome] = field(default_factory=list)
+    with_customer: int = 0
+    with_override: int = 0
 
     @property
     def records(self) -> int:
-        """How many records of the source lie in it, good and bad."""
+        """How many records of the source lie in it."""
         return len(self.orders) + len(self.invalid)
 
     def body(self) -> bytes:
-        """Build the JSON array: valid orders go into it as the bytes they came in."""
-        return b"[" + b",".join([record.body for record in self.orders]) + b"]"
+        """Build the JSON array: orders that need no change go into it as the bytes they came in."""
+        if not self.bodies:
+            return b"[]"
+        parts = [b"[" + self.bodies[0], *self.bodies[1:]]
+        parts[-1] += b"]"
+        return b",".join(parts)
 
     def body_hash(self) -> str:
         """Tell what was sent from what would be sent."""
@@ -63,11 +97,15 @@ class Chunk:
     def outcome(self, index: int, reason: str) -> Outcome:
         """Say of one of its orders what became of it."""
         record = self.orders[index]
-        return Outcome(record.position, self.source_ids[index], reason, record.body)
+        return Outcome(record.position, self.source_ids[index], reason, record.body.strip())
 
 
 def chunks(
-    records: Iterable[Record], start: Cursor, max_orders: int = MAX_ORDERS, max_body_bytes: int = MAX_BODY_BYTES
+    records: Iterable[Record],
+    start: Cursor,
+    max_orders: int = MAX_ORDERS,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    rules: Rules = NO_RULES,
 ) -> Iterator[Chunk]:
     """
     Validate records and gather them into chunks.
@@ -77,36 +115,66 @@ def chunks(
     :param max_orders: Orders a chunk at most; 2000 is what the API takes (documented, may change).
     :param max_body_bytes: Bytes a body at most; an order that is larger by itself goes alone. What the API
         takes is unknown (10 MB is documented for vouchers).
+    :param rules: What to do with orders beyond what the API says.
     :return: Chunks that cover the records without gap, each with at least one record.
     """
-    chunk, size = Chunk(start, start), 2
+    duplicates = iter(()) if rules.duplicates is None else rules.duplicates.since(start.number)
+    duplicate = next(duplicates, None)
+    chunk, size, last = Chunk(start, start), 2, None
+    alters = rules.alters
+    order: CheckedOrder
     for record in records:
+        outcome, body = None, record.body
         try:
-            order = check(record.body)
+            while duplicate is not None and duplicate.number <= record.number:
+                passed, duplicate = duplicate, next(duplicates, None)
+                if passed.number == record.number:
+                    raise passed.reason
+            if record.error is not None:
+                raise InvalidOrderError(record.error)
+            conversion = record.origin.conversion
+            if conversion is not None:
+                record = _order_in(record)
+                order = check(body := conversion(record.body))
+            elif record.sound is not None:
+                order = record.sound
+            else:
+                order = given = check(body)
+                if given.payload and (inner := _order_in(record)) is not record:
+                    record, body = inner, inner.body
+                    order = check(body)
+            if alters:
+                body = rules.apply(order, body)
         except InvalidOrderError as error:
-            if chunk.records >= max_orders:  # bad records alone must not make a chunk without end
-                yield chunk
-                chunk, size = Chunk(chunk.end, chunk.end), 2
-            chunk.invalid.append(Outcome(record.position, _source_id(record.body), str(error), record.body))
+            outcome = Outcome.of(record, error)
+        if outcome is None:
+            full = chunk.orders and (len(chunk.orders) >= max_orders or size + len(body) + 1 > max_body_bytes)
         else:
-            grown = size + len(record.body) + 1
-            if chunk.orders and (len(chunk.orders) >= max_orders or grown > max_body_bytes):
-                yield chunk
-                chunk, size = Chunk(chunk.end, chunk.end), 2
-                grown = size + len(record.body) + 1
+            full = chunk.records >= max_orders  # bad records alone must not make a chunk without end
+        if full and last is not None:
+            chunk.end = last.after
+            yield chunk
+            chunk, size = Chunk(chunk.end, chunk.end), 2
+        if outcome is None:
             chunk.orders.append(record)
+            chunk.bodies.append(body)
             chunk.source_ids.append(order.source_id)
-            size = grown
-        chunk.end = record.after
-    if chunk.records:
+            size += len(body) + 1
+            customer, override = order.effects
+            if customer and rules.customers == "send":
+                chunk.with_customer += 1
+            if override and rules.product_overrides == "send":
+                chunk.with_override += 1
+        else:
+            chunk.invalid.append(outcome)
+        last = record
+    if last is not None:
+        chunk.end = last.after
         yield chunk
 
 
-def _source_id(body: bytes) -> str | None:
-    """Find the ``source_id`` of an order that is not valid, if it can be found."""
-    try:
-        order = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    value = order.get("source_id") if isinstance(order, dict) else None
-    return value if isinstance(value, str) else None
+def _order_in(record: Record) -> Record:
+    """Take the order out of a line of a former import, if it is one."""
+    if b'"payload"' not in record.body or (line := returned(record.body)) is None:
+        return record
+    return msgspec.structs.replace(record, body=bytes(line.payload), was=line.position)

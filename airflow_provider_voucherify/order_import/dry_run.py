@@ -10,6 +10,7 @@ from airflow_provider_voucherify.api.errors import VoucherifyError
 from airflow_provider_voucherify.api.quota import Quota
 from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
 from airflow_provider_voucherify.order_import.report import Report, told
+from airflow_provider_voucherify.order_import.rules import Rules
 from airflow_provider_voucherify.order_import.source import Cursor, Source
 from airflow_provider_voucherify.order_import.state import KEPT_REASONS
 from airflow_provider_voucherify.order_import.summary import tolerated
@@ -28,6 +29,9 @@ class Plan(msgspec.Struct, kw_only=True):
 
     :param orders: Orders given.
     :param rejected: Orders that would not be sent.
+    :param superseded: Of these, those that give way to another order with their ``source_id``, as wanted.
+    :param with_customer: Orders with a customer or referrer, who would move through segments.
+    :param with_override: Orders with a product or SKU that would override the catalogue.
     :param chunks: Requests.
     :param bytes: Bytes of their bodies.
     :param api_calls: Calls, if nothing goes wrong.
@@ -39,6 +43,9 @@ class Plan(msgspec.Struct, kw_only=True):
 
     orders: int = 0
     rejected: int = 0
+    superseded: int = 0
+    with_customer: int = 0
+    with_override: int = 0
     chunks: int = 0
     bytes: int = 0
     api_calls: int = 0
@@ -58,7 +65,7 @@ class Plan(msgspec.Struct, kw_only=True):
                 f"This import needs about {self.api_calls:,} calls, and {cycle_calls_left:,} are left in the billing "
                 "cycle (cycle_calls_left). Import a part of the orders, wait for the next cycle, or raise the plan."
             )
-        if not tolerated(self.rejected, max_rejected, self.orders):
+        if not tolerated(self.rejected - self.superseded, max_rejected, self.orders):
             raise PlanError(
                 f"Of {self.orders:,} orders {self.rejected:,} would be rejected (at most {max_rejected:g} tolerated by "
                 "max_rejected). The first:" + "".join(f"\n  {reason}" for reason in self.reasons)
@@ -73,12 +80,20 @@ class Plan(msgspec.Struct, kw_only=True):
 
 
 def dry_run(
-    source: Source, quota: Quota, report: Report, *, max_orders: int, max_body_bytes: int, max_in_flight: int
+    source: Source,
+    rules: Rules,
+    quota: Quota,
+    report: Report,
+    *,
+    max_orders: int,
+    max_body_bytes: int,
+    max_in_flight: int,
 ) -> Plan:
     """
     Read and validate everything, and send nothing.
 
     :param source: The orders.
+    :param rules: As of the import.
     :param quota: The limit of the project, as the last answer told it.
     :param report: Where the orders that would be rejected are written.
     :param max_orders: As of the import.
@@ -86,8 +101,10 @@ def dry_run(
     :param max_in_flight: As of the import.
     """
     plan = Plan()
-    for number, chunk in enumerate(chunks(source.read(Cursor()), Cursor(), max_orders, max_body_bytes), start=1):
-        report.write("rejected", number, chunk.invalid)
+    records = source.read(Cursor())
+    for number, chunk in enumerate(chunks(records, Cursor(), max_orders, max_body_bytes, rules), start=1):
+        report.write("rejected", number, [outcome for outcome in chunk.invalid if not outcome.superseded])
+        report.write("superseded", number, [outcome for outcome in chunk.invalid if outcome.superseded])
         _count(plan, chunk)
     polls = math.ceil(plan.chunks / max(1, max_in_flight // 2))
     plan.api_calls = CALLS_A_CHUNK * plan.chunks + polls + 1
@@ -100,8 +117,11 @@ def dry_run(
 def _count(plan: Plan, chunk: Chunk) -> None:
     plan.orders += chunk.records
     plan.rejected += len(chunk.invalid)
+    plan.superseded += sum(outcome.superseded for outcome in chunk.invalid)
+    plan.with_customer += chunk.with_customer
+    plan.with_override += chunk.with_override
     if chunk.orders:
         plan.chunks += 1
         plan.bytes += len(chunk.body())
     room = KEPT_REASONS - len(plan.reasons)
-    plan.reasons += [told(outcome) for outcome in chunk.invalid[:room]]
+    plan.reasons += [told(outcome) for outcome in chunk.invalid if not outcome.superseded][:room]

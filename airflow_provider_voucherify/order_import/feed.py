@@ -7,7 +7,8 @@ import logging
 from collections.abc import Iterator
 
 from airflow_provider_voucherify.api.errors import VoucherifyError
-from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
+from airflow_provider_voucherify.order_import.chunk import NO_RULES, Chunk, chunks
+from airflow_provider_voucherify.order_import.rules import Rules
 from airflow_provider_voucherify.order_import.source import Record, Source
 from airflow_provider_voucherify.order_import.state import Flight, ImportState, Stretch
 
@@ -22,11 +23,13 @@ class Feed:
 
     :param source: The orders.
     :param state: Where to go on; moved on as chunks are taken, but not saved.
+    :param rules: What to do with orders beyond what the API says.
     """
 
-    def __init__(self, source: Source, state: ImportState) -> None:
+    def __init__(self, source: Source, state: ImportState, rules: Rules = NO_RULES) -> None:
         self._source = source
         self._state = state
+        self._rules = rules
         self._reader: Iterator[Chunk] | None = None
         self._exhausted = False
 
@@ -89,7 +92,8 @@ class Feed:
     def _take_from_source(self) -> Chunk | None:
         state = self._state
         if self._reader is None:
-            self._reader = chunks(self._source.read(state.cursor), state.cursor, state.max_orders, state.max_body_bytes)
+            records = self._source.read(state.cursor)
+            self._reader = chunks(records, state.cursor, state.max_orders, state.max_body_bytes, self._rules)
         try:
             return next(self._reader, None)
         except Exception:
@@ -102,12 +106,12 @@ class Feed:
         if len(wanted) < stretch.span:
             chosen = set(wanted)
             records = (record for offset, record in enumerate(records) if offset in chosen)
-        return chunks(records, stretch.start, max_orders, max_body_bytes)
+        return chunks(records, stretch.start, max_orders, max_body_bytes, self._rules)
 
 
 def offset(stretch: Stretch, record: Record) -> int:
     """Tell which record of a stretch this is."""
-    return record.after.number - 1 - stretch.start.number
+    return record.number - stretch.start.number
 
 
 def offsets(stretch: Stretch, chunk: Chunk) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import escape
 
 from airflow_provider_voucherify.order_import.state import ImportState
@@ -82,7 +82,8 @@ def _timeline(state: ImportState) -> str:
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
         f'<line x1="0" y1="{HEIGHT}" x2="{WIDTH}" y2="{HEIGHT}" stroke="#cbd5e0"/>'
         f'<polyline points="{points}" fill="none" stroke="#2b6cb0" stroke-width="2"/></svg>'
-        f"<p>Orders with an outcome, over {seconds / 60:,.1f} minutes: {state.settled / seconds:,.0f} a second.</p>"
+        f"<p>Orders with an outcome, over {timedelta(seconds=round(seconds))} (hours:minutes:seconds): "
+        f"{state.settled / seconds:,.0f} a second.</p>"
     )
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
 MAX_ITEMS = 500
 
+
+class Anything(msgspec.Struct, gc=False):
+    """A JSON object of whatever content: it is read over, not built."""
+
+
 Amount = int | None
 Text = str | None
-Object = dict[str, Any] | None
+Object = Anything | None
 
 
 class Product(msgspec.Struct, gc=False):
@@ -26,7 +31,7 @@ class Product(msgspec.Struct, gc=False):
     metadata: Object = None
 
 
-class Item(msgspec.Struct):
+class Item(msgspec.Struct, gc=False):
     """A line of an order."""
 
     source_id: Text = None
@@ -45,7 +50,7 @@ class Item(msgspec.Struct):
     metadata: Object = None
 
 
-class Customer(msgspec.Struct):
+class Customer(msgspec.Struct, gc=False):
     """A customer or referrer of an order."""
 
     id: Text = None
@@ -60,7 +65,25 @@ class Customer(msgspec.Struct):
     metadata: Object = None
 
 
-class Order(msgspec.Struct):
+class Effects(NamedTuple):
+    """
+    What an import of an order does beyond the order.
+
+    :param customer: Whether it moves a customer through segments, which triggers distributions and earning rules.
+        Documented for "orders with customers"; whether a referrer, who is a customer as well, counts is unknown: here
+        one does.
+    :param override: Whether a product or SKU of it replaces what the catalogue has (``override``, documented).
+    """
+
+    customer: bool
+    override: bool
+
+
+_NO_EFFECTS = Effects(customer=False, override=False)
+_CUSTOMER_ALONE = Effects(customer=True, override=False)
+
+
+class Order(msgspec.Struct, gc=False):
     """
     An order as ``POST /v1/orders/import`` takes it (documented).
 
@@ -82,15 +105,93 @@ class Order(msgspec.Struct):
     referrer: Customer | None = None
     referrer_id: Text = None
 
+    @property
+    def effects(self) -> Effects:
+        """What an import of it does beyond the order."""
+        customer = (
+            self.customer is not None
+            or self.customer_id is not None
+            or self.referrer is not None
+            or self.referrer_id is not None
+        )
+        for item in self.items or ():
+            product, sku = item.product, item.sku
+            if (product is not None and product.override) or (sku is not None and sku.override):
+                return Effects(customer, True)
+        return _CUSTOMER_ALONE if customer else _NO_EFFECTS
+
+
+class CheckedOrder(Protocol):
+    """What an import needs to know of an order that it sends."""
+
+    @property
+    def source_id(self) -> str | None:
+        """Its ``source_id``."""
+
+    @property
+    def effects(self) -> Effects:
+        """What an import of it does beyond the order."""
+
+
+class SoundOrder(msgspec.Struct, gc=False):
+    """
+    What is told of an order whose source vouches for its fields and values, so that it need not be checked.
+
+    :param source_id: Its ``source_id``.
+    :param effects: What an import of it does beyond the order.
+    """
+
+    source_id: Text = None
+    effects: Effects = _NO_EFFECTS
+
 
 class InvalidOrderError(ValueError):
     """An order that Voucherify would refuse, with the reason for people."""
 
 
-_decoder = msgspec.json.Decoder(Order)
+class SupersededOrderError(InvalidOrderError):
+    """An order that gives way to another one with its ``source_id``, as the author wanted."""
 
 
-def check(body: bytes) -> Order:
+class GivenOrder(Order, gc=False):
+    """
+    An order as it is given: by itself, or as the payload in a line of ``rejected/`` or ``unknown/``.
+
+    :param payload: Set where it may be such a line.
+    """
+
+    payload: msgspec.Raw = msgspec.Raw()
+
+
+class ReturnedOrder(msgspec.Struct):
+    """
+    A line of ``rejected/`` or ``unknown/`` of a former import.
+
+    :param position: Where the order stood in the source of that import.
+    :param reason: Why it was not loaded.
+    :param payload: The order.
+    """
+
+    position: str
+    reason: str
+    payload: msgspec.Raw
+
+
+class SourceId(msgspec.Struct, gc=False):
+    """What is read of an order, or of a line with one, to find orders with the same ``source_id``."""
+
+    source_id: Text = None
+    payload: msgspec.Raw = msgspec.Raw()
+
+
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_decode_order = msgspec.json.Decoder(GivenOrder).decode
+_decode_returned = msgspec.json.Decoder(ReturnedOrder).decode
+_decode_source_id = msgspec.json.Decoder(SourceId).decode
+
+
+def check(body: bytes) -> GivenOrder:
     """
     Check an order.
 
@@ -99,11 +200,43 @@ def check(body: bytes) -> Order:
     :raises InvalidOrderError: naming field, value and rule.
     """
     try:
-        return _decoder.decode(body)
+        order = _decode_order(body)
+        if not body.isascii():
+            body.decode()  # what the decoder reads over may still not be UTF-8
     except msgspec.ValidationError as error:
         raise InvalidOrderError(_explain(body, str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         raise InvalidOrderError(f"not a JSON object: {error}") from None
+    return order
+
+
+def returned(body: bytes) -> ReturnedOrder | None:
+    """
+    Recognise a line of ``rejected/`` or ``unknown/``.
+
+    :param body: A JSON document.
+    :return: The line, or None if it is none.
+    """
+    try:
+        return _decode_returned(body)
+    except MALFORMED:
+        return None
+
+
+def source_id_of(body: bytes) -> str | None:
+    """
+    Find the ``source_id`` of an order, valid or not.
+
+    :param body: Its JSON document, or a line of ``rejected/`` or ``unknown/`` with it.
+    :return: None if it has none that is a string.
+    """
+    try:
+        order = _decode_source_id(body)
+    except MALFORMED:
+        return None
+    if order.payload and (line := returned(body)):
+        return source_id_of(bytes(line.payload))
+    return order.source_id
 
 
 _ERROR = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -113,7 +246,11 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 def _explain(body: bytes, error: str) -> str:
     match = _ERROR.match(error)
     what, path = (match["what"], match["path"]) if match else (error, None)
-    value, field = msgspec.json.decode(body), "the order"
+    try:
+        value = msgspec.json.decode(body)
+    except MALFORMED as malformed:  # behind the field that is wrong
+        return f"not a JSON object: {malformed}"
+    field = "the order"
     if path:
         for name, index in _STEP.findall(path):
             value = value[int(index)] if index else value[name]

@@ -21,11 +21,12 @@ from airflow_provider_voucherify.api.errors import (
 )
 from airflow_provider_voucherify.api.models import ORDERS_IMPORT, ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
-from airflow_provider_voucherify.order_import.chunk import Chunk
+from airflow_provider_voucherify.order_import.chunk import NO_RULES, Chunk
 from airflow_provider_voucherify.order_import.feed import Feed, offset, offsets
 from airflow_provider_voucherify.order_import.ledger import Ledger, NoLedger
 from airflow_provider_voucherify.order_import.progress import Progress
 from airflow_provider_voucherify.order_import.report import Report, told
+from airflow_provider_voucherify.order_import.rules import Rules
 from airflow_provider_voucherify.order_import.settlement import Settlement, settle
 from airflow_provider_voucherify.order_import.source import Source
 from airflow_provider_voucherify.order_import.state import KEPT_REASONS, Flight, ImportState, Stretch
@@ -87,6 +88,7 @@ class OrderImport:
     :param on_unknown: ``resend`` says that it is safe to send an order with a ``source_id`` twice, because imports
         update by it, which is not documented: then orders are sent again instead of being unknown.
     :param on_progress: Told how far it has come, every 30 seconds.
+    :param rules: What to do with orders beyond what the API says.
     :param clock: The time in seconds since the epoch.
     """
 
@@ -105,11 +107,12 @@ class OrderImport:
         max_resends: int = MAX_RESENDS,
         on_unknown: OnUnknown = "report",
         on_progress: Callable[[Progress], None] = lambda _progress: None,
+        rules: Rules = NO_RULES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = state
         self._client = client
-        self._feed = Feed(source, state)
+        self._feed = Feed(source, state, rules)
         self._report = report
         self._ledger = NoLedger() if ledger is None else ledger
         self._max_in_flight = max_in_flight
@@ -122,6 +125,8 @@ class OrderImport:
         self._clock = clock
         self._progress_at = clock()
         self._began = clock(), state.settled
+        if not state.timeline:
+            state.mark(clock())
         self._calls_before = client.transport.calls
         self._lost_in_a_row = 0
         self._looks, self._results = Poll(poll_interval), Poll(poll_interval)
@@ -177,6 +182,9 @@ class OrderImport:
             loaded=state.loaded,
             rejected=state.rejected,
             unknown=state.unknown,
+            superseded=state.superseded,
+            with_customer=state.with_customer,
+            with_override=state.with_override,
             chunks=state.chunks,
             async_action_ids=state.action_ids,
             api_calls=state.api_calls,
@@ -254,6 +262,9 @@ class OrderImport:
         state = self.state
         flight.action_id = action_id
         state.chunks += 1
+        if flight.stretch.attempt == 1:
+            state.with_customer += chunk.with_customer
+            state.with_override += chunk.with_override
         state.remember(action_id)
         self._lost_in_a_row = 0
         self._learn_from_halves(flight.orders)
@@ -410,12 +421,16 @@ class OrderImport:
 
     def _settle(self, number: int, chunk: Chunk, settlement: Settlement) -> None:
         state = self.state
-        rejected = [*chunk.invalid, *(chunk.outcome(*entry) for entry in settlement.rejected.items())]
+        superseded = [outcome for outcome in chunk.invalid if outcome.superseded]
+        invalid = [outcome for outcome in chunk.invalid if not outcome.superseded]
+        rejected = [*invalid, *(chunk.outcome(*entry) for entry in settlement.rejected.items())]
         unknown = [chunk.outcome(*entry) for entry in settlement.unknown.items()]
         self._report.write("rejected", number, rejected)
         self._report.write("unknown", number, unknown)
+        self._report.write("superseded", number, superseded)
         state.loaded += settlement.loaded
-        state.rejected += len(rejected)
+        state.rejected += len(rejected) + len(superseded)
+        state.superseded += len(superseded)
         state.unknown += len(unknown) + settlement.unwatched
         for outcome in (*rejected, *unknown):
             state.count_reason(outcome.reason)

@@ -11,7 +11,7 @@ import msgspec
 from airflow_provider_voucherify.order_import.chunk import Outcome
 
 LOGGED_A_CHUNK = 5
-KINDS = ("rejected", "unknown")
+KINDS = ("rejected", "unknown", "superseded")
 SUMMARY_FILE = "summary.json"
 PAGE_FILE = "report.html"
 
@@ -54,7 +54,7 @@ class Report:
         """
         Write what became of some orders of a chunk.
 
-        :param kind: ``rejected`` or ``unknown``.
+        :param kind: ``rejected``, ``unknown`` or ``superseded``.
         :param number: The number of the chunk.
         :param outcomes: The orders.
         """

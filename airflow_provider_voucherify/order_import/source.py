@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
 import msgspec
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.order_import.conversion import Conversion
+from airflow_provider_voucherify.order_import.order import InvalidOrderError, SoundOrder, returned, source_id_of
+
+Rename = Callable[[bytes], bytes]
+
+IDS_A_BATCH = 2000
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -17,47 +25,74 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     A place between two records.
 
     :param number: How many records of the source lie before it.
-    :param line: The line of the file that comes next, from 1; for a list the index, from 0.
-    :param offset: The byte of the file that comes next.
+    :param line: How many lines of its file (rows of a table, entries of a list) lie before it.
+    :param offset: How many bytes of its file, decompressed, lie before it; 0 where bytes do not count.
+    :param file: How many files of the source lie before its file.
     """
 
     number: int = 0
-    line: int = 1
+    line: int = 0
     offset: int = 0
+    file: int = 0
 
 
-class Record(NamedTuple):
+class Origin(msgspec.Struct, frozen=True):
+    """
+    What the records of one file have in common.
+
+    :param before: What a position says before the line: ``orders.jsonl:``.
+    :param after: What it says behind it.
+    :param first: What it calls the first line.
+    :param file: The number of the file, from 0.
+    :param conversion: What its orders need to be as the API takes them.
+    """
+
+    before: str
+    after: str = ""
+    first: int = 1
+    file: int = 0
+    conversion: Conversion | None = None
+
+    def position(self, line: int) -> str:
+        """Name a place for people: ``orders.jsonl:7``, ``orders.parquet row 7`` or ``orders[7]``."""
+        return f"{self.before}{line + self.first}{self.after}"
+
+
+class Record(msgspec.Struct, gc=False):
     """
     One order as the source gives it.
 
-    :param position: Where it stands, for people: ``orders.jsonl:7`` or ``orders[7]``.
-    :param body: Its JSON document, unchecked.
-    :param after: The place behind it.
+    :param origin: Where it comes from.
+    :param number: How many records of the source lie before it.
+    :param line: How many lines of its file lie before it.
+    :param body: Its JSON document, unchecked, with the names of the API and amounts and dates as given.
+    :param next_line: How many lines of its file lie before what follows it.
+    :param next_offset: How many bytes of its file lie before what follows it.
+    :param error: Why it is no order, if the source knows that already.
+    :param sound: Its facts, if the source vouches for it.
+    :param was: Its position in a former import, if this is one of the orders that were not loaded there.
     """
 
-    position: str
+    origin: Origin
+    number: int
+    line: int
     body: bytes
-    after: Cursor
-
-
-class ReadablePath(Protocol):
-    """What is needed of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
+    next_line: int
+    next_offset: int = 0
+    error: str | None = None
+    sound: SoundOrder | None = None
+    was: str | None = None
 
     @property
-    def name(self) -> str:
-        """The last part of the path."""
+    def position(self) -> str:
+        """Where it stands, for people."""
+        position = self.origin.position(self.line)
+        return position if self.was is None else f"{position} ({self.was})"
 
-    def open(self, mode: str) -> Any:
-        """Open the file."""
-
-    def exists(self) -> bool:
-        """Tell whether there is such a file."""
-
-    def is_dir(self) -> bool:
-        """Tell whether it is a folder."""
-
-    def stat(self) -> Any:
-        """Tell size and time of change."""
+    @property
+    def after(self) -> Cursor:
+        """The place behind it."""
+        return Cursor(self.number + 1, self.next_line, self.next_offset, self.origin.file)
 
 
 class Source(ABC):
@@ -66,12 +101,13 @@ class Source(ABC):
     name: str
 
     @abstractmethod
-    def read(self, start: Cursor) -> Iterator[Record]:
+    def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008  # frozen
         """
         Read the records from a place on.
 
         :param start: A cursor that this source gave, or ``Cursor()`` for the beginning.
-        :raises ConfigurationError: if there is nothing to read from.
+        :raises ConfigurationError: if there is nothing to read from, or it breaks off where no next order can be
+            found.
         """
 
     @abstractmethod
@@ -80,7 +116,19 @@ class Source(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Tell a short text that changes when the content does: a run is not resumed on another source."""
+        """
+        Tell a short text that changes when the orders do: a run is not resumed on another source.
+
+        The orders change with their content, and with how they are to be read.
+        """
+
+    @abstractmethod
+    def origin(self, file: int) -> Origin:
+        """Tell what the records of a file, numbered from 0, have in common."""
+
+    def source_ids(self) -> Iterator[list[str | None]]:
+        """Read the ``source_id`` of every record, in order, in lists of some."""
+        return source_ids_of(self.read())
 
 
 class ListSource(Source):
@@ -88,87 +136,89 @@ class ListSource(Source):
     Orders in memory.
 
     :param orders: The orders.
+    :param rename: What gives them the names of the API, from one JSON document to another.
+    :param conversion: What they need to be as the API takes them.
     :raises ConfigurationError: if this is no list.
     """
 
     name = "orders"
 
-    def __init__(self, orders: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        orders: Sequence[Mapping[str, Any]],
+        rename: Rename | None = None,
+        conversion: Conversion | None = None,
+    ) -> None:
         if isinstance(orders, str | bytes | Mapping) or not isinstance(orders, Sequence):
             raise ConfigurationError(
                 f"orders must be a list of orders, got {type(orders).__name__}. "
                 "A file is given as orders_path, a template of a list needs render_template_as_native_obj=True."
             )
         self._orders = orders
+        self._rename = rename
+        self._origin = Origin("orders[", "]", 0, conversion=conversion)
 
-    def read(self, start: Cursor) -> Iterator[Record]:
+    def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008
         """Read from an index on."""
         for index in range(start.number, len(self._orders)):
-            position = f"orders[{index}]"
             try:
-                body = msgspec.json.encode(self._orders[index])
+                body = _encode(self._orders[index])
             except (TypeError, ValueError) as error:
+                position = self._origin.position(index)
                 raise ConfigurationError(f"{position} cannot be written as JSON: {error}.") from error
-            yield Record(position, body, Cursor(index + 1, index + 1))
+            why = "holds an infinite number, which JSON has not" if _infinite(self._orders[index], body) else None
+            if self._rename is not None and why is None:
+                body, why = rename_body(self._rename, body)
+            yield Record(self._origin, index, index, body, index + 1, error=why)
 
     def share(self, cursor: Cursor) -> float:
         """Count the orders."""
         return cursor.number / len(self._orders) if self._orders else 1.0
 
     def fingerprint(self) -> str:
-        """Hash of all orders."""
-        digest = hashlib.sha256()
-        for record in self.read(Cursor()):
-            digest.update(record.body)
-            digest.update(b"\n")
-        return f"list:{len(self._orders)}:{digest.hexdigest()[:16]}"
+        """Hash all orders."""
+        return content_hash(self, self._origin.conversion)
+
+    def origin(self, file: int) -> Origin:
+        """Tell what all orders have in common."""
+        return self._origin
 
 
-class JsonLinesSource(Source):
-    """
-    A file with one order a line. Empty lines are passed over.
+def source_ids_of(records: Iterator[Record]) -> Iterator[list[str | None]]:
+    """Find the ``source_id`` of records, in lists of some."""
+    while ids := [source_id_of(record.body) for record in islice(records, IDS_A_BATCH)]:
+        yield ids
 
-    :param path: The file.
-    """
 
-    def __init__(self, path: ReadablePath) -> None:
-        self._path = path
-        self.name = path.name
+def rename_body(rename: Rename, body: bytes) -> tuple[bytes, str | None]:
+    """Give an order the names of the API, or say why that cannot be. One of a former import has them."""
+    if b'"payload"' in body and returned(body):
+        return body, None
+    try:
+        return rename(body), None
+    except InvalidOrderError as error:
+        return body, str(error)
 
-    def read(self, start: Cursor) -> Iterator[Record]:
-        """Read from a byte of the file on."""
-        number, line, offset, name = start.number, start.line, start.offset, self.name
-        with self._open() as file:
-            if offset:
-                file.seek(offset)
-            for text in iter(file.readline, b""):  # below Airflow 3.1 an ObjectStoragePath opens no iterable file
-                offset += len(text)
-                line += 1
-                body = text.strip()
-                if body:
-                    if offset == len(text) and body.startswith(b"\xef\xbb\xbf"):  # a byte order mark
-                        body = body[3:]
-                    number += 1
-                    yield Record(f"{name}:{line - 1}", body, Cursor(number, line, offset))
 
-    def share(self, cursor: Cursor) -> float:
-        """Count the bytes."""
-        return cursor.offset / max(int(self._path.stat().st_size), 1)
+def _infinite(value: object, body: bytes) -> bool:
+    """Find what would silently become null in JSON. NaN may: it is how data frames write that there is nothing."""
+    if b"null" not in body:
+        return False
+    if isinstance(value, dict):
+        return any(_infinite(inner, body) for inner in value.values())
+    if isinstance(value, list | tuple):
+        return any(_infinite(inner, body) for inner in value)
+    return isinstance(value, float) and math.isinf(value)
 
-    def fingerprint(self) -> str:
-        """Name, size, and a hash of the first and last 64 KiB: what a growing or replaced file changes."""
-        digest = hashlib.sha256()
-        with self._open() as file:
-            size = self._path.stat().st_size
-            digest.update(file.read(65536))
-            file.seek(max(0, size - 65536))
-            digest.update(file.read(65536))
-        return f"{self.name}:{size}:{digest.hexdigest()[:16]}"
 
-    def _open(self) -> BinaryIO:
-        if self._path.is_dir():
-            raise ConfigurationError(f"orders_path {self._path} is a folder; give a file with one order a line.")
-        try:
-            return self._path.open("rb")  # type: ignore[no-any-return]
-        except FileNotFoundError:
-            raise ConfigurationError(f"orders_path {self._path}: there is no such file.") from None
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def content_hash(source: Source, conversion: Conversion | None) -> str:
+    """Fingerprint a source that is in memory by the orders in it."""
+    digest, count = hashlib.sha256(_encode(conversion)), 0
+    for record in source.read():
+        digest.update(record.body)
+        digest.update(b"\n")
+        count += 1
+    return f"{source.name}:{count}:{digest.hexdigest()[:16]}"

@@ -9,6 +9,7 @@ import msgspec
 
 from airflow_provider_voucherify.api.errors import VoucherifyError
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
+from airflow_provider_voucherify.order_import.duplicates import FoundDuplicates
 from airflow_provider_voucherify.order_import.source import Cursor
 
 KEPT_IDS = 100
@@ -88,6 +89,10 @@ class ImportState(msgspec.Struct, kw_only=True):
     :param in_flight: What was sent and is not settled.
     :param max_orders: Orders a chunk, for the rest of the run.
     :param max_body_bytes: Bytes a body, for the rest of the run.
+    :param superseded: Of the rejected, those that gave way to another order with their ``source_id``, as wanted.
+    :param with_customer: Orders sent with a customer, who will move through segments.
+    :param with_override: Orders sent with a product that overrides the catalogue.
+    :param duplicates: What the check for repeated ``source_id``s found, if that is little enough to be kept here.
     :param chunks: Requests that Voucherify took.
     :param bisections: Requests made to find the bad orders of a refused one.
     :param api_calls: Calls made, by all tries together.
@@ -112,6 +117,10 @@ class ImportState(msgspec.Struct, kw_only=True):
     loaded: int = 0
     rejected: int = 0
     unknown: int = 0
+    superseded: int = 0
+    with_customer: int = 0
+    with_override: int = 0
+    duplicates: FoundDuplicates | None = None
     chunks: int = 0
     bisections: int = 0
     last_split: tuple[int, int] | None = None
@@ -159,7 +168,8 @@ class ImportState(msgspec.Struct, kw_only=True):
 
     def to_json(self) -> dict[str, Any]:
         """Give the document."""
-        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+        # not to_builtins: it leaves tuples, which Airflow's task store does not take
+        return msgspec.json.decode(msgspec.json.encode(self), type=dict[str, Any])
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:

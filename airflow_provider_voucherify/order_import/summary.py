@@ -35,6 +35,10 @@ class ImportSummary(msgspec.Struct, kw_only=True):
     :param loaded: Orders that Voucherify reported as done.
     :param rejected: Orders that were certainly not loaded, each with a reason.
     :param unknown: Orders of which nobody knows.
+    :param superseded: Of the rejected, those that gave way to another order with their ``source_id``, as wanted: they
+        need no tolerance.
+    :param with_customer: Orders sent with a customer or referrer, who will move through segments.
+    :param with_override: Orders sent with a product or SKU that overrides the catalogue.
     :param chunks: Requests that Voucherify took.
     :param async_action_ids: The first 100 actions; all of them where the import was not waited for.
     :param api_calls: Calls made.
@@ -46,6 +50,9 @@ class ImportSummary(msgspec.Struct, kw_only=True):
     loaded: int
     rejected: int
     unknown: int
+    superseded: int = 0
+    with_customer: int = 0
+    with_override: int = 0
     chunks: int
     async_action_ids: list[str]
     api_calls: int
@@ -69,7 +76,7 @@ class ImportSummary(msgspec.Struct, kw_only=True):
         over = [
             f"{count} {kind} (at most {limit:g} tolerated by max_{kind})"
             for kind, count, limit in (
-                ("rejected", self.rejected, max_rejected),
+                ("rejected", self.rejected - self.superseded, max_rejected),
                 ("unknown", self.unknown, max_unknown),
             )
             if not tolerated(count, limit, self.orders)

@@ -20,20 +20,20 @@ EXAMPLES = "\n".join(path.read_text() for path in (ROOT / "example_dags").glob("
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.parametrize("block", BLOCKS[:4])
+@pytest.mark.parametrize("block", BLOCKS[:-2])
 def test_a_shown_dag_is_a_part_of_an_example(block):
-    assert textwrap.indent(block, "    ") in EXAMPLES
+    assert textwrap.indent(block, "    ") in EXAMPLES or block in EXAMPLES
 
 
 def test_a_shown_submission_is_what_the_classes_take():
     names = {"ORDERS": "file:///orders.jsonl"}
     with DAG("readme", schedule=None) as dag:
-        exec(BLOCKS[4], {**vars(orders), "AsyncActionSensor": AsyncActionSensor, **names})
+        exec(BLOCKS[-2], {**vars(orders), "AsyncActionSensor": AsyncActionSensor, **names})
     assert dag.task_ids == ["submit", "wait"]
 
 
 def test_the_shown_emulator_starts():
-    exec(BLOCKS[5], {"Emulator": Emulator})
+    exec(BLOCKS[-1], {"Emulator": Emulator})
 
 
 @pytest.mark.parametrize("cls", [orders.ImportOrdersOperator, orders.OrdersExportOperator, AsyncActionSensor])

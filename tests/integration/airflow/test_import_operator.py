@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_voucherify.emulator import Emulator
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator
 from airflow_provider_voucherify.order_import.ledger import FileLedger
 from airflow_provider_voucherify.order_import.state import ImportState
@@ -34,7 +36,17 @@ def test_a_file_goes_in_and_the_result_is_a_summary(emulator, tmp_path, deferrab
     assert len(ids) == 5
     calls = result.pop("api_calls")
     assert 10 <= calls <= sum(emulator.calls()["calls"].values())
-    assert result == {"orders": 500, "loaded": 500, "rejected": 0, "unknown": 0, "chunks": 5, "report_path": None}
+    assert result == {
+        "orders": 500,
+        "loaded": 500,
+        "rejected": 0,
+        "unknown": 0,
+        "superseded": 0,
+        "with_customer": 0,
+        "with_override": 0,
+        "chunks": 5,
+        "report_path": None,
+    }
     assert emulator.count_orders() == 500
     assert emulator.calls()["calls"]["POST /v1/orders/import"] == 5
 
@@ -116,6 +128,9 @@ def test_submitting_alone_gives_the_ids_for_a_sensor(emulator):
         ({"orders": [], "max_rejected": -1}, "max_rejected must not be negative"),
         ({"orders": [], "timeout": 0}, "timeout must be above 0 seconds"),
         ({"orders": [], "poll_interval": -3}, "poll_interval must be above 0 seconds"),
+        ({"orders": [], "on_duplicate": "ignore"}, "on_duplicate must be one of None, error, first, last"),
+        ({"orders": [], "amount_unit": "euro"}, "amount_unit must be one of minor, major, got 'euro'"),
+        ({"orders": [], "customers": "drop"}, "customers must be one of send, strip, reject"),
     ],
 )
 def test_wrong_parameters_are_refused_when_the_dag_is_parsed(parameters, message):
@@ -127,7 +142,11 @@ def test_wrong_parameters_are_refused_when_the_dag_is_parsed(parameters, message
     ("prepare", "message"),
     [
         (lambda folder: {"orders_path": (folder / "none.jsonl").as_uri()}, "none.jsonl: there is no such file"),
-        (lambda folder: {"orders_path": folder.as_uri()}, "is a folder; give a file with one order a line"),
+        (lambda folder: {"orders_path": folder.as_uri()}, "there are no files in the folder"),
+        (
+            lambda folder: {"orders_path": (folder / "x" / "a.jsonl").as_uri(), "report_path": folder.as_uri()},
+            "lies under report_path",
+        ),
         (lambda folder: {"orders": "{{ [1] }}"}, "orders must be a list of orders, got str"),
         (lambda folder: {"orders": [1], "voucherify_conn_id": "nowhere"}, "The conn_id `nowhere` isn't defined"),
     ],
@@ -163,6 +182,63 @@ def test_wrong_keys_and_a_wrong_host_are_told_apart(emulator, monkeypatch, log):
     monkeypatch.setenv("AIRFLOW_CONN_WRONG_KEYS", f"voucherify://app:wrong@{emulator.url[7:]}/http")
     assert run_import(orders=[order(1)], voucherify_conn_id="wrong_keys").state == "failed"
     assert "Check application id (login) and secret key (password) of the connection" in log()
+
+
+# sources and rules
+
+
+def test_a_folder_of_files_with_other_names_and_amounts(emulator, tmp_path):
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    (folder / "a.csv").write_text(
+        "order_no,total,metadata.shop,created_at,customer.source_id\n"
+        "a1,12.34,Köln,2020-01-02T03:04:05Z,anna\n"
+        "a2,0.1,Köln,,\n"
+    )
+    with gzip.open(folder / "b.jsonl.gz", "wt") as file:
+        file.write('{"order_no": "b1", "total": 5, "status": "PAID"}\n{"order_no": "a1", "total": 99.99}\n')
+    run = run_import(
+        orders_path=folder.as_uri(),
+        column_mapping={"order_no": "source_id", "total": "amount"},
+        amount_unit="major",
+        order_date_metadata_key="ordered_at",
+        on_duplicate="first",
+        customers="strip",
+        report_path=(tmp_path / "report").as_uri(),
+    )
+    assert run.state == "success"
+    result = run.xcoms["import"]
+    assert (result["orders"], result["loaded"], result["rejected"], result["superseded"]) == (4, 3, 1, 1)
+    assert result["with_customer"] == 0
+    stored = VoucherifyHook().get_order("a1")
+    assert stored["amount"] == 1234
+    assert stored["metadata"] == {"shop": "Köln", "ordered_at": "2020-01-02T03:04:05Z"}
+    assert stored.get("customer") is None
+    assert [VoucherifyHook().get_order(name)["amount"] for name in ("a2", "b1")] == [10, 500]
+    (part,) = (tmp_path / "report" / "superseded").iterdir()
+    assert "gives way to a.csv:2" in json.loads(part.read_bytes())["reason"]
+
+
+def test_repeated_source_ids_are_rejected_by_default(emulator, log):
+    assert run_import(orders=[order(1), order(2), order(1)]).state == "failed"
+    assert "orders[2] (source_id order-1): repeats the source_id of orders[0]" in log()
+    assert emulator.count_orders() == 2
+
+
+def test_customers_are_told(emulator, log):
+    orders = [order(1) | {"customer": {"source_id": "anna"}}, order(2)]
+    assert run_import(orders=orders).xcoms["import"]["with_customer"] == 1
+    assert "1 orders had customers, who move through segments" in log()
+
+
+def test_rejected_orders_corrected_go_in_by_a_second_run(emulator, tmp_path):
+    orders = [order(1), order(2) | {"amount": "much"}]
+    assert run_import(orders=orders, report_path=(tmp_path / "first").as_uri(), max_rejected=1).state == "success"
+    (part,) = (tmp_path / "first" / "rejected").iterdir()
+    part.write_text(part.read_text().replace('"much"', "5"))
+    run = run_import(orders_path=(tmp_path / "first" / "rejected").as_uri(), report_path=(tmp_path / "second").as_uri())
+    assert run.xcoms["import"]["loaded"] == 1
+    assert VoucherifyHook().get_order("order-2")["status"] == order(2)["status"]
 
 
 # durability

@@ -11,9 +11,10 @@ from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.errors import PlanExceededError, VoucherifyError
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.emulator import Emulator
+from airflow_provider_voucherify.order_import.open_source import open_source
 from airflow_provider_voucherify.order_import.order_import import OrderImport
 from airflow_provider_voucherify.order_import.report import Report
-from airflow_provider_voucherify.order_import.source import JsonLinesSource, ListSource
+from airflow_provider_voucherify.order_import.source import ListSource
 from airflow_provider_voucherify.order_import.state import ImportState
 from airflow_provider_voucherify.order_import.summary import OrdersNotLoadedError
 from tests.orders import order, write_jsonl
@@ -97,7 +98,7 @@ def test_bad_orders_are_rejected_with_place_and_reason_and_the_others_go_in(emul
     bad = order(3) | {"amount": 12.5}
     lines = [order(0), order(1), "", order(2), bad, "not json", [1], order(4) | {"status": "PAYED"}]
     lines += [order(5) | {"items": [{}] * 501}, order(6)]
-    source = JsonLinesSource(write_jsonl(tmp_path / "orders.jsonl", lines))
+    source = open_source(paths=write_jsonl(tmp_path / "orders.jsonl", lines))
     summary = run(prepare(emulator, source, tmp_path / "report"))
     assert counts(summary) == (9, 4, 5, 0)
     assert emulator.count_orders() == 4
@@ -256,7 +257,7 @@ def test_without_waiting_what_was_sent_is_unknown(emulator):
 
 def test_a_source_that_changes_under_way_is_noticed(emulator, tmp_path):
     path = write_jsonl(tmp_path / "orders.jsonl", [order(number) for number in range(100)])
-    job = prepare(emulator, JsonLinesSource(path))
+    job = prepare(emulator, open_source(paths=path))
     job.advance()
     write_jsonl(path, [order(number + 1) for number in range(100)])
     with pytest.raises(VoucherifyError, match=r"orders\.jsonl changed while it was imported"):

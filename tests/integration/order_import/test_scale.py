@@ -21,12 +21,12 @@ from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.order_import.ledger import FileLedger
 from airflow_provider_voucherify.order_import.order_import import OrderImport
 from airflow_provider_voucherify.order_import.report import Report
-from airflow_provider_voucherify.order_import.source import JsonLinesSource
+from airflow_provider_voucherify.order_import.open_source import open_source
 from airflow_provider_voucherify.order_import.state import ImportState
 
 url, token, path, folder = sys.argv[1:]
 client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token=token, base_url=url))
-source = JsonLinesSource(Path(path))
+source = open_source(paths=Path(path))
 state = ImportState(fingerprint=source.fingerprint())
 job = OrderImport(client, source, state, report=Report(Path(folder)), ledger=FileLedger(Path(folder)))
 while pause := job.advance():

@@ -12,9 +12,9 @@ from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.api.transport import Transport
 from airflow_provider_voucherify.order_import.ledger import FileLedger, open_state
+from airflow_provider_voucherify.order_import.open_source import open_source
 from airflow_provider_voucherify.order_import.order_import import OrderImport
 from airflow_provider_voucherify.order_import.report import Report
-from airflow_provider_voucherify.order_import.source import JsonLinesSource
 
 left = 0
 
@@ -46,7 +46,7 @@ def main() -> None:
     left = int(left_text)
     for cls, name in ((Transport, "_send"), (FileLedger, "save"), (Report, "write")):
         watched(cls, name)
-    source, ledger = JsonLinesSource(Path(path)), FileLedger(Path(folder))
+    source, ledger = open_source(paths=Path(path)), FileLedger(Path(folder))
     client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token=token, base_url=url))
     state, _ = open_state(ledger, source.fingerprint(), restart=None, max_orders=100, max_body_bytes=8_000_000)
     job = OrderImport(

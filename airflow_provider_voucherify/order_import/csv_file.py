@@ -1,0 +1,179 @@
+"""CSV files: a header that names fields of an order, and one order a row."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping
+from itertools import chain, islice
+from typing import Any, BinaryIO, NamedTuple
+
+import msgspec
+
+from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.order_import.columns import Column, plan
+from airflow_provider_voucherify.order_import.files import File
+from airflow_provider_voucherify.order_import.order import MALFORMED
+from airflow_provider_voucherify.order_import.shape import Kind
+from airflow_provider_voucherify.order_import.source import Cursor, Origin, Record
+
+DELIMITERS = ",;\t|"
+MAX_CELL_CHARACTERS = 16 << 20
+
+JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+
+
+class CsvFile:
+    """
+    A CSV file in UTF-8 whose columns are named by paths: ``source_id``, ``customer.source_id``, ``metadata.channel``.
+
+    An empty cell is a field that the order does not have. Numbers and booleans are read where the API takes them;
+    lists and objects (``items``, ``metadata``) are cells with JSON; the rest, ``metadata.channel`` included, is text.
+    Cells are parted by what parts the names in the header: comma, semicolon, tab or bar.
+
+    :param file: The file.
+    :param origin: What its records have in common.
+    :param column_mapping: Path by column; None leaves a column out.
+    """
+
+    def __init__(self, file: File, origin: Origin, column_mapping: Mapping[str, str | None]) -> None:
+        self._file = file
+        self._origin = origin
+        self._column_mapping = column_mapping
+
+    def read(self, start: Cursor) -> Generator[Record, None, int]:
+        """
+        Read from a place on. A row with too few or too many cells is a record with an error.
+
+        :return: How many records of the source lie before the end of the file.
+        :raises ConfigurationError: if the header names what is no field of an order, or the quotes are such that the
+            next row cannot be found.
+        """
+        with self._file.open() as file:
+            header = _Rows(file, self._file.name)
+            names = [name.strip() for name in next(header, [])]
+        if not names:
+            return start.number
+        fields = [_field(column) for column in plan(names, self._column_mapping, self._file.name)]
+        number, line, offset = start.number, start.line or header.line, start.offset or header.offset
+        with self._file.open(offset) as file:
+            rows = _Rows(file, self._file.name, line, offset, header.delimiter)
+            for row in rows:
+                if row:
+                    error = None
+                    if len(row) == len(names):
+                        body = _order(fields, row)
+                    else:
+                        body = _encode(row)
+                        error = f"has {len(row)} cells where the header has {len(names)}"
+                    yield Record(self._origin, number, line, body, rows.line, rows.offset, error)
+                    number += 1
+                line = rows.line
+        return number
+
+
+class _Rows:
+    """
+    The rows of a file, and the place behind the last one.
+
+    :param line: How many lines lie before the first row.
+    :param offset: How many bytes lie before it.
+    :param delimiter: What parts the cells, if that is known.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, line: int = 0, offset: int = 0, delimiter: str = "") -> None:
+        self.line = line
+        self.offset = offset
+        self.delimiter = delimiter
+        self._file = file
+        self._name = name
+        self._rows: Iterator[list[str]] | None = None
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        line = self.line
+        try:
+            if self._rows is None:
+                self._rows = self._reader()
+            return next(self._rows)
+        except csv.Error as error:
+            raise ConfigurationError(
+                f"{self._name}:{line + 1}: {error}. Behind this no next row can be found: correct the quotes."
+            ) from error
+
+    def _reader(self) -> Iterator[list[str]]:
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARACTERS))  # a cell may hold 500 items
+        lines = self._lines()
+        first = list(islice(lines, 1))
+        if not self.delimiter:
+            self.delimiter = max(DELIMITERS, key="".join(first).count)
+        return csv.reader(chain(first, lines), delimiter=self.delimiter, strict=True)
+
+    def _lines(self) -> Iterator[str]:
+        for text in self._file:
+            self.line += 1
+            self.offset += len(text)
+            try:
+                yield text.decode("utf-8-sig" if self.line == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise ConfigurationError(f"{self._name}:{self.line} is not UTF-8: {error}.") from error
+
+
+class _Field(NamedTuple):
+    """Where a cell goes in an order, and how."""
+
+    cell: int
+    parents: tuple[str, ...]
+    name: str
+    read: Callable[[str], Any]
+
+
+def _field(column: Column) -> _Field:
+    return _Field(column.index, column.path[:-1], column.path[-1], _READERS.get(column.shape.kind, _text))
+
+
+def _order(fields: list[_Field], row: list[str]) -> bytes:
+    order: dict[str, Any] = {}
+    for index, parents, name, read in fields:
+        if cell := row[index]:
+            target = order
+            for parent in parents:
+                target = target.setdefault(parent, {})
+            target[name] = read(cell)
+    return _encode(order)
+
+
+def _text(cell: str) -> str:
+    return cell
+
+
+def _number(cell: str) -> str | msgspec.Raw:
+    """Read a number as it stands; the check refuses what is none, and names it."""
+    return msgspec.Raw(cell.encode()) if _is_number(cell) else cell
+
+
+def _boolean(cell: str) -> str | bool:
+    return {"true": True, "false": False}.get(cell.lower(), cell)
+
+
+def _json(cell: str) -> str | msgspec.Raw:
+    document = cell.encode()
+    try:
+        _decode_json(document)
+    except MALFORMED:
+        return cell
+    return msgspec.Raw(document)
+
+
+_READERS = {
+    Kind.INTEGER: _number,
+    Kind.NUMBER: _number,
+    Kind.BOOLEAN: _boolean,
+    Kind.OBJECT: _json,
+    Kind.LIST: _json,
+}
+_encode = msgspec.json.Encoder().encode
+_decode_json = msgspec.json.Decoder(msgspec.Raw).decode
+_is_number = re.compile(JSON_NUMBER).fullmatch

@@ -1,0 +1,96 @@
+"""Files with one order a line."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from io import BufferedReader
+
+import msgspec
+
+from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.order_import.files import File
+from airflow_provider_voucherify.order_import.order import MALFORMED, SourceId, source_id_of
+from airflow_provider_voucherify.order_import.source import Cursor, Origin, Record, Rename, rename_body
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+IDS_BYTES = 64 << 10
+
+
+class JsonLines:
+    """
+    A file with one order a line. Empty lines are passed over.
+
+    A line may also be one of ``rejected/`` or ``unknown/`` of a former import: then the order in it counts.
+
+    :param file: The file.
+    :param origin: What its records have in common.
+    :param rename: What gives the orders the names of the API; not asked for lines of a former import, which have them.
+    """
+
+    def __init__(self, file: File, origin: Origin, rename: Rename | None = None) -> None:
+        self._file = file
+        self._origin = origin
+        self._rename = rename
+
+    def read(self, start: Cursor) -> Generator[Record, None, int]:
+        """
+        Read from a place on.
+
+        :return: How many records of the source lie before the end of the file.
+        """
+        origin, rename = self._origin, self._rename
+        number, line, offset = start.number, start.line, start.offset
+        with self._file.open(offset) as file:
+            if offset == 0:
+                offset = self._pass_mark(file)
+            for body in file:
+                here, line, offset = line, line + 1, offset + len(body)
+                if body.isspace():
+                    continue
+                if rename is None:
+                    yield Record(origin, number, here, body, line, offset)
+                else:
+                    renamed, why = rename_body(rename, body)
+                    yield Record(origin, number, here, renamed, line, offset, why)
+                number += 1
+        return number
+
+    def _pass_mark(self, file: BufferedReader) -> int:
+        """Pass over a byte order mark; tell its bytes."""
+        mark = len(file.read(len(BYTE_ORDER_MARK))) if file.peek().startswith(BYTE_ORDER_MARK) else 0
+        if file.peek().lstrip().startswith(b"["):
+            raise ConfigurationError(
+                f"{self._file.name} is a JSON array; its name says that it has one order a line. Name it .json."
+            )
+        return mark
+
+    def source_ids(self) -> Iterator[list[str | None]]:
+        """Read the ``source_id`` of every record, in order, many lines at once."""
+        rest = b""
+        with self._file.open() as file:
+            while block := file.read(IDS_BYTES):
+                end = block.rfind(b"\n") + 1
+                if end == 0:
+                    rest += block
+                    continue
+                yield self._ids(rest + block[:end])
+                rest = block[end:]
+            if rest:
+                yield self._ids(rest)
+
+    def _ids(self, lines: bytes) -> list[str | None]:
+        try:
+            orders = _decode_lines(lines) if self._rename is None else None
+        except MALFORMED:
+            orders = None
+        if orders is not None and not any(order.payload for order in orders):
+            return [order.source_id for order in orders]
+        ids = []
+        for line in lines.split(b"\n"):
+            if line and not line.isspace():
+                body = line.removeprefix(BYTE_ORDER_MARK)
+                ids.append(source_id_of(body if self._rename is None else rename_body(self._rename, body)[0]))
+        return ids
+
+
+_decode_lines = msgspec.json.Decoder(SourceId).decode_lines

@@ -1,0 +1,98 @@
+"""Parquet files, nested or flat, read row group by row group."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.order_import.columns import Column, plan
+from airflow_provider_voucherify.order_import.files import File
+from airflow_provider_voucherify.order_import.order import source_id_of
+from airflow_provider_voucherify.order_import.source import Cursor, Origin, Record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+BATCH_BYTES = 4 << 20
+BATCH_ROWS = range(64, 8193)
+
+
+class ParquetFile:
+    """
+    A Parquet file with one order a row, its columns named by paths and as nested as they like.
+
+    :param file: The file.
+    :param origin: What its records have in common.
+    :param column_mapping: Path in an order by column; None leaves a column out.
+    """
+
+    def __init__(self, file: File, origin: Origin, column_mapping: Mapping[str, str | None]) -> None:
+        self._file = file
+        self._origin = origin
+        self._column_mapping = column_mapping
+
+    def read(self, start: Cursor) -> Generator[Record, None, int]:
+        """
+        Read from a row on; row groups before it are passed over unread.
+
+        :return: How many records of the source lie before the end of the file.
+        :raises ConfigurationError: if it is no Parquet file, or a column is no field of an order.
+        """
+        from airflow_provider_voucherify.order_import.table import records
+
+        number, row = start.number, start.line
+        with self._opened() as parquet:
+            columns = self._columns(parquet)
+            for batch in _batches(parquet, [column.name for column in columns], row):
+                yield from records(batch, columns, self._origin, self._file.name, number, row)
+                number += len(batch)
+                row += len(batch)
+        return number
+
+    def rows(self) -> int:
+        """Count the rows."""
+        with self._opened() as parquet:
+            return int(parquet.metadata.num_rows)
+
+    def source_ids(self) -> Iterator[list[str | None]]:
+        """Read the ``source_id`` of every record, and no other column."""
+        from airflow_provider_voucherify.order_import.table import records
+
+        with self._opened() as parquet:
+            columns = [column for column in self._columns(parquet) if column.path == ("source_id",)]
+            for batch in _batches(parquet, [column.name for column in columns]):
+                read = records(batch, columns, self._origin, self._file.name, 0, 0)
+                yield [source_id_of(record.body) for record in read]
+
+    def _columns(self, parquet: pq.ParquetFile) -> list[Column]:
+        return plan(parquet.schema_arrow.names, self._column_mapping, self._file.name)
+
+    @contextmanager
+    def _opened(self) -> Iterator[pq.ParquetFile]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        local = self._file.local
+        try:
+            with pq.ParquetFile(str(self._file.path) if local else self._file.open(), pre_buffer=not local) as parquet:
+                yield parquet
+        except (pa.ArrowException, OSError) as error:
+            raise ConfigurationError(f"{self._file.name} cannot be read as Parquet: {error}") from error
+
+
+def _batches(parquet: pq.ParquetFile, columns: list[str], row: int = 0) -> Iterator[pa.RecordBatch]:
+    """Read some columns from a row on, in batches of some megabytes."""
+    for index in range(parquet.num_row_groups):
+        group = parquet.metadata.row_group(index)
+        if row >= group.num_rows:
+            row -= group.num_rows
+            continue
+        fitting = BATCH_BYTES * group.num_rows // max(1, group.total_byte_size)
+        rows = min(max(fitting, BATCH_ROWS.start), BATCH_ROWS.stop - 1)
+        for batch in parquet.iter_batches(rows, row_groups=[index], columns=columns):
+            if row < len(batch):
+                yield batch.slice(row)
+            row = max(0, row - len(batch))

@@ -1,0 +1,52 @@
+"""The tests on every version of Airflow that is supported, and the benchmarks: `nox -s compat`, `nox -s benchmarks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["tests", "compat"]
+
+# Airflow starts twice as fast when Python may keep its bytecode
+ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": None}
+
+# What the last releases of a version do not run with, though their metadata allows it
+CONSTRAINTS = {
+    "2.11": [],
+    "3.0": [
+        "fastapi<0.132",  # its routes for the execution API are not found
+        "universal-pathlib<0.3",  # its ObjectStoragePath refuses file:// paths
+    ],
+}
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, on the newest Airflow."""
+    install(session)
+    session.run("pytest", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+@nox.parametrize("airflow", list(CONSTRAINTS))
+def compat(session: nox.Session, airflow: str) -> None:
+    """Unit and integration tests, on an older Airflow."""
+    install(session, f"apache-airflow=={airflow}.*", *CONSTRAINTS[airflow])
+    session.run("pytest", "tests/unit", "tests/integration", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measurements: each script under `tests/benchmarks` prints its table. Name scripts to run these alone."""
+    install(session)
+    session.install("--group", "benchmarks")
+    for script in session.posargs or sorted(map(str, Path("tests/benchmarks").glob("*.py"))):
+        session.run("python", script, env=ENVIRONMENT)
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install this package, what its tests need, and a version of Airflow."""
+    session.install("--editable", ".[emulator,pandas]", "--group", "test", *requirements)

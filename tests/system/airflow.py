@@ -1,0 +1,310 @@
+"""A real Airflow: its four components as processes of their own, on a home of their own, spoken to over REST."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import requests
+
+T = TypeVar("T")
+
+DAGS = Path(__file__).parent / "dags"
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+USER = PASSWORD = "admin"
+HEALTHY_WITHIN = 120.0
+STOPPED_WITHIN = 20.0
+ENDED = {"success", "failed"}
+
+
+class Airflow:
+    """
+    A fresh Airflow with LocalExecutor, for as long as its ``with`` block lasts.
+
+    :param home: An empty folder for database, logs and what the components print.
+    :param settings: Settings beside those that a test needs, as environment variables.
+    """
+
+    def __init__(self, home: Path, settings: dict[str, str] | None = None) -> None:
+        self.home = home
+        self.port, triggerer_logs, worker_logs = free_ports(3)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__SECRET_KEY": "of-the-tests",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "of-the-tests, and long enough for a signature by HMAC and SHA-512",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(triggerer_logs),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
+            # a killed supervisor and a killed triggerer are noticed in seconds
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",
+            **(settings or {}),
+        }
+        # Airflow starts twice as fast when Python may keep its bytecode
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._session = requests.Session()
+
+    def __enter__(self) -> Self:
+        """Start all components and wait until they are healthy."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        passwords = self.home / "simple_auth_manager_passwords.json.generated"
+        passwords.write_text(json.dumps({USER: PASSWORD}))
+        migrated = self._airflow("db", "migrate", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        output, _ = migrated.communicate()
+        if migrated.returncode:
+            raise RuntimeError(f"airflow db migrate failed:\n{output.decode()[-5000:]}")
+        try:
+            for component in COMPONENTS:
+                self.start(component)
+            self.wait_for(self._healthy, HEALTHY_WITHIN, "all components are healthy")
+            token = requests.post(f"{self.url}/auth/token", json={"username": USER, "password": PASSWORD}, timeout=30)
+            token.raise_for_status()
+            self.token = token.json()["access_token"]
+            self._session.headers["Authorization"] = f"Bearer {self.token}"
+            files = {path.stem for path in DAGS.glob("[!_]*.py")}
+            self.wait_for(lambda: files <= self._parsed(), HEALTHY_WITHIN, f"the DAGs of {files} are parsed")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop what was started, and nothing else."""
+        for component in reversed(list(self._processes)):
+            self.stop(component, signal.SIGTERM)
+
+    # components
+
+    def start(self, component: str) -> None:
+        """Start a component; what it prints goes to a file in the home."""
+        with (self.home / f"{component}.out").open("ab") as output:
+            self._processes[component] = self._airflow(component, stdout=output, stderr=subprocess.STDOUT)
+
+    def stop(self, component: str, number: signal.Signals) -> None:
+        """Send a signal to a component and its children; kill what does not heed it."""
+        process = self._processes.pop(component)
+        signal_group(process.pid, number)
+        try:
+            process.wait(STOPPED_WITHIN)
+        except subprocess.TimeoutExpired:
+            pass
+        signal_group(process.pid, signal.SIGKILL)  # a child may have stayed
+        process.wait()
+
+    def pid_of(self, component: str) -> int:
+        """Tell the process of a component."""
+        return self._processes[component].pid
+
+    def _airflow(self, *arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "airflow", *arguments]
+        return subprocess.Popen(command, env=self.environment, start_new_session=True, **streams)
+
+    def _healthy(self) -> bool:
+        ended = [name for name, process in self._processes.items() if process.poll() is not None]
+        if ended:
+            output = (self.home / f"{ended[0]}.out").read_text()
+            raise RuntimeError(f"{ended[0]} ended by itself:\n{output[-5000:]}")
+        try:
+            health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
+        except requests.ConnectionError:
+            return False
+        return all(health[part]["status"] == "healthy" for part in ("scheduler", "triggerer", "dag_processor"))
+
+    def _parsed(self) -> set[str]:
+        errors = self.get("/importErrors")["import_errors"]
+        if errors:
+            raise RuntimeError(f"A DAG cannot be imported:\n{errors[0]['stack_trace']}")
+        return {Path(dag["relative_fileloc"]).stem for dag in self.get("/dags?limit=100")["dags"]}
+
+    # REST
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Call the REST API."""
+        return self._session.request(method, f"{self.url}/api/v2{path}", timeout=60, **options)
+
+    def get(self, path: str) -> Any:
+        """Get a resource."""
+        return self._answer(self.request("GET", path))
+
+    def post(self, path: str, document: dict[str, Any]) -> Any:
+        """Make a resource."""
+        return self._answer(self.request("POST", path, json=document))
+
+    @staticmethod
+    def _answer(answer: requests.Response) -> Any:
+        if not answer.ok:
+            raise RuntimeError(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:2000]}")
+        return answer.json()
+
+    def wait_for(self, seen: Callable[[], T], seconds: float, what: str) -> T:
+        """
+        Look until there is something to see.
+
+        :raises TimeoutError: naming what was waited for.
+        """
+        until = time.monotonic() + seconds
+        while not (sight := seen()):
+            if time.monotonic() > until:
+                raise TimeoutError(f"Not within {seconds:.0f} s: {what}")
+            time.sleep(0.2)
+        return sight
+
+
+class TaskRun:
+    """
+    The one task of a run of a DAG.
+
+    :param airflow: Where it runs.
+    :param dag_id: Its DAG.
+    :param params: The params of the run.
+    """
+
+    task_id = "orders"
+
+    def __init__(self, airflow: Airflow, dag_id: str, params: dict[str, Any]) -> None:
+        self.airflow = airflow
+        run = airflow.post(f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": params})
+        self.dag_id, self.run_id = dag_id, run["dag_run_id"]
+        self.path = f"/dags/{dag_id}/dagRuns/{self.run_id}/taskInstances/{self.task_id}"
+
+    def __repr__(self) -> str:
+        return f"{self.dag_id} {self.run_id}"
+
+    @property
+    def instance(self) -> dict[str, Any]:
+        """The task instance."""
+        return self.airflow.get(self.path)
+
+    @property
+    def state(self) -> str | None:
+        """The state of the task."""
+        return self.instance["state"]
+
+    @property
+    def tries(self) -> int:
+        """How many tries there were."""
+        return self.instance["try_number"]
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What the task returned."""
+        return self.airflow.get(f"{self.path}/xcomEntries/return_value?deserialize=true")["value"]
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What is in the task store, by key."""
+        return {entry["key"]: entry["value"] for entry in self.airflow.get(f"{self.path}/state-store")["task_state_store"]}
+
+    def log(self, attempt: int = 1) -> str:
+        """The log of a try."""
+        return self.airflow.request("GET", f"{self.path}/logs/{attempt}?full_content=true").text
+
+    def wait_for_state(self, *states: str, seconds: float = 60) -> str:
+        """
+        Wait for one of the states.
+
+        :raises TimeoutError: with the state and the log instead.
+        """
+        try:
+            return self.airflow.wait_for(lambda: (state := self.state) in states and state, seconds, f"{self}: {states}")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}, but {self.state}\n{self.log(max(1, self.tries))[-5000:]}") from None
+
+    def wait_for_end(self, seconds: float = 90) -> str:
+        """Wait until the run has ended, and tell how."""
+        run = f"/dags/{self.dag_id}/dagRuns/{self.run_id}"
+        try:
+            return self.airflow.wait_for(
+                lambda: (state := self.airflow.get(run)["state"]) in ENDED and state, seconds, f"{self} ends"
+            )
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; {self.state}\n{self.log(max(1, self.tries))[-5000:]}") from None
+
+    def clear(self) -> None:
+        """Clear the task, whatever its state, so that it runs again."""
+        self.airflow.post(
+            f"/dags/{self.dag_id}/clearTaskInstances",
+            {
+                "dry_run": False,
+                "dag_run_id": self.run_id,
+                "task_ids": [self.task_id],
+                "only_failed": False,
+                "reset_dag_runs": True,
+            },
+        )
+
+    def process(self) -> int:
+        """Wait for the process that runs the task, and tell it."""
+        scheduler = self.airflow.pid_of("scheduler")
+
+        def running() -> int | None:
+            instance = self.instance
+            pid = instance["pid"] if instance["state"] == "running" else None
+            return pid if pid and scheduler in ancestors(pid) else None
+
+        return self.airflow.wait_for(running, 60, f"{self} has a process")
+
+    def kill(self) -> None:
+        """Kill the process of the task."""
+        os.kill(self.process(), signal.SIGKILL)
+
+    def kill_supervisor(self) -> None:
+        """Kill the process that watches over the process of the task, and this one with it, as a lost machine does."""
+        pid = self.process()
+        supervisor = ancestors(pid)[0]
+        if supervisor == self.airflow.pid_of("scheduler"):
+            raise RuntimeError(f"{pid} is a child of the scheduler itself")
+        os.kill(supervisor, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+
+
+def ancestors(pid: int) -> list[int]:
+    """List the parents of a process, the nearest first; none if it has ended."""
+    found = []
+    while pid > 1:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except FileNotFoundError:
+            return found
+        pid = int(stat.rpartition(")")[2].split()[1])  # the name, in brackets, may have spaces
+        found.append(pid)
+    return found
+
+
+def signal_group(group: int, number: signal.Signals) -> None:
+    """Send a signal to a process group, if there is anyone in it."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return
+
+
+def free_ports(count: int) -> list[int]:
+    """Find free ports."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
