@@ -6,8 +6,10 @@ Rows as Python objects would take longer than all the rest of an import, and Arr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array as buffer
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from itertools import accumulate
 from typing import NamedTuple, Self, TypeAlias
 
 import msgspec
@@ -91,7 +93,7 @@ def _joined(parts: Sequence[Text], length: int) -> pa.StringArray:
             merged.append(part)
     if len(merged) > 1:
         return _join(*merged, "")
-    return pa.array(merged * length, pa.string()) if isinstance(merged[0], str) else merged[0]
+    return pa.repeat(merged[0], length) if isinstance(merged[0], str) else merged[0]
 
 
 class _Value(NamedTuple):
@@ -253,13 +255,12 @@ def _text(text: pa.StringArray, shape: Shape) -> _Value:
             literal = pc.match_substring_regex(text, f"^(?:{JSON_NUMBER})$")
         case Kind.BOOLEAN:
             lower = pc.utf8_lower(text)
-            literal = pc.is_in(lower, pa.array(["true", "false"]))
+            literal = _either(lower, ("true", "false"))
             text = pc.if_else(literal, lower, text)
         case Kind.OBJECT | Kind.LIST:
-            literal = pa.array([value is None or _is_json(value) for value in text.to_pylist()], pa.bool_())
+            return _Value.of(_written(text, lambda value: value if _is_json(value) else _quote(value)), sound=False)
         case _:
-            strange = shape.choices is not None and _any(pc.invert(pc.is_in(text.drop_null(), pa.array(shape.choices))))
-            return _quoted(text, not strange)
+            return _quoted(text, shape.choices is None or not _any(pc.invert(_either(text, shape.choices))))
     if not _any(pc.invert(literal)):
         return _Value.of(text, sound=False)
     return _Value.of(pc.if_else(literal, text, _joined(_quoted(text, True).parts, len(text))), sound=False)
@@ -271,9 +272,24 @@ def _quoted(text: pa.StringArray, sound: bool) -> _Value:
         ends = memoryview(offsets).cast("i")
         used = memoryview(data)[ends[text.offset] : ends[text.offset + len(text)]].tobytes()
         if len(used.translate(None, _ESCAPED)) < len(used):
-            values = (None if value is None else _encode(value).decode() for value in text.to_pylist())
-            return _Value.of(pa.array(values, pa.string()), sound)
+            return _Value.of(_written(text, _quote), sound)
     return _Value.quoted(text, sound)
+
+
+def _quote(value: str) -> str:
+    return _encode(value).decode()
+
+
+def _written(text: pa.StringArray, write: Callable[[str], str]) -> pa.StringArray:
+    """Write text one by one. It is put together from buffers: ``pyarrow.array`` would import pandas."""
+    values = [b"" if value is None else write(value).encode() for value in text.to_pylist()]
+    offsets = buffer("i", accumulate(map(len, values), initial=0))
+    written = pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(values)))
+    return pc.if_else(text.is_valid(), written, None)
+
+
+def _either(text: pa.StringArray, choices: Sequence[str]) -> pa.BooleanArray:
+    return reduce(pc.or_, [pc.equal(text, choice) for choice in choices])
 
 
 def _any(flags: pa.BooleanArray) -> bool:
