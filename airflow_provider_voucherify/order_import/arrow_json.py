@@ -6,9 +6,10 @@ Rows as Python objects would take longer than all the rest of an import, and Arr
 
 from __future__ import annotations
 
+import sys
 from array import array as buffer
-from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, reduce
 from itertools import accumulate
 from typing import NamedTuple, Self, TypeAlias
 
@@ -28,7 +29,6 @@ Text: TypeAlias = "str | pa.StringArray"
 TEXT = Shape(Kind.TEXT)
 CUSTOMER_FIELDS = ("customer", "customer_id", "referrer", "referrer_id")
 TO_THE_END = 2**31 - 1
-_join = pc.binary_join_element_wise
 
 
 class Documents(NamedTuple):
@@ -91,9 +91,10 @@ def _joined(parts: Sequence[Text], length: int) -> pa.StringArray:
             merged[-1] += part
         else:
             merged.append(part)
-    if len(merged) > 1:
-        return _join(*merged, "")
-    return pa.repeat(merged[0], length) if isinstance(merged[0], str) else merged[0]
+    operands = [_scalar(part) if isinstance(part, str) else part for part in merged]
+    if len(operands) > 1:
+        return pc.binary_join_element_wise(*operands, _scalar(""))
+    return pa.repeat(operands[0], length) if isinstance(operands[0], pa.Scalar) else operands[0]
 
 
 class _Value(NamedTuple):
@@ -167,9 +168,9 @@ def _object(array: pa.StructArray, shape: Shape) -> _Value:
             after += ["," if certain else "", name, *value.parts]
             certain = True
         elif certain:
-            after.append(_joined([f",{name}", *value.parts], len(array)).fill_null(""))
+            after.append(_joined([f",{name}", *value.parts], len(array)).fill_null(_scalar("")))
         else:
-            before.append(_joined([name, *value.parts, ","], len(array)).fill_null(""))
+            before.append(_joined([name, *value.parts, ","], len(array)).fill_null(_scalar("")))
     if before and not certain:
         before = [pc.binary_replace_slice(_joined([*before, ""], len(array)), -1, TO_THE_END, "")]
     return _Value(["{", *before, *after, "}"], nullable=False, sound=sound)
@@ -182,15 +183,15 @@ def _list(array: pa.ListArray, shape: Shape) -> _Value:
         shape.kind is Kind.LIST
         and entries.sound
         and not entries.nullable
-        and not _any(pc.greater(array.value_lengths(), shape.max_length))
+        and (pc.max(array.value_lengths()).as_py() or 0) <= (shape.max_length or sys.maxsize)
     )
-    texts = _joined(entries.parts, len(values)).fill_null("null")
+    texts = _joined(entries.parts, len(values)).fill_null(_scalar("null"))
     return _Value(["[", _parted(array, texts), "]"], nullable=False, sound=sound)
 
 
 def _map(array: pa.MapArray, shape: Shape) -> _Value:
     keys, items = _within(array, array.keys), _within(array, array.items)
-    values = _joined(_value(items, ANYTHING).parts, len(items)).fill_null("null")
+    values = _joined(_value(items, ANYTHING).parts, len(items)).fill_null(_scalar("null"))
     pairs = _joined([*_value(keys, TEXT).parts, ":", values], len(items))
     sound = shape.kind in (Kind.OBJECT, Kind.ANYTHING) and shape.fields is None
     return _Value(["{", _parted(array, pairs), "}"], nullable=False, sound=sound)
@@ -203,13 +204,13 @@ def _within(array: pa.Array, values: pa.Array) -> pa.Array:
 
 def _parted(array: pa.Array, texts: pa.StringArray) -> pa.StringArray:
     """Part the entries of each list by commas."""
-    return pc.binary_join(pa.ListArray.from_arrays(pc.subtract(array.offsets, array.offsets[0]), texts), ",")
+    return pc.binary_join(pa.ListArray.from_arrays(pc.subtract(array.offsets, array.offsets[0]), texts), _scalar(","))
 
 
 def _where_valid(array: pa.Array, value: _Value) -> _Value:
     if not array.null_count:
         return value
-    return _Value.of(pc.if_else(array.is_valid(), _joined(value.parts, len(array)), None), value.sound)
+    return _Value.of(pc.if_else(array.is_valid(), _joined(value.parts, len(array)), pa.NULL), value.sound)
 
 
 def _time(array: pa.Array) -> pa.StringArray:
@@ -226,7 +227,8 @@ def _time(array: pa.Array) -> pa.StringArray:
 def _integer(array: pa.Array, text: pa.StringArray, shape: Shape) -> _Value:
     if shape.kind is Kind.TEXT:
         return _Value.quoted(text, shape.choices is None)
-    small = shape.minimum is not None and _any(pc.less(array, shape.minimum))
+    smallest = None if shape.minimum is None else pc.min(array).as_py()
+    small = smallest is not None and smallest < shape.minimum
     return _Value.of(text, shape.kind in (Kind.INTEGER, Kind.NUMBER, Kind.ANYTHING) and not small)
 
 
@@ -241,7 +243,7 @@ def _number(text: pa.StringArray, shape: Shape, sound: bool) -> _Value:
 
 
 def _float(array: pa.Array, shape: Shape) -> _Value:
-    text = pc.if_else(pc.is_nan(array), None, array.cast(pa.string()))
+    text = pc.if_else(pc.is_nan(array), pa.NULL, array.cast(pa.string()))
     infinite = pc.is_inf(array)
     if _any(infinite):  # JSON has no such number: as text it stays visible
         return _Value.of(pc.if_else(infinite, _joined(['"', text, '"'], len(text)), text), sound=False)
@@ -281,15 +283,26 @@ def _quote(value: str) -> str:
 
 
 def _written(text: pa.StringArray, write: Callable[[str], str]) -> pa.StringArray:
-    """Write text one by one. It is put together from buffers: ``pyarrow.array`` would import pandas."""
-    values = [b"" if value is None else write(value).encode() for value in text.to_pylist()]
+    """Write text one by one."""
+    return pc.if_else(
+        text.is_valid(), _strings("" if value is None else write(value) for value in text.to_pylist()), pa.NULL
+    )
+
+
+def _strings(texts: Iterable[str]) -> pa.StringArray:
+    """Make an array without ``pyarrow.array`` or ``pyarrow.scalar``, which import pandas wherever it is installed."""
+    values = [text.encode() for text in texts]
     offsets = buffer("i", accumulate(map(len, values), initial=0))
-    written = pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(values)))
-    return pc.if_else(text.is_valid(), written, None)
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(values)))
+
+
+@cache
+def _scalar(text: str) -> pa.StringScalar:
+    return _strings([text])[0]
 
 
 def _either(text: pa.StringArray, choices: Sequence[str]) -> pa.BooleanArray:
-    return reduce(pc.or_, [pc.equal(text, choice) for choice in choices])
+    return reduce(pc.or_, [pc.equal(text, _scalar(choice)) for choice in choices])
 
 
 def _any(flags: pa.BooleanArray) -> bool:

@@ -63,9 +63,8 @@ class Chunk:
     :param bodies: The orders as they go.
     :param source_ids: Their ``source_id``.
     :param invalid: The records that do not go, those that are superseded included.
-    :param with_customer: How many of its orders are given with a customer or referrer, who moves through segments
-        unless the rules strip them.
-    :param with_override: How many are given with a product or SKU that overrides the catalogue, unless it is stripped.
+    :param with_customer: How many orders go with a customer or referrer, who will move through segments.
+    :param with_override: How many go with a product or SKU that overrides the catalogue.
     """
 
     start: Cursor
@@ -121,7 +120,8 @@ def chunks(
     duplicates = iter(()) if rules.duplicates is None else rules.duplicates.since(start.number)
     duplicate = next(duplicates, None)
     chunk, size, last = Chunk(start, start), 2, None
-    alters = rules.alters
+    sends_customers, sends_overrides = rules.customers == "send", rules.product_overrides == "send"
+    alters = not (sends_customers and sends_overrides)
     order: CheckedOrder
     for record in records:
         outcome, body = None, record.body
@@ -161,9 +161,9 @@ def chunks(
             chunk.source_ids.append(order.source_id)
             size += len(body) + 1
             customer, override = order.effects
-            if customer and rules.customers == "send":
+            if customer and sends_customers:
                 chunk.with_customer += 1
-            if override and rules.product_overrides == "send":
+            if override and sends_overrides:
                 chunk.with_override += 1
         else:
             chunk.invalid.append(outcome)

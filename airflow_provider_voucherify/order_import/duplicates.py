@@ -142,6 +142,7 @@ class _Hashes:
 
     def __init__(self) -> None:
         self._parts = [array("q") for _ in range(PARTS)]
+        self._append = [part.append for part in self._parts]
         self._held = 0
         self._file = TemporaryFile()  # noqa: SIM115  # closed by __exit__
         self._stretches: list[list[tuple[int, int]]] = [[] for _ in range(PARTS)]
@@ -154,11 +155,9 @@ class _Hashes:
 
     def add(self, ids: Sequence[str | None]) -> None:
         """Take up the hashes of some ids."""
-        parts = self._parts
-        for source_id in ids:
-            if source_id is not None:
-                value = hash(source_id)
-                parts[value % PARTS].append(value)
+        append = self._append
+        for value in map(hash, [source_id for source_id in ids if source_id is not None]):
+            append[value % PARTS](value)
         self._held += len(ids)
         if self._held > HELD_HASHES:
             self._spill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from io import BufferedReader
+from operator import attrgetter
 
 import msgspec
 
@@ -83,8 +84,8 @@ class JsonLines:
             orders = _decode_lines(lines) if self._rename is None else None
         except MALFORMED:
             orders = None
-        if orders is not None and not any(order.payload for order in orders):
-            return [order.source_id for order in orders]
+        if orders is not None and not any(map(_payload, orders)):
+            return list(map(_source_id, orders))
         ids = []
         for line in lines.split(b"\n"):
             if line and not line.isspace():
@@ -93,4 +94,6 @@ class JsonLines:
         return ids
 
 
+_payload = attrgetter("payload")
+_source_id = attrgetter("source_id")
 _decode_lines = msgspec.json.Decoder(SourceId).decode_lines

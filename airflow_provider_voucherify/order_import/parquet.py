@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 BATCH_BYTES = 4 << 20
-BATCH_ROWS = range(64, 8193)
+BATCH_ROWS = range(64, 4097)
 
 
 class ParquetFile:
@@ -59,13 +59,19 @@ class ParquetFile:
 
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, and no other column."""
-        from airflow_provider_voucherify.order_import.table import records
+        from airflow_provider_voucherify.order_import.table import documents_of
 
         with self._opened() as parquet:
             columns = [column for column in self._columns(parquet) if column.path == ("source_id",)]
-            for batch in _batches(parquet, [column.name for column in columns]):
-                read = records(batch, columns, self._origin, self._file.name, 0, 0)
-                yield [source_id_of(record.body) for record in read]
+            if not columns:
+                yield [None] * parquet.metadata.num_rows
+                return
+            for batch in _batches(parquet, [columns[0].name]):
+                texts, sound = documents_of(batch, columns, self._file.name)
+                if sound is None:
+                    yield [source_id_of(text.encode()) for text in texts.to_pylist()]
+                else:
+                    yield [order.source_id for order in sound]
 
     def _columns(self, parquet: pq.ParquetFile) -> list[Column]:
         return plan(parquet.schema_arrow.names, self._column_mapping, self._file.name)

@@ -37,11 +37,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             if getattr(self, name) not in ("send", "strip", "reject"):
                 raise ConfigurationError(f"{name} must be send, strip or reject, got {getattr(self, name)!r}.")
 
-    @property
-    def alters(self) -> bool:
-        """Whether an order may not go as it is."""
-        return self.customers != "send" or self.product_overrides != "send"
-
     def apply(self, order: CheckedOrder, body: bytes) -> bytes:
         """
         Strip from an order what is not to be sent.

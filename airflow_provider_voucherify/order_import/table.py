@@ -72,7 +72,7 @@ def records(
     :param row: How many rows of the table lie before it.
     :raises ConfigurationError: naming the column that cannot be written as JSON.
     """
-    texts, sound = _documents(batch, columns, table)
+    texts, sound = documents_of(batch, columns, table)
     for start in range(0, len(texts), FRESH_ROWS):
         bodies = texts.slice(start, FRESH_ROWS).cast(pa.binary()).to_pylist()
         facts = sound[start : start + FRESH_ROWS] if sound else [None] * len(bodies)
@@ -82,7 +82,12 @@ def records(
             row += 1
 
 
-def _documents(batch: pa.RecordBatch, columns: Sequence[Column], table: str) -> Documents:
+def documents_of(batch: pa.RecordBatch, columns: Sequence[Column], table: str) -> Documents:
+    """
+    Write the rows of a batch as orders.
+
+    :raises ConfigurationError: naming the column that cannot be written as JSON.
+    """
     arrays = [batch.column(column.name) for column in columns]
     try:
         return documents(columns, arrays)

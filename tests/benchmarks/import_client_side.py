@@ -4,8 +4,8 @@ How fast orders in files become the bodies of import requests, and in how much m
     python tests/benchmarks/import_client_side.py --orders 1000000 --repeat 3
 
 No server: each contender reads a file and builds bodies of 2000 orders, in a process of its own. The engine validates
-every order on the way; the others do not. ``ratio`` is the wall time of the first contender of a format by that of this
-one. Peers that are not installed are left out.
+every order on the way; the others do not. The ratios are the wall and CPU time of the first contender of a format by
+those of this one; on a machine that is busy otherwise the latter say more. Peers that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -256,10 +256,10 @@ def measure(path: Path, name: str) -> None:
     contender, modules = FORMATS[path.name][name]
     for module in modules:
         importlib.import_module(module)
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     count = contender(path)
-    seconds = time.perf_counter() - start
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, count)
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
+    print(seconds, busy, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, count)
 
 
 def in_process(*arguments: str) -> str:
@@ -268,12 +268,12 @@ def in_process(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def measured(path: Path, name: str, given: int) -> tuple[float, float]:
-    """Run one contender in a process of its own."""
-    seconds, megabytes, count = in_process("--measure", str(path), name).split()
+def measured(path: Path, name: str, given: int) -> tuple[float, float, float]:
+    """Run one contender in a process of its own: wall seconds, CPU seconds, megabytes."""
+    seconds, busy, megabytes, count = in_process("--measure", str(path), name).split()
     if int(count) != given:
         raise SystemExit(f"{name} read {count} orders of {path.name} instead of {given}")
-    return float(seconds), float(megabytes)
+    return float(seconds), float(busy), float(megabytes)
 
 
 def main() -> None:
@@ -301,16 +301,19 @@ def main() -> None:
                 if all(importlib.util.find_spec(module.partition(".")[0]) for module in modules)
             ]
             print(f"\n{options.orders:,} orders in {file} ({path.stat().st_size / 1e6:,.0f} MB)\n")
-            print("| contender | wall s | ratio | peak MB |\n|---|---:|---:|---:|", flush=True)
-            runs: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+            print(
+                "| contender | wall s | ratio | CPU s | ratio | peak MB |\n|---|---:|---:|---:|---:|---:|", flush=True
+            )
+            runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in contenders}
             for _ in range(options.repeat):  # in turns, so that what else the machine does strikes all of them
                 for name in contenders:
                     runs[name].append(measured(path, name, options.orders))
-            first = statistics.median(seconds for seconds, _ in runs[contenders[0]])
+            first = [statistics.median(values) for values in zip(*runs[contenders[0]], strict=True)]
             for name, results in runs.items():
-                seconds = statistics.median(seconds for seconds, _ in results)
-                peak = max(megabytes for _, megabytes in results)
-                print(f"| {name} | {seconds:.2f} | {first / seconds:.2f} | {peak:.0f} |", flush=True)
+                wall, busy, _ = (statistics.median(values) for values in zip(*results, strict=True))
+                peak = max(megabytes for *_, megabytes in results)
+                times = f"{wall:.2f} | {first[0] / wall:.2f} | {busy:.2f} | {first[1] / busy:.2f}"
+                print(f"| {name} | {times} | {peak:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,6 +140,16 @@ def test_ids_of_bad_and_odd_records(tmp_path) -> None:
     found = find_duplicates(source, "error")
     assert found.records == 7
     assert [duplicate.number for duplicate in Duplicates(source, found).since(0)] == [1, 5, 6]
+
+
+def test_ids_in_columns(tmp_path) -> None:
+    pq.write_table(pa.table({"source_id": [1, 2, 1]}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"amount": [1, 2]}), tmp_path / "2.parquet")
+    pq.write_table(pa.table({"source_id": [1.0, None]}), tmp_path / "3.parquet")
+    source = open_source(paths=tmp_path)
+    assert list(source.source_ids()) == [["1", "2", "1"], [None, None], ["1", None]]
+    found = find_duplicates(source, "last")
+    assert (found.records, len(found)) == (7, 2)
 
 
 def test_an_unknown_policy() -> None:

@@ -143,15 +143,17 @@ def test_object_storage(bucket: str, tmp_path: Path, kind: str) -> None:
     assert open_source(paths=folder).fingerprint() != before
 
 
-def test_opening_a_path_imports_neither_pandas_nor_pyarrow(tmp_path: Path) -> None:
-    path = make.write_csv(tmp_path / "orders.csv", [{"source_id": "a"}])
+@pytest.mark.parametrize(("kind", "unneeded"), [("csv", {"pandas", "pyarrow", "airflow"}), ("parquet", {"pandas"})])
+def test_reading_imports_no_more_than_it_needs(tmp_path: Path, kind: str, unneeded: set[str]) -> None:
+    orders = [{"source_id": "a", "status": "PAID", "items": [{"price": 1}], "metadata": {"x": 'y"'}}, {"amount": 7}]
+    path = make.FILES[kind](tmp_path, orders)
     code = (
         "import sys\n"
         "from airflow_provider_voucherify.order_import.chunk import chunks\n"
         "from airflow_provider_voucherify.order_import.open_source import open_source\n"
         "from airflow_provider_voucherify.order_import.source import Cursor\n"
         f"(chunk,) = chunks(open_source(paths={str(path)!r}).read(), Cursor())\n"
-        "assert chunk.source_ids == ['a']\n"
-        "assert not {'pandas', 'pyarrow', 'airflow'} & set(sys.modules), sys.modules\n"
+        "assert chunk.source_ids == ['a', None], chunk\n"
+        f"assert not {unneeded!r} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
