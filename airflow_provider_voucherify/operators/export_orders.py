@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voucherify.order_export.job import Pause
 
-DEFER_FROM = 5.0  # seconds; a shorter wait ends before a task could be deferred and woken
-
 
 class OrdersExportOperator(WaitingOperator):
     """
@@ -169,7 +167,7 @@ class OrdersExportOperator(WaitingOperator):
         )
         while pause := job.advance():
             context["ti"].xcom_push(key="export_ids", value=state.export_ids)
-            if self.deferrable and (pause.export_ids or pause.seconds >= DEFER_FROM):
+            if self._defers(pause.seconds):
                 self._defer(context, state, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)
         result = job.result()
@@ -181,7 +179,7 @@ class OrdersExportOperator(WaitingOperator):
         ledger.clear()
         return self._result
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Tell OpenLineage, if its provider is installed, which columns are where."""
         return None if self._result is None else openlineage_of_export(self._result, self._request())
 

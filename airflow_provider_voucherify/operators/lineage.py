@@ -33,7 +33,7 @@ def tell_of_export(context: Context, outlets: Sequence[Any], result: Mapping[str
     Stats.incr("voucherify.export.bad_rows", result["bad_rows"], tags=tags)
 
 
-def openlineage_of_export(result: Mapping[str, Any], request: ExportRequest) -> OperatorLineage:
+def openlineage_of_export(result: Mapping[str, Any], request: ExportRequest) -> OperatorLineage[Any, Any]:
     """
     Describe the output of an export, with its columns and size. The provider of OpenLineage calls this, if installed.
 

@@ -269,7 +269,7 @@ class TaskRun:
         """Kill the process of the task."""
         os.kill(self.process(), signal.SIGKILL)
 
-    def kill_supervisor(self) -> None:
+    def kill_with_supervisor(self) -> None:
         """Kill the process that watches over the process of the task, and this one with it, as a lost machine does."""
         pid = self.process()
         supervisor = ancestors(pid)[0]

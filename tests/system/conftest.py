@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import requests
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
@@ -16,7 +17,7 @@ from tests.orders import order, write_jsonl
 from tests.system.airflow import Airflow, TaskRun
 
 SECRET = "planted-secret-7f3a9c"
-CHUNKS, CHUNK = 8, 5
+CHUNKS, CHUNK = 12, 5
 ORDERS = CHUNKS * CHUNK
 
 
@@ -83,17 +84,28 @@ class Shop:
         assert self.emulator.count_orders() == ORDERS
         assert run.stored == {}
 
+    def check_exported(self, run: TaskRun, count: int) -> None:
+        """See that all orders are in the file, that one export was asked for, and that the task says so."""
+        assert run.result["rows"] == count
+        table = pq.read_table(self.folder / f"{self.name}.parquet")
+        assert sorted(table["source_id"].to_pylist()) == [f"order-{number}" for number in range(count)]
+        assert self.emulator.calls()["calls"]["POST /v1/orders/export"] == 1
+        assert run.stored == {}
+
 
 numbers = itertools.count(1)
 
 
 @pytest.fixture
 def open_shop(airflow, tmp_path) -> Iterator[Callable[..., Shop]]:
-    """Make projects, with the options of an emulator: imports take a second by default."""
+    """
+    Make projects, with the options of an emulator. An import takes so long by default that half of those in flight
+    are worth a deferral, twice in a run.
+    """
     with ExitStack() as shops:
 
         def open_one(**options: Any) -> Shop:
-            options = {"import_base_ms": 1000, "import_order_ms": 0, "app_token": SECRET} | options
+            options = {"import_base_ms": 1500, "import_order_ms": 0, "app_token": SECRET} | options
             emulator = shops.enter_context(Emulator(**options))
             return Shop(airflow, f"shop_{next(numbers)}", emulator, tmp_path)
 

@@ -15,9 +15,16 @@ LIMIT_OF_THE_STORE = 65_535
 
 
 @both_ways
-def test_import(open_shop, way):
-    shop = open_shop(import_base_ms=200)
+def test_import_with_its_state_in_the_task_store(open_shop, way):
+    shop = open_shop()
     run = shop.import_orders(f"import_{way}")
+    shop.wait_for_imports(2)
+    if way == "deferred":
+        run.wait_for_state("deferred")
+    stored = run.stored
+    assert stored["order_import"]["in_flight"]
+    assert len(json.dumps(stored)) < LIMIT_OF_THE_STORE
+    assert SECRET not in json.dumps(stored)
     assert run.wait_for_end() == "success"
     shop.check_imported(run)
     assert run.tries == 1
@@ -25,21 +32,21 @@ def test_import(open_shop, way):
 
 @both_ways
 def test_export(open_shop, way):
-    shop = open_shop(export_base_ms=3000)
+    shop = open_shop(export_base_ms=12_000 if way == "deferred" else 2000)
     shop.create_orders(7)
     run = shop.export_orders(f"export_{way}")
+    if way == "deferred":
+        run.wait_for_state("deferred")
     assert run.wait_for_end() == "success"
-    assert run.result["rows"] == 7
-    table = pq.read_table(shop.folder / f"{shop.name}.parquet")
-    assert sorted(table["source_id"].to_pylist()) == [f"order-{number}" for number in range(7)]
-    assert shop.emulator.calls()["calls"]["POST /v1/orders/export"] == 1
+    shop.check_exported(run, 7)
+    assert run.tries == 1
 
 
 @both_ways
 def test_the_process_of_the_task_is_killed(open_shop, way):
     shop = open_shop()
     run = shop.import_orders(f"import_{way}")
-    shop.wait_for_imports(3)
+    shop.wait_for_imports(1)
     run.kill()
     assert run.wait_for_end() == "success"
     shop.check_imported(run)
@@ -51,44 +58,34 @@ def test_the_process_of_the_task_is_killed(open_shop, way):
 def test_the_machine_of_the_task_is_lost(open_shop, way):
     shop = open_shop()
     run = shop.import_orders(f"import_{way}")
-    shop.wait_for_imports(3)
-    run.kill_supervisor()
+    shop.wait_for_imports(1)
+    run.kill_with_supervisor()
     assert run.wait_for_end() == "success"
     shop.check_imported(run)
     assert run.tries == 2
     assert "Going on: " in run.log(2)
 
 
-def test_the_triggerer_is_killed_while_an_import_waits(airflow, open_shop):
-    shop = open_shop(import_base_ms=2000)
-    run = shop.import_orders("import_deferred")
-    shop.wait_for_imports(2)
-    run.wait_for_state("deferred")
+def test_the_triggerer_is_killed_while_tasks_wait(airflow, open_shop):
+    importing, exporting = open_shop(), open_shop(export_base_ms=20_000)
+    exporting.create_orders(3)
+    runs = importing.import_orders("import_deferred"), exporting.export_orders("export_deferred")
+    for run in runs:
+        run.wait_for_state("deferred")
     airflow.stop("triggerer", signal.SIGKILL)
     airflow.start("triggerer")
-    assert run.wait_for_end() == "success"
-    shop.check_imported(run)
-    assert run.tries == 1
+    assert [run.wait_for_end() for run in runs] == ["success", "success"]
+    assert [run.tries for run in runs] == [1, 1]
+    importing.check_imported(runs[0])
+    exporting.check_exported(runs[1], 3)
 
 
-def test_the_triggerer_is_killed_while_an_export_waits(airflow, open_shop):
-    shop = open_shop(export_base_ms=15_000)
-    shop.create_orders(3)
-    run = shop.export_orders("export_deferred")
-    run.wait_for_state("deferred")
-    airflow.stop("triggerer", signal.SIGKILL)
-    airflow.start("triggerer")
-    assert run.wait_for_end() == "success"
-    assert run.result["rows"] == 3
-    assert run.tries == 1
-    assert shop.emulator.calls()["calls"]["POST /v1/orders/export"] == 1
-
-
-@both_ways
-def test_a_running_task_is_cleared(open_shop, way):
+@pytest.mark.parametrize("state", ["running", "deferred"])
+def test_a_task_that_has_not_ended_is_cleared(open_shop, state):
     shop = open_shop()
-    run = shop.import_orders(f"import_{way}")
-    shop.wait_for_imports(3)
+    run = shop.import_orders("import_worker" if state == "running" else "import_deferred")
+    shop.wait_for_imports(1)
+    run.wait_for_state(state)
     run.clear()
     assert run.wait_for_end() == "success"
     shop.check_imported(run)
@@ -108,7 +105,7 @@ def test_a_successful_task_is_cleared_and_imports_again(open_shop):
 
 @both_ways
 def test_a_failed_task_is_cleared_and_goes_on(open_shop, way):
-    shop = open_shop(import_base_ms=300)
+    shop = open_shop()
     shop.emulator.add_fault("cycle_spent", route="POST /v1/orders/import", after=4)
     run = shop.import_orders(f"import_once_{way}")
     assert run.wait_for_end() == "failed"
@@ -129,16 +126,5 @@ def test_execution_timeout_and_retry(open_shop, way):
     assert run.wait_for_end() == "success"
     shop.check_imported(run)
     assert run.tries > 1
-
-
-@both_ways
-def test_the_task_store_can_be_read_while_the_import_runs(airflow, open_shop, way):
-    shop = open_shop()
-    run = shop.import_orders(f"import_{way}")
-    shop.wait_for_imports(2)
-    stored = json.dumps(run.stored)
-    assert "order_import" in run.stored
-    assert len(stored) < LIMIT_OF_THE_STORE
-    assert SECRET not in stored
-    assert run.wait_for_end() == "success"
-    shop.check_imported(run)
+    assert "Timeout" in run.log(1)
+    assert "Going on: " in run.log(2)
