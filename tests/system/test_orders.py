@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 
-import pyarrow.parquet as pq
 import pytest
 
 from tests.system.conftest import SECRET
