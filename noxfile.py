@@ -25,9 +25,16 @@ CONSTRAINTS = {
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, on the newest Airflow."""
+    """Unit and integration tests, on the newest Airflow."""
     install(session)
     session.run("pytest", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def system(session: nox.Session) -> None:
+    """What kills, restarts and clears do, on the newest Airflow with all its processes."""
+    install(session)
+    session.run("pytest", "tests/system", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session

@@ -1,24 +1,17 @@
-"""Every night the orders that changed since the night before, as typed Parquet, one file a day."""
+"""Every night the orders that changed the day before, as a dataset of typed Parquet with a folder a day."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, Asset
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_voucherify.operators.orders import OrdersExportOperator
 
-WITHIN_THE_DAY = {
-    "conditions": {
-        "$after": ["{{ data_interval_start.isoformat() }}"],
-        "$before": ["{{ data_interval_end.isoformat() }}"],
-    }
-}
-
 with DAG(
     dag_id="voucherify_nightly_export",
-    # not "@daily": since Airflow 3 its runs have no data interval
+    # not "@daily": since Airflow 3 its runs have no data interval, and a backfill would have no window
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -28,13 +21,11 @@ with DAG(
 ):
     OrdersExportOperator(
         task_id="export_orders",
-        output_path="{{ params.folder }}/{{ data_interval_start | ds }}.parquet",
+        output_path="{{ params.folder }}",
         fields=["id", "source_id", "status", "total_amount", "created_at", "updated_at", "metadata.channel"],
-        filters={
-            "junction": "or",  # an order that never changed may have no updated_at
-            "created_at": WITHIN_THE_DAY,
-            "updated_at": WITHIN_THE_DAY,
-        },
-        order="created_at",
+        window_start="{{ data_interval_start }}",
+        window_end="{{ data_interval_end }}",
+        partition_by="created_at",
         deferrable=True,
+        outlets=[Asset("voucherify://orders")],
     )

@@ -12,6 +12,10 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_voucherify.api.errors import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 
+# Seconds. A task that is woken within one loop of the scheduler is taken for one that ended without a word, which
+# costs it a try (seen with Airflow 3.3.2); and a shorter wait ends before a task could be deferred and woken.
+DEFER_FROM = 5.0
+
 
 class VoucherifyOperator(BaseOperator):
     """
@@ -36,7 +40,8 @@ class WaitingOperator(VoucherifyOperator):
     """
     What the operators share that wait for Voucherify, in the worker or deferred.
 
-    :param deferrable: Whether to wait in the triggerer. By default as ``[operators] default_deferrable`` says.
+    :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
+        ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds between two looks at most.
     :param timeout: Seconds, or a timedelta, from the start of the try to its end in a
         :class:`~airflow_provider_voucherify.api.errors.WaitTimeoutError`. What runs at Voucherify goes on.
@@ -57,6 +62,10 @@ class WaitingOperator(VoucherifyOperator):
         for name in ("poll_interval", "timeout"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0 seconds, got {getattr(self, name)}.")
+
+    def _defers(self, seconds: float) -> bool:
+        """Tell whether to wait in the triggerer."""
+        return self.deferrable and seconds >= DEFER_FROM
 
     def _sleep(self, seconds: float, deadline: float, waiting_for: str) -> None:
         """Sleep in the worker, but not over the deadline."""

@@ -10,51 +10,75 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
 
-from airflow_provider_voucherify.api.errors import QuotaError, VoucherifyError
-from airflow_provider_voucherify.api.models import ExportStatus
-from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.ledger import FileLedger, Ledger, NoLedger
 from airflow_provider_voucherify.operators.base import WaitingOperator
+from airflow_provider_voucherify.operators.lineage import openlineage_of_export, tell_of_export
+from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
+from airflow_provider_voucherify.order_export.output import Output, check_partition
 from airflow_provider_voucherify.order_export.request import ExportRequest, OnBadValue
+from airflow_provider_voucherify.order_export.state import ExportState, open_state
+from airflow_provider_voucherify.order_export.window import Window, WindowField, parts_of
 from airflow_provider_voucherify.triggers.export import ExportTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
-
-class ExportFailedError(VoucherifyError):
-    """An export ended in ERROR."""
+    from airflow_provider_voucherify.order_export.job import Pause
 
 
 class OrdersExportOperator(WaitingOperator):
     """
     Exports orders and writes them as typed Parquet.
 
-    The file is written beside its final name and takes its place in one move: nobody ever sees a part of it.
-    Amounts are int64, times timestamp[ms, UTC], the status a dictionary, everything else strings; an export without
-    orders gives a file with all columns and no rows.
+    The files are written beside their final names and take their places when all of them are whole: nobody ever sees a
+    part of one. Amounts are int64, times timestamp[ms, UTC], the status a dictionary, everything else strings; an
+    export without orders gives a file with all columns and no rows. A manifest beside them has rows, bytes, checksums,
+    schema, window and export ids; it is taken away before the first file is replaced and comes back after the last.
 
-    The result is ``{"path", "rows", "bytes", "export_id", "files", "unknown_columns", "bad_rows", "bad_rows_path"}``.
+    The result is ``{"path", "rows", "bytes", "export_id", "export_ids", "files", "parquet_files", "manifest_path",
+    "window", "unknown_columns", "bad_rows", "bad_rows_path"}``. Assets among the ``outlets`` of the task get rows, path
+    and window in the ``extra`` of their events.
 
     :param output_path: The Parquet file, on any file system that Airflow's ``ObjectStoragePath`` knows:
-        ``s3://aws_default@bucket/orders.parquet``. (templated)
+        ``s3://aws_default@bucket/orders.parquet``; a folder with ``max_rows_per_file`` or ``partition_by``. (templated)
     :param fields: The columns: order fields and ``metadata.X``. All order fields by default. (templated)
     :param filters: Which orders, as the API takes it:
-        ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``. (templated)
+        ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``. With a window, "and" alone. (templated)
     :param order: ``created_at``, ``updated_at`` or ``status``, with ``-`` before it for descending. (templated)
     :param metadata_schema: Arrow types of ``metadata.X`` columns by key, ``{"row": "int64"}``; strings by default.
     :param on_bad_value: What becomes of a row with a value that is not of its column's type: ``fail``, or
         ``side_file``, a file of JSON lines beside the Parquet file with row, reason and record.
+    :param window_field: Which time a window is of: ``updated_at``, where that is empty ``created_at`` (an order that
+        never changed may have none, unknown), or ``created_at``.
+    :param window_start: The first moment of the window, ISO 8601 with an offset. (templated)
+    :param window_end: The first moment behind it, alike; not in the future. (templated)
+    :param max_window_splits: How often a window whose export ends in ERROR is split in half at most, in all.
+    :param max_rows_per_file: Rows a file at most: ``output_path`` becomes a folder.
+    :param partition_by: A time column among the fields: ``output_path`` becomes a dataset with a folder a day,
+        ``updated_at_day=2026-01-01``.
+    :param durable: Whether a retry, or the clearing of a failed task, takes up the exports of the last try. The state
+        lives in Airflow's task store (3.3 and newer) or beside the output; success removes it.
+    :param restart: Whether to begin anew, whatever an earlier run left; a retry in the same run goes on all the same.
     :param deferrable: Whether to wait in the triggerer. By default as ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds between two looks at most; the first ones come sooner.
     :param timeout: Seconds, or a timedelta, for the wait; 6 hours by default.
     :param voucherify_conn_id: The connection. (templated)
-    :raises ConfigurationError: if the API would refuse fields, filters or order.
-    :raises ExportFailedError: if the export ends in ERROR.
+    :raises ConfigurationError: if the API would refuse fields, filters or order, or the window is not over.
+    :raises ExportFailedError: if an export ends in ERROR and its window cannot be split any more.
     :raises ExportFileError: if the file is not what was asked for.
     """
 
-    template_fields: Sequence[str] = ("output_path", "fields", "filters", "order", "voucherify_conn_id")
+    template_fields: Sequence[str] = (
+        "output_path",
+        "fields",
+        "filters",
+        "order",
+        "window_start",
+        "window_end",
+        "voucherify_conn_id",
+    )
     template_fields_renderers = {"filters": "json"}
 
     def __init__(
@@ -66,6 +90,14 @@ class OrdersExportOperator(WaitingOperator):
         order: str | None = None,
         metadata_schema: Mapping[str, str] | None = None,
         on_bad_value: OnBadValue = "fail",
+        window_field: WindowField = "updated_at",
+        window_start: str | None = None,
+        window_end: str | None = None,
+        max_window_splits: int = 16,
+        max_rows_per_file: int | None = None,
+        partition_by: str | None = None,
+        durable: bool = True,
+        restart: bool = False,
         timeout: float | timedelta = timedelta(hours=6),
         **kwargs: Any,
     ) -> None:
@@ -76,71 +108,130 @@ class OrdersExportOperator(WaitingOperator):
         self.order = order
         self.metadata_schema = metadata_schema
         self.on_bad_value = on_bad_value
+        self.window_field = window_field
+        self.window_start = window_start
+        self.window_end = window_end
+        self.max_window_splits = max_window_splits
+        self.max_rows_per_file = max_rows_per_file
+        self.partition_by = partition_by
+        self.durable = durable
+        self.restart = restart
+        self._result: dict[str, Any] | None = None
         if on_bad_value not in get_args(OnBadValue):
             raise ValueError(f"on_bad_value must be one of {', '.join(get_args(OnBadValue))}, got {on_bad_value!r}.")
+        if window_field not in get_args(WindowField):
+            raise ValueError(f"window_field must be one of {', '.join(get_args(WindowField))}, got {window_field!r}.")
+        if (window_start is None) != (window_end is None):
+            raise ValueError("Give both window_start and window_end, or neither.")
+        if max_window_splits < 0:
+            raise ValueError(f"max_window_splits must not be negative, got {max_window_splits!r}.")
+        if max_rows_per_file is not None and max_rows_per_file < 1:
+            raise ValueError(f"max_rows_per_file must be at least 1, got {max_rows_per_file!r}.")
         if not _templated([fields, filters, order]):
             self._request()
+        if not _templated([window_start, window_end, filters]):
+            parts_of(self._window(), filters)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Export the orders."""
-        return self._go_on(context, None, time.time() + self.timeout)
+        """Export the orders, or go on with the exports that an earlier try asked for."""
+        state = open_state(
+            self._ledger(context), self._request(), self._window(), restart=context["run_id"] if self.restart else None
+        )
+        return self._go_on(context, state, time.time() + self.timeout)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
         wake, handover = woken(event)
         if handover["try_number"] != context["ti"].try_number:
             return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
+        state = ExportState.from_json(self._ledger(context).load() or handover["state"])
         if wake is Wake.TIMEOUT:
-            raise self._timed_out(f"export {handover['export_id']}")
-        return self._go_on(context, handover["export_id"], handover["deadline"])
+            raise self._timed_out(f"export {', '.join(state.export_ids)}")
+        return self._go_on(context, state, handover["deadline"])
 
-    def _go_on(self, context: Context, export_id: str | None, deadline: float) -> dict[str, Any]:
+    def _go_on(self, context: Context, state: ExportState, deadline: float) -> dict[str, Any]:
         # pyarrow takes half a second to load: only a task that runs needs it
-        from airflow_provider_voucherify.order_export.export import download_to_parquet
+        from airflow_provider_voucherify.order_export.job import ExportJob
 
-        request = self._request()
-        while export_id is None:
-            try:
-                export_id = request.submit(self.hook)
-            except QuotaError as refused:
-                self.log.info("%s", refused)
-                self._wait(context, None, max(1.0, (refused.answer.retry_at or 0.0) - time.time()), deadline)
-        context["ti"].xcom_push(key="export_id", value=export_id)
-        poll = Poll(self.poll_interval)
-        while (export := poll.look(lambda: self.hook.get_export(export_id))) is None or not export.ended:
-            self._wait(context, export_id, poll.wait, deadline)
-        if export.status == ExportStatus.ERROR:
-            raise ExportFailedError(f"Export {export_id} ended in ERROR at Voucherify, which does not say why.")
-        result = download_to_parquet(
-            self.hook, export_id, request, ObjectStoragePath(self.output_path), on_bad_value=self.on_bad_value
+        ledger = self._ledger(context)
+        job = ExportJob(
+            self.hook,
+            self._request(),
+            self._window(),
+            state,
+            ledger,
+            self._output(),
+            on_bad_value=self.on_bad_value,
+            max_splits=self.max_window_splits,
+            poll_interval=self.poll_interval,
         )
+        while pause := job.advance():
+            context["ti"].xcom_push(key="export_ids", value=state.export_ids)
+            if self._defers(pause.seconds):
+                self._defer(context, state, pause, deadline)
+            self._sleep(pause.seconds, deadline, pause.reason)
+        result = job.result()
         if result.unknown_columns:
             self.log.warning("Columns that were not asked for are left out: %s.", ", ".join(result.unknown_columns))
         self.log.info("%d orders are in %s (%d bytes).", result.rows, result.path, result.bytes)
-        return asdict(result)
+        self._result = asdict(result)
+        tell_of_export(context, self.outlets, self._result)
+        ledger.clear()
+        return self._result
 
-    def _wait(self, context: Context, export_id: str | None, seconds: float, deadline: float) -> None:
-        if self.deferrable:
-            self.defer(
-                trigger=ExportTrigger(
-                    export_id=export_id,
-                    voucherify_conn_id=self.voucherify_conn_id,
-                    poll_interval=self.poll_interval,
-                    not_before=time.time() + seconds,
-                    deadline=deadline,
-                    handover={
-                        "export_id": export_id,
-                        "deadline": deadline,
-                        "try_number": context["ti"].try_number,
-                    },
-                ),
-                method_name="execute_complete",
-            )
-        self._sleep(seconds, deadline, f"export {export_id}")
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Tell OpenLineage, if its provider is installed, which columns are where."""
+        return None if self._result is None else openlineage_of_export(self._result, self._request())
+
+    def _defer(self, context: Context, state: ExportState, pause: Pause, deadline: float) -> None:
+        self.defer(
+            trigger=ExportTrigger(
+                export_ids=list(pause.export_ids),
+                voucherify_conn_id=self.voucherify_conn_id,
+                poll_interval=self.poll_interval,
+                not_before=time.time() + pause.seconds,
+                deadline=deadline,
+                handover={
+                    "state": state.to_json(),
+                    "deadline": deadline,
+                    "try_number": context["ti"].try_number,
+                },
+            ),
+            method_name="execute_complete",
+        )
+
+    def _ledger(self, context: Context) -> Ledger:
+        """Choose where the state is kept: in Airflow from 3.3 on, beside the output below it."""
+        if not self.durable:
+            return NoLedger()
+        if (store := context.get("task_state_store")) is not None:
+            return TaskStoreLedger(store, "order_export")
+        beside = self._output().beside("state.json")
+        return FileLedger(beside.parent, beside.name)
 
     def _request(self) -> ExportRequest:
-        return ExportRequest(
-            fields=self.fields, filters=self.filters, order=self.order, metadata_schema=self.metadata_schema or {}
+        request = ExportRequest(
+            fields=self.fields,
+            filters=self.filters,
+            order=self.order or self.partition_by,  # rows of one day come together
+            metadata_schema=self.metadata_schema or {},
+        )
+        if self.partition_by is not None:
+            check_partition(self.partition_by, request.fields or ())
+        return request
+
+    def _window(self) -> Window | None:
+        if self.window_start is None or self.window_end is None:
+            return None
+        return Window.parse(self.window_field, self.window_start, self.window_end)
+
+    def _output(self) -> Output:
+        window = self._window()
+        return Output(
+            path=ObjectStoragePath(self.output_path),
+            max_rows_per_file=self.max_rows_per_file,
+            partition_by=self.partition_by,
+            **({} if window is None else {"stem": window.name}),
         )
 
 

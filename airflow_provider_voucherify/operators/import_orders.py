@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 DRY_RUN_FOLDER = "dry_run"
 KEPT_DUPLICATES = 500  # of 24 bytes each: the task store takes 64 KiB
-DEFER_FROM = 5.0  # seconds; a shorter wait ends before a task could be deferred and woken
 
 
 class ImportOrdersOperator(WaitingOperator):
@@ -251,7 +250,7 @@ class ImportOrdersOperator(WaitingOperator):
             telemetry.count(job.state)
             context["ti"].xcom_push(key="async_action_ids", value=job.state.action_ids)
             self.log.info("%d orders have an outcome; %s.", job.state.settled, pause.reason)
-            if self.deferrable and (pause.action_ids or pause.seconds >= DEFER_FROM):
+            if self._defers(pause.seconds):
                 self._defer(context, job, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)
         context["ti"].xcom_push(key="async_action_ids", value=job.state.action_ids)

@@ -1,4 +1,4 @@
-"""The state of an import in Airflow's task store (3.3 and newer), where the UI shows it."""
+"""The state of a job in Airflow's task store (3.3 and newer), where the UI shows it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ class TaskStoreLedger:
     Keeps the document under one key of the task store.
 
     :param store: ``context["task_state_store"]``, which belongs to one task of one run.
+    :param key: The key.
     """
 
-    def __init__(self, store: TaskStateStoreAccessor) -> None:
+    def __init__(self, store: TaskStateStoreAccessor, key: str = STATE_KEY) -> None:
         self._store = store
+        self._key = key
 
     def load(self) -> dict[str, Any] | None:
         """Get the document."""
-        document = self._store.get(STATE_KEY)
+        document = self._store.get(self._key)
         return document if isinstance(document, dict) else None
 
     def save(self, document: dict[str, Any]) -> None:
         """Replace the document."""
-        self._store.set(STATE_KEY, document)
+        self._store.set(self._key, document)
 
     def clear(self) -> None:
         """Remove the document."""
-        self._store.delete(STATE_KEY)
+        self._store.delete(self._key)

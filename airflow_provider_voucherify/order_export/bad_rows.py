@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import IO
 
 import msgspec
 
 from airflow_provider_voucherify.order_export.conversion import BadRow
 from airflow_provider_voucherify.order_export.errors import BadRowError
-from airflow_provider_voucherify.order_export.publishing import OutputPath, Publication
+from airflow_provider_voucherify.order_export.publishing import HashedFile, OutputPath, Publication
 from airflow_provider_voucherify.order_export.request import OnBadValue
 
 
@@ -19,15 +18,14 @@ class BadRows:
 
     :param on_bad_value: What becomes of them.
     :param publication: What the side file is published with. If no row is bad, the one of an earlier run is removed.
-    :param output_path: The Parquet file. The side file is ``_{name}.bad_rows.jsonl`` beside it: readers of datasets
-        skip names that begin with an underscore.
+    :param path: The side file.
     """
 
-    def __init__(self, on_bad_value: OnBadValue, publication: Publication, output_path: OutputPath) -> None:
+    def __init__(self, on_bad_value: OnBadValue, publication: Publication, path: OutputPath) -> None:
         self._on_bad_value = on_bad_value
         self._publication = publication
-        self._path = output_path.with_name(f"_{output_path.name}.bad_rows.jsonl")
-        self._file: IO[bytes] | None = None
+        self._path = path
+        self._file: HashedFile | None = None
         self.count = 0
         publication.remove(self._path)
 

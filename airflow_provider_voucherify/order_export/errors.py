@@ -9,6 +9,10 @@ class ExportFileError(VoucherifyError):
     """The exported file is not what was asked for: a column is missing, it is no CSV, …"""
 
 
+class ExportFailedError(VoucherifyError):
+    """An export ended in ERROR."""
+
+
 class RowTooLongError(ExportFileError):
     """A row does not fit into the block of text that is parsed at a time, or cannot be shown at all."""
 

@@ -1,29 +1,34 @@
-"""An export that is DONE becomes a Parquet file while it is downloaded. This loads pyarrow: import it late."""
+"""Exports that are DONE become Parquet files while they are downloaded. This loads pyarrow: import it late."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import get_args
 
+import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tenacity
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.errors import ConfigurationError, ServerError, TransportError
 from airflow_provider_voucherify.api.models import ExportStatus
 from airflow_provider_voucherify.order_export.bad_rows import BadRows
-from airflow_provider_voucherify.order_export.conversion import BLOCK_BYTES, ROW_GROUP_ROWS, Conversion, RowGroup
+from airflow_provider_voucherify.order_export.conversion import BLOCK_BYTES, ROW_GROUP_ROWS, BadRow, Conversion
 from airflow_provider_voucherify.order_export.csv_stream import CsvStream, UnprovenEndError
 from airflow_provider_voucherify.order_export.errors import ExportFileError, RowTooLongError
+from airflow_provider_voucherify.order_export.manifest import Manifest, encode
+from airflow_provider_voucherify.order_export.output import Output
+from airflow_provider_voucherify.order_export.parquet_files import ParquetFiles
 from airflow_provider_voucherify.order_export.prefetch import prefetched
-from airflow_provider_voucherify.order_export.publishing import OutputPath, Publication, check_path
+from airflow_provider_voucherify.order_export.publishing import Publication
 from airflow_provider_voucherify.order_export.request import ExportRequest, OnBadValue
-from airflow_provider_voucherify.order_export.schema import dictionary_columns, order_schema
+from airflow_provider_voucherify.order_export.schema import order_schema
+from airflow_provider_voucherify.order_export.selection import rows_of
+from airflow_provider_voucherify.order_export.window import Part, Window
 
 ATTEMPTS = 3
 LARGE_BLOCK_BYTES = 64 << 20
@@ -36,11 +41,15 @@ class ExportResult:
     """
     What came of an export. All parts are JSON: ``asdict(result)``.
 
-    :param path: The Parquet file.
+    :param path: The Parquet file, or the folder of several.
     :param rows: Its rows.
     :param bytes: Its size.
-    :param export_id: The export.
-    :param files: How many files the export had.
+    :param export_id: The export; the first one where a window took several.
+    :param export_ids: All of them.
+    :param files: How many files the exports had.
+    :param parquet_files: How many Parquet files there are.
+    :param manifest_path: The manifest.
+    :param window: Field, start and end of the window, or None.
     :param unknown_columns: Headers of columns that were not asked for and are left out.
     :param bad_rows: Rows that are not in the Parquet file but in ``bad_rows_path``.
     :param bad_rows_path: A file of JSON lines with ``file``, ``row``, ``reason`` and ``record``; None without bad rows.
@@ -50,7 +59,11 @@ class ExportResult:
     rows: int
     bytes: int
     export_id: str
+    export_ids: list[str]
     files: int
+    parquet_files: int
+    manifest_path: str
+    window: dict[str, str] | None
     unknown_columns: list[str]
     bad_rows: int
     bad_rows_path: str | None
@@ -58,10 +71,11 @@ class ExportResult:
 
 def download_to_parquet(
     client: Endpoints,
-    export_id: str,
+    parts: Sequence[Part],
     request: ExportRequest,
-    path: OutputPath,
+    output: Output,
     *,
+    window: Window | None = None,
     on_bad_value: OnBadValue = "fail",
     attempts: int = ATTEMPTS,
     compression: str = "zstd",
@@ -69,32 +83,34 @@ def download_to_parquet(
     sleep: Callable[[float], None] = time.sleep,
 ) -> ExportResult:
     """
-    Download an export that is DONE, and convert it on the way.
+    Download exports that are DONE, and convert them on the way.
 
-    The file is there whole or not at all: it is written beside its name under one that begins with a dot, and moved.
-    A download that breaks off is begun anew, with a fresh URL. Two threads share the work; the memory that it takes
-    does not depend on the number of orders.
+    The files are there whole or not at all: they are written beside their names under ones that begin with a dot, and
+    moved. A download that breaks off is begun anew, with a fresh URL. Two threads share the work; the memory that it
+    takes does not depend on the number of orders.
 
     :param client: The API.
-    :param export_id: The export.
-    :param request: What was asked for: it gives the columns and their types.
-    :param path: The Parquet file: a ``pathlib.Path``, ``UPath`` or ``ObjectStoragePath``.
+    :param parts: The exports, and which of their rows are wanted.
+    :param request: What the author asked for: it gives the columns and their types.
+    :param output: Where the rows go.
+    :param window: What the parts make up, for the manifest.
     :param on_bad_value: What becomes of a row with a value that is not of its column's type, or with too few or too
         many cells: ``fail``, or ``side_file``, ``_{name}.bad_rows.jsonl`` beside the Parquet file.
     :param attempts: How often to download at most.
-    :param compression: The codec of the Parquet file.
+    :param compression: The codec of the Parquet files.
     :param row_group_rows: Rows a row group, but for the last one.
     :param sleep: Sleeps a number of seconds, between two attempts.
-    :raises ConfigurationError: if the path is a folder.
+    :raises ConfigurationError: if the path is a folder and should be a file, or the other way round.
     :raises BadRowError: if a row does not fit its columns, unless ``side_file``.
-    :raises ExportFileError: if the export is not DONE, or its file not what was asked for.
+    :raises ExportFileError: if an export is not DONE, or its file not what was asked for.
+    :raises NotFoundError: if an export or its file is gone.
     :raises TransportError: if the download fails each time.
     :raises ApiError: if Voucherify refuses it, or fails each time.
     """
     if on_bad_value not in get_args(OnBadValue):
         raise ConfigurationError(f"on_bad_value must be 'fail' or 'side_file', got {on_bad_value!r}.")
-    check_path(path)
-    task = _Download(client, export_id, order_schema(request), path, on_bad_value, compression, row_group_rows)
+    output.check()
+    task = _Download(client, parts, request, output, window, on_bad_value, compression, row_group_rows)
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
         retry=tenacity.retry_if_exception_type((TransportError, ServerError)),
@@ -110,83 +126,109 @@ def download_to_parquet(
         return retrying(task.attempt, LARGE_BLOCK_BYTES)
 
 
+@dataclass(frozen=True)
+class _File:
+    """One of the files of the exports."""
+
+    part: Part
+    export_id: str
+    number: int
+    of: int
+
+    @property
+    def name(self) -> str:
+        """How errors call it."""
+        return f"Export {self.export_id}" + (f" (file {self.number} of {self.of})" if self.of > 1 else "")
+
+
 @dataclass
 class _Download:
-    """One export on its way to one file, and what is remembered from one attempt to the next."""
+    """Exports on their way to their files, and what is remembered from one attempt to the next."""
 
     client: Endpoints
-    export_id: str
-    schema: pa.Schema
-    path: OutputPath
+    parts: Sequence[Part]
+    request: ExportRequest
+    output: Output
+    window: Window | None
     on_bad_value: OnBadValue
     compression: str
     row_group_rows: int
-    ends: dict[int, int] = field(default_factory=dict)
+    ends: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def attempt(self, block_bytes: int) -> ExportResult:
         """Do all of it once."""
-        files = self._count_files()
+        files = [file for part in self.parts for file in self._files(part)]
+        schema = order_schema(self.request)
         unknown_columns: dict[str, None] = {}
-        rows = 0
         stop = threading.Event()
         row_groups = self._row_groups(files, block_bytes, unknown_columns, stop)
         with prefetched(row_groups, stop) as ready, Publication() as publication:
-            sink = publication.create(self.path)
-            bad_rows = BadRows(self.on_bad_value, publication, self.path)
-            with self._writer(sink) as writer:
-                for file, group in ready:
-                    bad_rows.add(self._name(file, files), file, group.bad_rows)
-                    if group.table.num_rows:
-                        writer.write_table(group.table, row_group_size=group.table.num_rows)
-                        rows += group.table.num_rows
-            size = sink.tell()
+            bad_rows = BadRows(self.on_bad_value, publication, self.output.beside("bad_rows.jsonl"))
+            with ParquetFiles(publication, self.output, schema, self.compression) as parquet:
+                for file, table, bad in ready:
+                    bad_rows.add(file.name, file.number, bad)
+                    parquet.write(table)
+                published = parquet.finish()
+            for path in self.output.earlier_files():
+                publication.remove(path)
+            manifest = Manifest(
+                rows=sum(file.rows for file in published),
+                bytes=sum(file.bytes for file in published),
+                bad_rows=bad_rows.count,
+                files=published,
+                schema={column.name: str(column.type) for column in schema},
+                window=self.window,
+                export_ids=list(dict.fromkeys(file.export_id for file in files)),
+            )
+            manifest_path = self.output.beside("manifest.json")
+            publication.create_manifest(manifest_path).write(encode(manifest))
         if unknown_columns:
-            log.warning("Export %s has columns that nobody asked for: %s.", self.export_id, ", ".join(unknown_columns))
+            log.warning("%s has columns that nobody asked for: %s.", files[0].name, ", ".join(unknown_columns))
         return ExportResult(
-            path=str(self.path),
-            rows=rows,
-            bytes=size,
-            export_id=self.export_id,
-            files=files,
+            path=str(self.output.path),
+            rows=manifest.rows,
+            bytes=manifest.bytes,
+            export_id=manifest.export_ids[0],
+            export_ids=manifest.export_ids,
+            files=len(files),
+            parquet_files=len(published),
+            manifest_path=str(manifest_path),
+            window=None if self.window is None else msgspec.to_builtins(self.window),
             unknown_columns=list(unknown_columns),
             bad_rows=bad_rows.count,
             bad_rows_path=bad_rows.path,
         )
 
-    def _count_files(self) -> int:
-        export = self.client.get_export(self.export_id)
+    def _files(self, part: Part) -> list[_File]:
+        export_id = part.export_id or ""
+        export = self.client.get_export(export_id)
         if export.status != ExportStatus.DONE or not export.urls:
-            raise ExportFileError(f"Export {self.export_id} is {export.status} and has no file to download.")
-        return len(export.urls)
+            raise ExportFileError(f"Export {export_id} is {export.status} and has no file to download.")
+        return [_File(part, export_id, number, len(export.urls)) for number in range(1, len(export.urls) + 1)]
 
     def _row_groups(
-        self, files: int, block_bytes: int, unknown_columns: dict[str, None], stop: threading.Event
-    ) -> Generator[tuple[int, RowGroup], None, None]:
-        for file in range(1, files + 1):
-            with self.client.download_export(self.export_id, file=file - 1) as download:
+        self, files: Sequence[_File], block_bytes: int, unknown_columns: dict[str, None], stop: threading.Event
+    ) -> Generator[tuple[_File, pa.Table, list[BadRow]], None, None]:
+        for file in files:
+            end = (file.export_id, file.number)
+            with self.client.download_export(file.export_id, file=file.number - 1) as download:
                 try:
-                    stream = CsvStream(
-                        download, self._name(file, files), believed_size=self.ends.get(file), stopped=stop.is_set
-                    )
+                    stream = CsvStream(download, file.name, believed_size=self.ends.get(end), stopped=stop.is_set)
                     conversion = Conversion(
-                        stream, self.schema, block_bytes=block_bytes, row_group_rows=self.row_group_rows
+                        stream,
+                        order_schema(file.part.request(self.request)),
+                        block_bytes=block_bytes,
+                        row_group_rows=self.row_group_rows,
                     )
                     unknown_columns.update(dict.fromkeys(conversion.columns.unknown))
                     for group in conversion.row_groups():
-                        yield file, group
+                        table = rows_of(file.part, group.table).select(self.request.fields)
+                        yield file, table, group.bad_rows
                 except UnprovenEndError as error:
-                    self.ends[file] = error.size
+                    self.ends[end] = error.size
                     raise
             if stop.is_set():
                 return
-
-    def _name(self, file: int, files: int) -> str:
-        return f"Export {self.export_id}" + (f" (file {file} of {files})" if files > 1 else "")
-
-    def _writer(self, sink: Any) -> pq.ParquetWriter:
-        return pq.ParquetWriter(
-            sink, self.schema, compression=self.compression, use_dictionary=dictionary_columns(self.schema)
-        )
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:

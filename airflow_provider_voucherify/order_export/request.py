@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS, Endpoints
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.api.models import Export
 from airflow_provider_voucherify.order_export.filters import check_filters
 from airflow_provider_voucherify.order_export.names import METADATA_PREFIX, METADATA_X, hint, is_metadata_key
 
@@ -61,6 +64,24 @@ class ExportRequest:
         object.__setattr__(self, "fields", tuple(fields))
         object.__setattr__(self, "metadata_schema", types)
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the API is sent."""
+        given = {"fields": self.fields, "filters": self.filters, "order": self.order}
+        parameters: dict[str, Any] = msgspec.json.decode(
+            msgspec.json.encode({name: value for name, value in given.items() if value})
+        )
+        return parameters
+
+    def is_asked_by(self, export: Export) -> bool:
+        """
+        Tell whether an export asks for the same.
+
+        :param export: An export of any kind.
+        """
+        asked = {name: value for name, value in export.parameters.items() if value}
+        return export.exported_object == "order" and asked == self.parameters
+
     def submit(self, client: Endpoints) -> str:
         """
         Ask for the export.
@@ -69,7 +90,7 @@ class ExportRequest:
         :return: The id of the export, which is now SCHEDULED.
         :raises TransportError: with ``sent=True`` when the export may have been scheduled and its id is lost.
         """
-        return client.create_order_export(fields=self.fields, filters=self.filters, order=self.order).id
+        return client.create_order_export(**self.parameters).id
 
 
 def _check_fields(fields: Sequence[str]) -> None:

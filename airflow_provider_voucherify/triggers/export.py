@@ -10,21 +10,20 @@ from airflow_provider_voucherify.triggers.polling import PollingTrigger
 
 class ExportTrigger(PollingTrigger):
     """
-    Wakes its task when an export has ended, whether well or not.
+    Wakes its task when exports have ended, whether well or not.
 
-    :param export_id: The export; None to wait for ``not_before`` alone.
+    :param export_ids: The exports; none of them to wait for ``not_before`` alone.
     """
 
-    def __init__(self, *, export_id: str | None, **polling: Any) -> None:
+    def __init__(self, *, export_ids: list[str], **polling: Any) -> None:
         super().__init__(**polling)
-        self.export_id = export_id
+        self.export_ids = export_ids
 
     def _arguments(self) -> dict[str, Any]:
-        return {**super()._arguments(), "export_id": self.export_id}
+        return {**super()._arguments(), "export_ids": self.export_ids}
 
     def _ready(self, client: Endpoints) -> bool:
-        if self.export_id is None:
-            return True
-        export = client.get_export(self.export_id)
-        self.log.info("Export %s is %s.", export.id, export.status)
-        return export.ended
+        while self.export_ids and (export := client.get_export(self.export_ids[0])).ended:
+            self.log.info("Export %s is %s.", export.id, export.status)
+            self.export_ids = self.export_ids[1:]
+        return not self.export_ids

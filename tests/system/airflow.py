@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -106,10 +107,8 @@ class Airflow:
         """Send a signal to a component and its children; kill what does not heed it."""
         process = self._processes.pop(component)
         signal_group(process.pid, number)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOPPED_WITHIN)
-        except subprocess.TimeoutExpired:
-            pass
         signal_group(process.pid, signal.SIGKILL)  # a child may have stayed
         process.wait()
 
@@ -215,7 +214,9 @@ class TaskRun:
     @property
     def stored(self) -> dict[str, Any]:
         """What is in the task store, by key."""
-        return {entry["key"]: entry["value"] for entry in self.airflow.get(f"{self.path}/state-store")["task_state_store"]}
+        return {
+            entry["key"]: entry["value"] for entry in self.airflow.get(f"{self.path}/state-store")["task_state_store"]
+        }
 
     def log(self, attempt: int = 1) -> str:
         """The log of a try."""
@@ -227,20 +228,18 @@ class TaskRun:
 
         :raises TimeoutError: with the state and the log instead.
         """
-        try:
-            return self.airflow.wait_for(lambda: (state := self.state) in states and state, seconds, f"{self}: {states}")
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}, but {self.state}\n{self.log(max(1, self.tries))[-5000:]}") from None
+        return self._wait(lambda: (state := self.state) in states and state, seconds, " or ".join(states))
 
     def wait_for_end(self, seconds: float = 90) -> str:
         """Wait until the run has ended, and tell how."""
         run = f"/dags/{self.dag_id}/dagRuns/{self.run_id}"
+        return self._wait(lambda: (state := self.airflow.get(run)["state"]) in ENDED and state, seconds, "the end")
+
+    def _wait(self, seen: Callable[[], T], seconds: float, what: str) -> T:
         try:
-            return self.airflow.wait_for(
-                lambda: (state := self.airflow.get(run)["state"]) in ENDED and state, seconds, f"{self} ends"
-            )
+            return self.airflow.wait_for(seen, seconds, f"{what} of {self}")
         except TimeoutError as error:
-            raise TimeoutError(f"{error}; {self.state}\n{self.log(max(1, self.tries))[-5000:]}") from None
+            raise TimeoutError(f"{error}; it is {self.state}.\n{self.log(max(1, self.tries))[-5000:]}") from None
 
     def clear(self) -> None:
         """Clear the task, whatever its state, so that it runs again."""
@@ -270,7 +269,7 @@ class TaskRun:
         """Kill the process of the task."""
         os.kill(self.process(), signal.SIGKILL)
 
-    def kill_supervisor(self) -> None:
+    def kill_with_supervisor(self) -> None:
         """Kill the process that watches over the process of the task, and this one with it, as a lost machine does."""
         pid = self.process()
         supervisor = ancestors(pid)[0]

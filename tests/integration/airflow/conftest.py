@@ -3,9 +3,16 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_voucherify.emulator import Emulator
+from airflow_provider_voucherify.operators import base
 from tests.airflow_home import connection
 
 SECRET = "planted-secret-7f3a9c"
+
+
+@pytest.fixture(autouse=True)
+def defer_short_waits(monkeypatch):
+    """Let tasks be deferred for the short waits of tests, too: there is no scheduler that could miss it."""
+    monkeypatch.setattr(base, "DEFER_FROM", 0.0)
 
 
 @pytest.fixture

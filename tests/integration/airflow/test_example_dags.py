@@ -9,11 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from tests.airflow_home import DagBag, run_dag
+from tests.integration.order_export.timeline import change, put
 from tests.orders import order, write_jsonl
 
 EXAMPLES = Path(__file__).parents[3] / "example_dags"
@@ -79,20 +81,24 @@ def test_round_trip_of_ten_thousand_orders(emulator, tmp_path):
 
 
 def test_nightly_export(emulator, tmp_path):
-    for number in range(5):
-        VoucherifyHook().create_order(order(number))
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    run = run_dag(
-        example("voucherify_nightly_export"),
-        run_conf={"folder": tmp_path.as_uri()},
-        logical_date=today + timedelta(days=1),
-    )
-    assert run.state == "success"
-    (path,) = tmp_path.iterdir()
-    assert path.name == f"{today:%Y-%m-%d}.parquet"
-    table = pq.read_table(path)
-    assert sorted(table["source_id"].to_pylist()) == [f"order-{number}" for number in range(5)]
-    assert set(table["metadata.channel"].to_pylist()) == {"web", "app", 'shop "Süd"', "phone, desk"}
+    day = datetime(2026, 1, 2, tzinfo=UTC)
+    moments = [day - timedelta(milliseconds=1), day, day + timedelta(hours=23), day + timedelta(days=1)]
+    put(emulator, [(f"ord_{number}", moment, None, number) for number, moment in enumerate(moments)])
+    change(emulator, "ord_0", day + timedelta(hours=5))
+    for _ in range(2):
+        run = run_dag(
+            example("voucherify_nightly_export"),
+            run_conf={"folder": tmp_path.as_uri()},
+            logical_date=day + timedelta(days=1),
+        )
+        assert run.state == "success"
+        name = "20260102T000000.000Z_20260103T000000.000Z"
+        assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
+            f"_{name}.manifest.json",
+            f"created_at_day=2026-01-01/{name}-00000.parquet",
+            f"created_at_day=2026-01-02/{name}-00000.parquet",
+        ]
+        assert sorted(pyarrow.dataset.dataset(tmp_path).to_table()["id"].to_pylist()) == ["ord_0", "ord_1", "ord_2"]
 
 
 def test_migration(emulator, tmp_path):

@@ -55,7 +55,7 @@ def test_orders_come_back_typed(emulator, orders, tmp_path, deferrable):
         assert row["created_at"].tzinfo is not None
         assert row["created_at"].astimezone(UTC).year >= 2026
     assert emulator.calls()["calls"][EXPORT] == 1
-    assert [file.name for file in path.parent.iterdir()] == ["orders.parquet"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["_orders.parquet.manifest.json", "orders.parquet"]
 
 
 @both_modes

@@ -48,6 +48,11 @@ def round_trip(
     )
 
 
+def duration(deferrable: bool) -> dict[str, float]:
+    """Let Voucherify take longer than what is waited for in the worker, where the wait is to be deferred."""
+    return {"import_base_ms": 9000, "export_base_ms": 9000} if deferrable else {"speed": 200}
+
+
 def leaks(folder: Path, printed: bytes, pattern: re.Pattern[bytes]) -> list[str]:
     """Name every place where a pattern is found: the output, and all files, the database among them."""
     # at this level `airflow dags test` itself prints each secret that it is asked to mask; no worker does
@@ -62,10 +67,10 @@ def leaks(folder: Path, printed: bytes, pattern: re.Pattern[bytes]) -> list[str]
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 def test_no_secret_leaves_the_round_trip(tmp_path, deferrable, oauth):
     # faults bring the errors and retries into the log; nine of ten rows lost make the tolerance of the DAG fail
-    with Emulator(
-        speed=200, app_token=SECRET, faults=["answer_lost:route=POST /v1/orders/import", "expired_token"]
-    ) as emulator:
+    faults = ["answer_lost:route=POST /v1/orders/import", "expired_token"]
+    with Emulator(app_token=SECRET, faults=faults, **duration(deferrable)) as emulator:
         done = round_trip(tmp_path, connection(emulator, oauth=oauth), deferrable)
+    assert (b"DEFERRED" in done.stdout) == deferrable
     assert b"voucherify_round_trip" in done.stdout
     assert b"Task failed with exception" in done.stdout  # one of three orders is bad, a hundredth is tolerated
     for pattern in (re.compile(SECRET.encode()), DOWNLOAD_TOKEN, BEARER):
@@ -73,10 +78,11 @@ def test_no_secret_leaves_the_round_trip(tmp_path, deferrable, oauth):
 
 
 def test_no_secret_leaves_a_successful_export(tmp_path):
-    with Emulator(speed=200, app_token=SECRET, faults=["expired_token"]) as emulator:
+    with Emulator(app_token=SECRET, faults=["expired_token"], **duration(deferrable=True)) as emulator:
         orders = write_jsonl(tmp_path / "good.jsonl", [order(1), order(2)]).as_uri()
         done = round_trip(tmp_path, connection(emulator), True, orders_path=orders)
     assert done.returncode == 0, done.stdout[-3000:]
+    assert b"DEFERRED" in done.stdout
     assert b"/v1/exports/exp_" in done.stdout  # the debug log of urllib3 shows the download
     for pattern in (re.compile(SECRET.encode()), DOWNLOAD_TOKEN, BEARER):
         assert leaks(tmp_path, done.stdout, pattern) == []

@@ -30,10 +30,13 @@ from airflow_provider_voucherify.api.errors import (
 )
 from airflow_provider_voucherify.order_export.errors import BadRowError, ExportFileError
 from airflow_provider_voucherify.order_export.export import download_to_parquet
+from airflow_provider_voucherify.order_export.output import Output
 from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.window import Part
 from tests.integration.order_export.export_server import EXPORT_ID, TOKEN
 
 REQUEST = ExportRequest(fields=["id", "amount", "updated_at", "status", "metadata"])
+FILES = ["_orders.parquet.manifest.json", "orders.parquet"]
 FRAMINGS = [("length", False), ("chunked", False), ("length", True), ("chunked", True), ("close", True)]
 
 
@@ -48,7 +51,9 @@ def orders_csv(numbers):
 
 
 def convert(server, path, request=REQUEST, **options):
-    return download_to_parquet(server.client(), EXPORT_ID, request, path, sleep=lambda _: None, **options)
+    return download_to_parquet(
+        server.client(), [Part(export_id=EXPORT_ID)], request, Output(path=path), sleep=lambda _: None, **options
+    )
 
 
 def names(folder):
@@ -71,7 +76,7 @@ def test_a_whole_file_in_any_framing(server, path, framing, zipped):
     assert ids(path) == expected_ids(range(3000))
     assert (result.rows, result.bytes, result.export_id) == (3000, path.stat().st_size, EXPORT_ID)
     assert json.loads(json.dumps(asdict(result)))["path"] == str(path)
-    assert names(path.parent) == ["orders.parquet"]
+    assert names(path.parent) == FILES
     assert server.calls["files"] == 1
 
 
@@ -117,7 +122,7 @@ def test_a_cut_download_is_taken_up_anew_and_leaves_nothing_before(server, tmp_p
     before = server.calls["files"]
     assert convert(server, path).rows == rows
     assert ids(path) == expected_ids(range(rows))
-    assert names(path.parent) == ["orders.parquet"]
+    assert names(path.parent) == FILES
     assert server.calls["files"] - before == 2
 
 
@@ -154,7 +159,7 @@ def test_what_was_there_stays_until_the_new_file_is_whole(server, path):
     with pytest.raises(TruncatedDownloadError):
         convert(server, path)
     assert ids(path) == expected_ids(range(5))
-    assert names(path.parent) == ["orders.parquet"]
+    assert names(path.parent) == FILES
     convert(server, path)
     assert ids(path) == expected_ids(range(9))
 
@@ -220,7 +225,7 @@ def test_bad_rows_go_to_a_side_file_and_out_of_it_when_they_are_mended(server, p
     server.files = [good]
     result = convert(server, path, on_bad_value="side_file")
     assert (result.rows, result.bad_rows, result.bad_rows_path) == (10, 0, None)
-    assert names(path.parent) == ["orders.parquet"]
+    assert names(path.parent) == FILES
 
 
 def test_columns_that_nobody_asked_for_are_told(server, path, caplog):
@@ -299,10 +304,13 @@ from pathlib import Path
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.order_export.export import download_to_parquet
+from airflow_provider_voucherify.order_export.output import Output
 from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.window import Part
 client = VoucherifyClient(Settings(app_id="app", app_token="secret", base_url={server.url!r}))
 request = ExportRequest(fields={list(REQUEST.fields)!r})
-download_to_parquet(client, {EXPORT_ID!r}, request, Path({str(path)!r}), row_group_rows=1000)
+output = Output(path=Path({str(path)!r}))
+download_to_parquet(client, [Part(export_id={EXPORT_ID!r})], request, output, row_group_rows=1000)
 """
     with subprocess.Popen([sys.executable, "-c", program]) as worker:
         while worker.poll() is None and not any(file.stat().st_size > 4 for file in path.parent.glob(".*")):
@@ -312,7 +320,7 @@ download_to_parquet(client, {EXPORT_ID!r}, request, Path({str(path)!r}), row_gro
     assert [name for name in names(path.parent) if not name.startswith(".")] == []
     server.seconds_between_blocks = 0
     assert convert(server, path).rows == 50_000
-    assert [name for name in names(path.parent) if not name.startswith(".")] == ["orders.parquet"]
+    assert [name for name in names(path.parent) if not name.startswith(".")] == FILES
 
 
 @pytest.mark.parametrize(

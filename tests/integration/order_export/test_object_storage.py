@@ -15,9 +15,12 @@ from upath import UPath
 from airflow_provider_voucherify.api.errors import ConfigurationError, TruncatedDownloadError
 from airflow_provider_voucherify.order_export.errors import BadRowError
 from airflow_provider_voucherify.order_export.export import download_to_parquet
+from airflow_provider_voucherify.order_export.output import Output
 from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.window import Part
 from tests.integration.order_export.export_server import EXPORT_ID
 
+FILES = ["_orders.parquet.manifest.json", "orders.parquet"]
 BUCKET = "warehouse"
 REQUEST = ExportRequest(fields=["id", "amount"])
 GOOD = b"ID,Amount\n" + b"".join(b"ord_%d,%d\n" % (number, number) for number in range(1000))
@@ -71,7 +74,9 @@ def folder_of(path):
 
 
 def convert(server, path, **options):
-    return download_to_parquet(server.client(), EXPORT_ID, REQUEST, path, sleep=lambda _: None, **options)
+    return download_to_parquet(
+        server.client(), [Part(export_id=EXPORT_ID)], REQUEST, Output(path=path), sleep=lambda _: None, **options
+    )
 
 
 def read(path):
@@ -83,7 +88,7 @@ def test_a_second_run_replaces_the_first(server, s3, path):
     for rows in (3, 1000):
         server.files = [b"\n".join(GOOD.split(b"\n")[: rows + 1]) + b"\n"]
         result = convert(server, path)
-        assert keys(s3, folder_of(path)) == ["orders.parquet"]
+        assert keys(s3, folder_of(path)) == FILES
         head = s3.head_object(Bucket=BUCKET, Key=f"{folder_of(path)}/orders.parquet")
         assert (result.rows, result.bytes) == (rows, head["ContentLength"])
         assert read(path).num_rows == rows
@@ -98,7 +103,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(server, s3, path):
     server.files, server.cuts = [GOOD + GOOD], type(server.cuts)([50] * 3)
     with pytest.raises(TruncatedDownloadError):
         convert(server, path)
-    assert keys(s3, folder_of(path)) == ["orders.parquet"]
+    assert keys(s3, folder_of(path)) == FILES
     assert read(path).num_rows == 1000
     assert s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
 
@@ -106,11 +111,11 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(server, s3, path):
 def test_the_side_file_comes_and_goes(server, s3, path):
     server.files = [BAD]
     result = convert(server, path, on_bad_value="side_file")
-    assert keys(s3, folder_of(path)) == ["_orders.parquet.bad_rows.jsonl", "orders.parquet"]
+    assert keys(s3, folder_of(path)) == ["_orders.parquet.bad_rows.jsonl", *FILES]
     assert result.bad_rows_path == str(path.with_name("_orders.parquet.bad_rows.jsonl"))
     server.files = [GOOD]
     convert(server, path, on_bad_value="side_file")
-    assert keys(s3, folder_of(path)) == ["orders.parquet"]
+    assert keys(s3, folder_of(path)) == FILES
 
 
 def test_a_file_of_several_parts_is_whole(server, s3, path):
@@ -120,7 +125,7 @@ def test_a_file_of_several_parts_is_whole(server, s3, path):
     assert result.bytes > 8_000_000
     table = read(path)
     assert table["amount"].to_pylist() == list(range(rows))
-    assert keys(s3, folder_of(path)) == ["orders.parquet"]
+    assert keys(s3, folder_of(path)) == FILES
 
 
 def test_a_folder_is_refused(server, path):
@@ -148,6 +153,6 @@ def test_airflow_paths_of_local_files(server, tmp_path, prefix):
     server.files = [BAD]
     with pytest.raises(BadRowError):
         convert(server, path)
-    assert [file.name for file in (tmp_path / "lake").iterdir()] == ["orders.parquet"]
+    assert sorted(file.name for file in (tmp_path / "lake").iterdir()) == FILES
     with pytest.raises(ConfigurationError, match="is a folder"):
         convert(server, path.parent)

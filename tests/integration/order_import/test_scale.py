@@ -50,7 +50,7 @@ def orders(tmp_path_factory):
 
 
 def import_file(path, folder):
-    with Emulator(import_base_ms=150, import_order_ms=0) as emulator:
+    with Emulator(import_base_ms=200, import_order_ms=0) as emulator:
         done = subprocess.run(
             [sys.executable, "-c", IMPORT, emulator.url, emulator.app_token, str(path), str(folder)],
             cwd=ROOT,

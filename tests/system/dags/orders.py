@@ -24,8 +24,7 @@ def import_orders(**options: Any) -> None:
     ImportOrdersOperator(
         orders_path="{{ params.path }}",
         chunk_size=5,
-        max_in_flight=2,
-        poll_interval=1,
+        max_in_flight=8,
         voucherify_conn_id="{{ params.connection }}",
         **options,
     )
@@ -45,7 +44,6 @@ for way, deferrable in WAYS.items():
         OrdersExportOperator(
             output_path="{{ params.path }}",
             fields=["id", "source_id", "amount"],
-            poll_interval=1,
             voucherify_conn_id="{{ params.connection }}",
             deferrable=deferrable,
             **retried(2),

@@ -1,0 +1,242 @@
+"""An export from the first request to the published files, going on wherever an earlier try stopped."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from airflow_provider_voucherify.api.endpoints import LAST_PAGE, PAGE_SIZE, Endpoints
+from airflow_provider_voucherify.api.errors import NotFoundError, QuotaError, ServerError, TransportError
+from airflow_provider_voucherify.api.models import Export, ExportStatus
+from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.ledger import Ledger
+from airflow_provider_voucherify.order_export.errors import ExportFailedError
+from airflow_provider_voucherify.order_export.export import ExportResult, download_to_parquet
+from airflow_provider_voucherify.order_export.output import Output
+from airflow_provider_voucherify.order_export.request import ExportRequest, OnBadValue
+from airflow_provider_voucherify.order_export.state import ExportState
+from airflow_provider_voucherify.order_export.window import Part, Window
+
+MAX_SPLITS = 16
+MAX_LOOKS = 2
+MAX_LOST = 3
+MAX_GONE = 3
+LOOK_WAIT = 2.0
+CLOCK_TOLERANCE = timedelta(seconds=5)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """
+    A wait that the caller has to make.
+
+    :param seconds: How long.
+    :param reason: What is waited for, for people.
+    :param export_ids: The exports that are waited for; empty when it is something else.
+    """
+
+    seconds: float
+    reason: str
+    export_ids: tuple[str, ...] = ()
+
+
+class ExportJob:
+    """
+    Asks for exports, waits for them and publishes what they bring.
+
+    Drive it by calling :meth:`advance` until it returns None, waiting in between as it says::
+
+        while pause := job.advance():
+            time.sleep(pause.seconds)
+        result = job.result()
+
+    :param client: The API.
+    :param request: What the author asks for.
+    :param window: Of which span of time.
+    :param state: Where to go on.
+    :param ledger: Keeps the state: before each request that changes something, and after it.
+    :param output: Where the rows go.
+    :param on_bad_value: What becomes of a row that does not fit its columns.
+    :param max_splits: How often windows whose export ends in ERROR are split in half at most, in all.
+    :param poll_interval: Seconds between two looks at most.
+    :param clock: The time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: Endpoints,
+        request: ExportRequest,
+        window: Window | None,
+        state: ExportState,
+        ledger: Ledger,
+        output: Output,
+        *,
+        on_bad_value: OnBadValue = "fail",
+        max_splits: int = MAX_SPLITS,
+        poll_interval: float = 30.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.state = state
+        self._result: ExportResult | None = None
+        self._client = client
+        self._request = request
+        self._window = window
+        self._ledger = ledger
+        self._output = output
+        self._on_bad_value: OnBadValue = on_bad_value
+        self._max_splits = max_splits
+        self._poll = Poll(poll_interval)
+        self._clock = clock
+        self._done: set[str] = set()
+        self._lost = 0
+        self._gone = 0
+
+    def advance(self) -> Pause | None:
+        """
+        Do what can be done now.
+
+        :return: How long to wait for what; None when all is published.
+        :raises ConfigurationError: if the window is not over.
+        :raises ExportFailedError: if an export ends in ERROR and its window cannot be split any more.
+        :raises VoucherifyError: as :func:`~.export.download_to_parquet`, or if Voucherify refuses the export.
+        """
+        if len(self.state.export_ids) < len(self.state.parts) and (pause := self._ask_for_all()):
+            return pause
+        try:
+            if pause := self._look():
+                return pause
+            self._result = download_to_parquet(
+                self._client,
+                self.state.parts,
+                self._request,
+                self._output,
+                window=self._window,
+                on_bad_value=self._on_bad_value,
+            )
+        except NotFoundError as error:
+            self._gone += 1
+            if self._gone >= MAX_GONE:
+                raise
+            log.warning("An export is gone, and is asked for anew. %s", error)
+            self._forget(self.state.parts)
+            return Pause(0.0, "exports to be asked for anew")
+        return None
+
+    def result(self) -> ExportResult:
+        """Tell what was published, once :meth:`advance` has returned None."""
+        if self._result is None:
+            raise RuntimeError("the export is not over")
+        return self._result
+
+    def _ask_for_all(self) -> Pause | None:
+        self._output.check()
+        if self._client.transport.server_offset is None:
+            # a lost answer is looked for by the time of its request, on Voucherify's clock; and wrong keys show here
+            poll = Poll(self._poll.interval)
+            if poll.look(lambda: self._client.list_exports(limit=1)) is None:
+                return Pause(poll.wait, f"an answer. {poll.trouble}")
+        if self._window is not None:
+            self._window.check_over(datetime.fromtimestamp(self._now(), UTC))
+        for part in self.state.parts:
+            if part.export_id is None and (pause := self._ask(part)):
+                return pause
+        return None
+
+    def _now(self) -> float:
+        return self._clock() + (self._client.transport.server_offset or 0.0)
+
+    def _ask(self, part: Part) -> Pause | None:
+        request = part.request(self._request)
+        if part.sent_at is not None:
+            if found := self._find(part, request):
+                self._accept(part, found.id)
+                return None
+            part.looks += 1
+            if part.looks < MAX_LOOKS:
+                self._save()
+                return Pause(LOOK_WAIT, "an export whose answer was lost")
+        part.sent_at, part.looks = self._now(), 0
+        self._save()
+        try:
+            self._accept(part, request.submit(self._client))
+        except QuotaError as refused:
+            self._forget([part])
+            return Pause(max(1.0, (refused.answer.retry_at or 0.0) - self._clock()), f"the quota. {refused}")
+        except (TransportError, ServerError) as error:
+            if isinstance(error, TransportError) and not error.sent:
+                self._forget([part])
+                raise
+            self._lost += 1
+            if self._lost >= MAX_LOST:
+                raise
+            log.warning("An export was asked for and the answer is lost; looking for it. %s", error)
+            return Pause(0.0, "an export whose answer was lost")
+        return None
+
+    def _accept(self, part: Part, export_id: str) -> None:
+        part.export_id = export_id
+        self._lost = 0
+        self._save()
+        log.info("Export %s brings %s.", export_id, f"{part.window.name} by {part.by}" if part.window else "all orders")
+
+    def _find(self, part: Part, request: ExportRequest) -> Export | None:
+        """Look for an export whose answer was lost: any that asks for the same since then brings the same."""
+        since = datetime.fromtimestamp(part.sent_at or 0.0, UTC) - CLOCK_TOLERANCE
+        for page in range(1, LAST_PAGE + 1):
+            exports = self._client.list_exports(limit=PAGE_SIZE, page=page, order="-created_at").exports
+            for export in exports:
+                if export.created_at is None or export.created_at < since:
+                    return None
+                if export.id not in self.state.export_ids and request.is_asked_by(export):
+                    return export
+            if len(exports) < PAGE_SIZE:
+                return None
+        return None
+
+    def _look(self) -> Pause | None:
+        """See which exports have ended."""
+        exports = self._poll.look(self._pending)
+        if exports is None:
+            return Pause(self._poll.wait, f"export {', '.join(self.state.export_ids)}", tuple(self.state.export_ids))
+        failed = {export.id for export in exports if export.status == ExportStatus.ERROR}
+        if failed:
+            for part in [part for part in self.state.parts if part.export_id in failed]:
+                self._split(part)
+            self._save()
+            return Pause(0.0, "the halves of a window")
+        self._done.update(export.id for export in exports if export.ended)
+        waiting = tuple(export.id for export in exports if not export.ended)
+        return Pause(self._poll.wait, f"export {', '.join(waiting)}", waiting) if waiting else None
+
+    def _pending(self) -> list[Export]:
+        return [
+            self._client.get_export(export_id) for export_id in self.state.export_ids if export_id not in self._done
+        ]
+
+    def _split(self, part: Part) -> None:
+        halves = part.window.halves() if part.window else None
+        if halves is None or self.state.splits >= self._max_splits:
+            export_id = part.export_id
+            self._forget([part])
+            splits = f", after {self.state.splits} splits of its window" if self.state.splits else ""
+            raise ExportFailedError(
+                f"Export {export_id} ended in ERROR at Voucherify, which does not say why{splits}. A retry of the task "
+                "asks for it anew."
+            )
+        log.warning("Export %s ended in ERROR: its window is split in half.", part.export_id)
+        self.state.splits += 1
+        place = self.state.parts.index(part)
+        self.state.parts[place : place + 1] = [Part(window=half, by=part.by) for half in halves]
+
+    def _forget(self, parts: list[Part]) -> None:
+        for part in parts:
+            part.export_id, part.sent_at, part.looks = None, None, 0
+        self._save()
+
+    def _save(self) -> None:
+        self._ledger.save(self.state.to_json())

@@ -1,0 +1,124 @@
+"""Windows, retries, lineage: the export operator in Airflow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow.parquet as pq
+import pytest
+from airflow.providers.common.compat.sdk import DAG, Asset, Stats
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from airflow.utils.session import create_session
+
+from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.ledger import FileLedger
+from airflow_provider_voucherify.operators.orders import OrdersExportOperator
+from tests.airflow_home import run_dag
+from tests.integration.order_export.timeline import put
+
+EXPORT = "POST /v1/orders/export"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+WINDOW = {"window_start": "2026-01-01T00:00:00+00:00", "window_end": "2026-01-02T00:00:00+00:00"}
+both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+
+
+def run_export(path, **parameters):
+    defaults = {"poll_interval": 0.2, "output_path": path.as_uri(), "retry_delay": timedelta(0), **WINDOW}
+    with DAG("export_windows", schedule=None) as dag:
+        OrdersExportOperator(task_id="export", **(defaults | parameters))
+    return run_dag(dag)
+
+
+@pytest.fixture
+def orders(emulator):
+    put(emulator, [(f"ord_{n}", START + n * timedelta(hours=6), None, n) for n in range(-1, 6)])
+
+
+@both_modes
+def test_a_window(emulator, orders, tmp_path, deferrable):
+    path = tmp_path / "orders.parquet"
+    run = run_export(path, fields=["id"], window_start="{{ '2026-01-01T00:00Z' }}", deferrable=deferrable)
+    assert run.state == "success"
+    result = run.xcoms["export"]
+    assert pq.read_table(path).to_pydict() == {"id": ["ord_0", "ord_1", "ord_2", "ord_3"]}
+    assert result["window"] == {
+        "field": "updated_at",
+        "start": "2026-01-01T00:00:00Z",
+        "end": "2026-01-02T00:00:00Z",
+    }
+    assert (result["rows"], result["parquet_files"], result["export_ids"]) == (4, 1, [result["export_id"]])
+    assert emulator.calls()["calls"][EXPORT] == 1
+
+
+@both_modes
+@pytest.mark.parametrize(("parameters", "exports"), [({}, 1), ({"restart": True}, 1), ({"durable": False}, 2)], ids=str)
+@pytest.mark.parametrize("place", ["task store", "file"])
+def test_a_retry_takes_up_the_export(emulator, orders, tmp_path, monkeypatch, deferrable, parameters, exports, place):
+    if place == "file" and parameters.get("durable", True):
+        ledger = FileLedger(tmp_path, "state.json")
+        monkeypatch.setattr(OrdersExportOperator, "_ledger", lambda self, context: ledger)
+    emulator.add_fault("truncated_download", times=3, bytes=20)
+    path = tmp_path / "lake" / "orders.parquet"
+    run = run_export(path, retries=1, deferrable=deferrable, **parameters)
+    assert run.state == "success"
+    assert pq.read_metadata(path).num_rows == 4
+    assert emulator.calls()["calls"][EXPORT] == exports
+    assert sorted(file.name for file in tmp_path.rglob("*.*")) == ["_orders.parquet.manifest.json", "orders.parquet"]
+
+
+@both_modes
+def test_a_failed_export_leaves_a_window_for_the_retry(emulator, orders, tmp_path, deferrable):
+    emulator.add_fault("export_error", times=2)
+    path = tmp_path / "orders.parquet"
+    run = run_export(path, retries=1, max_window_splits=0, deferrable=deferrable)
+    assert run.state == "failed"  # the second export failed as well
+    assert emulator.calls()["calls"][EXPORT] == 2
+    assert run_export(path, max_window_splits=0, deferrable=deferrable).state == "success"
+
+
+@both_modes
+def test_the_event_of_an_asset_and_the_metrics_tell_of_the_export(emulator, orders, tmp_path, monkeypatch, deferrable):
+    counted, told, asset = {}, {}, Asset("voucherify://orders")
+    monkeypatch.setattr(Stats, "incr", lambda name, count=1, **_: counted.update({name: count}))
+    path = tmp_path / "orders.parquet"
+    run = run_export(
+        path,
+        deferrable=deferrable,
+        outlets=[asset],
+        post_execute=lambda context, result: told.update(context["outlet_events"][asset].extra),
+    )
+    assert run.state == "success"
+    assert told == {name: run.xcoms["export"][name] for name in ("rows", "path", "window", "manifest_path")}
+    if AIRFLOW_V_3_0_PLUS:  # below it, dag.test() registers no assets
+        from airflow.models.asset import AssetEvent
+
+        with create_session() as session:
+            event = session.query(AssetEvent).order_by(AssetEvent.id.desc()).first()
+        assert event.extra == told | event.extra
+    assert counted["voucherify.export.rows"] == 4
+    assert counted["voucherify.export.bytes"] == path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"window_start": "2026-01-01"}, "window_start must say its offset from UTC"),
+        ({"window_start": None}, "Give both window_start and window_end"),
+        ({"window_field": "status"}, "window_field must be one of updated_at, created_at"),
+        ({"window_start": "2026-01-02T00:00Z"}, "window_start must be before window_end"),
+        ({"filters": {"junction": "or", "amount": {"conditions": {"$is": [1]}}}}, "junction must be 'and'"),
+        ({"partition_by": "updated_at", "fields": ["id"]}, "'updated_at' is not among the fields"),
+        ({"partition_by": "status"}, "'status' is no time of an order"),
+        ({"max_window_splits": -1}, "max_window_splits must not be negative"),
+        ({"max_rows_per_file": 0}, "max_rows_per_file must be at least 1"),
+    ],
+)
+def test_what_cannot_work_is_refused_when_the_dag_is_parsed(parameters, message):
+    with pytest.raises((ValueError, ConfigurationError), match=message):
+        OrdersExportOperator(task_id="export", output_path="x", **(WINDOW | parameters))
+
+
+def test_a_naive_time_in_a_template_is_refused_when_the_task_runs(emulator, tmp_path, log):
+    assert run_export(tmp_path / "orders.parquet", window_end="{{ '2026-01-02' }}").state == "failed"
+    assert "window_end must say its offset from UTC" in log()
+    assert EXPORT not in emulator.calls()["calls"]
