@@ -141,10 +141,17 @@ def test_valid_lines_go_on_as_the_bytes_they_came_in(tmp_path: Path) -> None:
     assert [record.body for record in open_source(paths=path).read()] == lines
 
 
-def test_arrow_streams_of_other_makers() -> None:
-    polars, duckdb = pytest.importorskip("polars"), pytest.importorskip("duckdb")
+def test_data_frames_of_polars() -> None:
+    polars = pytest.importorskip("polars")
     orders = [{"source_id": "a", "items": [{"price": 100}, {"price": 5}]}, {"source_id": "ß", "items": []}]
     assert read(open_source(polars.DataFrame(orders))) == orders
+
+
+def test_relations_of_duckdb() -> None:
+    duckdb = pytest.importorskip("duckdb")
     relation = duckdb.sql("select 'a' as source_id, 12::decimal(9,2) as amount, {'x': 1, 'y': null} as metadata")
     assert read(open_source(relation)) == [{"source_id": "a", "amount": 12, "metadata": {"x": 1}}]
+
+
+def test_record_batches() -> None:
     assert read(open_source(pa.record_batch({"source_id": ["a"]}))) == [{"source_id": "a"}]
