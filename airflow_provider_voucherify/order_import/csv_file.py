@@ -15,7 +15,7 @@ from airflow_provider_voucherify.order_import.columns import Column, plan
 from airflow_provider_voucherify.order_import.files import File
 from airflow_provider_voucherify.order_import.order import MALFORMED
 from airflow_provider_voucherify.order_import.shape import Kind
-from airflow_provider_voucherify.order_import.source import Cursor, Origin, Record
+from airflow_provider_voucherify.order_import.source import IDS_A_BATCH, Cursor, Origin, Record
 
 DELIMITERS = ",;\t|"
 MAX_CELL_CHARACTERS = 16 << 20
@@ -49,9 +49,7 @@ class CsvFile:
         :raises ConfigurationError: if the header names what is no field of an order, or the quotes are such that the
             next row cannot be found.
         """
-        with self._file.open() as file:
-            header = _Rows(file, self._file.name)
-            names = [name.strip() for name in next(header, [])]
+        header, names = self._header()
         if not names:
             return start.number
         fields = [_field(column) for column in plan(names, self._column_mapping, self._file.name)]
@@ -70,6 +68,21 @@ class CsvFile:
                     number += 1
                 line = rows.line
         return number
+
+    def source_ids(self) -> Iterator[list[str | None]]:
+        """Read the ``source_id`` of every record, and make no orders."""
+        header, names = self._header()
+        columns = plan(names, self._column_mapping, self._file.name) if names else []
+        cell = next((column.index for column in columns if column.path == ("source_id",)), None)
+        with self._file.open(header.offset) as file:
+            rows = filter(None, _Rows(file, self._file.name, header.line, header.offset, header.delimiter))
+            while batch := list(islice(rows, IDS_A_BATCH)):
+                yield [None if cell is None or len(row) != len(names) else row[cell] or None for row in batch]
+
+    def _header(self) -> tuple[_Rows, list[str]]:
+        with self._file.open() as file:
+            rows = _Rows(file, self._file.name)
+            return rows, [name.strip() for name in next(rows, [])]
 
 
 class _Rows:

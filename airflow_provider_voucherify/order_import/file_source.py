@@ -82,10 +82,10 @@ class FileSource(Source):
         """Read the ``source_id`` of every record, as fast as the format allows."""
         for index in range(len(self._files)):
             reader = self._reader(index)
-            if isinstance(reader, JsonLines | ParquetFile):
-                yield from reader.source_ids()
-            else:
+            if isinstance(reader, JsonArray):
                 yield from source_ids_of(reader.read(Cursor(file=index)))
+            else:
+                yield from reader.source_ids()
 
     def _read_files(self, start: Cursor) -> Iterator[Record]:
         number = start.number

@@ -142,6 +142,16 @@ def test_ids_of_bad_and_odd_records(tmp_path) -> None:
     assert [duplicate.number for duplicate in Duplicates(source, found).since(0)] == [1, 5, 6]
 
 
+def test_ids_in_cells(tmp_path) -> None:
+    (tmp_path / "1.csv").write_text("amount,no\n1,a\n\n2,\n3\n4,a\n")
+    (tmp_path / "2.csv").write_text("amount\n1\n")
+    (tmp_path / "3.csv").write_text("")
+    source = open_source(paths=tmp_path, column_mapping={"no": "source_id"})
+    assert list(source.source_ids()) == [["a", None, None, "a"], [None]]
+    found = find_duplicates(source, "last")
+    assert (found.records, len(found)) == (5, 1)
+
+
 def test_ids_in_columns(tmp_path) -> None:
     pq.write_table(pa.table({"source_id": [1, 2, 1]}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"amount": [1, 2]}), tmp_path / "2.parquet")
