@@ -34,6 +34,7 @@ def tests(session: nox.Session) -> None:
 def system(session: nox.Session) -> None:
     """What kills, restarts and clears do, on the newest Airflow with all its processes."""
     install(session)
+    session.install("--group", "system")
     session.run("pytest", "tests/system", *session.posargs, env=ENVIRONMENT)
 
 

@@ -35,11 +35,12 @@ CONNECTION_FIELDS = {
 }
 
 UI_FIELD_BEHAVIOUR = {
-    # the port stays visible: Airflow 3.3.2 refuses to test a connection whose port is null and hidden
+    # the port stays visible: the test button of Airflow 3.3.2 sends 0 for a port that is null, and is refused
     "hidden-fields": ["schema"],
     "relabeling": {"host": "Cluster host", "login": "Application ID", "password": "Secret key"},
     "placeholders": {
-        "host": "api.voucherify.io, us1.api.voucherify.io, as1.api.voucherify.io",
+        "host": "api.voucherify.io by default; us1.api.voucherify.io, as1.api.voucherify.io, or your own",
+        "port": "443; needed for the test button of Airflow 3.3",
         "login": "X-App-Id, from the project settings",
         "password": "X-App-Token, from the project settings",
     },

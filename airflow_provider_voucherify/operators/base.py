@@ -75,8 +75,21 @@ class WaitingOperator(VoucherifyOperator):
             raise self._timed_out(waiting_for)
         time.sleep(seconds)
 
+    def _deadline(self) -> float:
+        """Tell when a try that begins now has to end."""
+        return time.time() + self._time_limit[0]
+
     def _timed_out(self, waiting_for: str) -> WaitTimeoutError:
-        return WaitTimeoutError(f"Stopped after {self.timeout:.0f} s (timeout), waiting for {waiting_for}.")
+        seconds, name = self._time_limit
+        return WaitTimeoutError(f"Stopped after {seconds:.0f} s ({name}), waiting for {waiting_for}.")
+
+    @property
+    def _time_limit(self) -> tuple[float, str]:
+        """The seconds of a try, and the parameter that says so. Airflow 3 forgets execution_timeout in a deferral."""
+        limits = [(self.timeout, "timeout")]
+        if self.execution_timeout:
+            limits.append((self.execution_timeout.total_seconds(), "execution_timeout"))
+        return min(limits)
 
     def on_kill(self) -> None:
         """Say what a kill does not end: Voucherify can cancel neither an import nor an export."""

@@ -137,7 +137,7 @@ class OrdersExportOperator(WaitingOperator):
         state = open_state(
             self._ledger(context), self._request(), self._window(), restart=context["run_id"] if self.restart else None
         )
-        return self._go_on(context, state, time.time() + self.timeout)
+        return self._go_on(context, state, self._deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""

@@ -212,7 +212,7 @@ class ImportOrdersOperator(WaitingOperator):
             )
         else:
             report.clear()
-        return self._go_on(context, source, state, ledger, time.time() + self.timeout)
+        return self._go_on(context, source, state, ledger, self._deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""

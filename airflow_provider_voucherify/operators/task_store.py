@@ -28,8 +28,10 @@ class TaskStoreLedger:
         return document if isinstance(document, dict) else None
 
     def save(self, document: dict[str, Any]) -> None:
-        """Replace the document."""
-        self._store.set(self._key, document)
+        """Replace the document. It stays until it is cleared: without it, a task cleared later would send all again."""
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # missing in its stub
+
+        self._store.set(self._key, document, retention=NEVER_EXPIRE)
 
     def clear(self) -> None:
         """Remove the document."""

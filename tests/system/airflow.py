@@ -212,6 +212,11 @@ class TaskRun:
         return self.airflow.get(f"{self.path}/xcomEntries/return_value?deserialize=true")["value"]
 
     @property
+    def page(self) -> str:
+        """Where the UI shows it."""
+        return f"/dags/{self.dag_id}/runs/{self.run_id}/tasks/{self.task_id}"
+
+    @property
     def stored(self) -> dict[str, Any]:
         """What is in the task store, by key."""
         return {

@@ -47,7 +47,8 @@ class Shop:
 
     def __init__(self, airflow: Airflow, name: str, emulator: Emulator, folder) -> None:
         self.airflow, self.name, self.emulator, self.folder = airflow, name, emulator, folder
-        document = json.loads(connection(emulator)) | {"connection_id": name, "extra": "{}"}
+        document = json.loads(connection(emulator)) | {"connection_id": name}
+        del document["extra"]
         airflow.post("/connections", document)
 
     def create_orders(self, count: int) -> None:

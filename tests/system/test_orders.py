@@ -125,5 +125,5 @@ def test_execution_timeout_and_retry(open_shop, way):
     assert run.wait_for_end() == "success"
     shop.check_imported(run)
     assert run.tries > 1
-    assert "Timeout" in run.log(1)
+    assert any(text in run.log(1) for text in ("AirflowTaskTimeout", "Stopped after 8 s (execution_timeout)"))
     assert "Going on: " in run.log(2)
