@@ -36,8 +36,8 @@ from tests.orders import order
 ACTION, ACTIONS = "GET /v1/async-actions/{asyncActionId}", "GET /v1/async-actions"
 EXPORT, EXPORTS = "GET /v1/exports/{exportId}", "GET /v1/exports"
 IMPORT_ORDERS, EXPORT_ORDERS = "POST /v1/orders/import", "POST /v1/orders/export"
-# Seconds, far from each other on any machine: what runs at the first look has ended at the second, and what never ends is
-# given up between two looks
+# Seconds, far from each other on any machine: what runs at the first look has ended at the second, and what never
+# ends is given up between two looks
 RUNNING, WAIT, SHORT_WAIT, TIME = 0.3, 0.8, 0.3, 1.2
 SPEED = 200
 START = datetime(2026, 1, 1, tzinfo=UTC)
