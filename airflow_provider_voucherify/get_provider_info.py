@@ -32,6 +32,12 @@ CONNECTION_FIELDS = {
     "download_hosts": _field(
         "Download hosts", "string", "Hosts beside *.voucherify.io that exports may be downloaded from with the keys."
     ),
+    "dashboard_url": _field(
+        "Dashboard URL",
+        "string",
+        "Where the links of tasks lead: the audit log of a shared cluster by default. "
+        "{resource} in it becomes async-actions or exports, and {id} the id.",
+    ),
 }
 
 UI_FIELD_BEHAVIOUR = {
@@ -79,4 +85,5 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": CONNECTION_FIELDS,
             }
         ],
+        "extra-links": [f"{PACKAGE}.links.dashboard.{name}" for name in ("AsyncActionLink", "ExportLink")],
     }
