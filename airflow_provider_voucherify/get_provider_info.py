@@ -13,15 +13,15 @@ def _field(label: str, kind: str, description: str, **schema: Any) -> dict[str, 
 
 
 CONNECTION_FIELDS = {
-    "oauth": _field("OAuth 2.0", "boolean", "Exchange the keys for tokens that live 15 minutes."),
-    "oauth_scope": _field(
-        "OAuth scope", "string", "Scopes of the token, separated by spaces; orders exports async-actions by default."
-    ),
     "quota_reserve": _field(
         "Quota reserve",
         "number",
         "Calls of each period left to the live shop: a share of the limit when below 1, else a number. 0.2 by default.",
         minimum=0,
+    ),
+    "oauth": _field("OAuth 2.0", "boolean", "Exchange the keys for tokens that live 15 minutes."),
+    "oauth_scope": _field(
+        "OAuth scope", "string", "Scopes of the token, separated by spaces; by default: orders exports async-actions"
     ),
     "connect_timeout": _field(
         "Connect timeout", "number", "Seconds to wait for a connection; 10 by default.", exclusiveMinimum=0
@@ -35,7 +35,7 @@ CONNECTION_FIELDS = {
     "dashboard_url": _field(
         "Dashboard URL",
         "string",
-        "Where the links of tasks lead: the audit log of a shared cluster by default. "
+        "Where the links at tasks lead; by default the audit log of the cluster, if it is a shared one. "
         "{resource} in it becomes async-actions or exports, and {id} the id.",
     ),
 }
@@ -45,7 +45,7 @@ UI_FIELD_BEHAVIOUR = {
     "hidden-fields": ["schema"],
     "relabeling": {"host": "Cluster host", "login": "Application ID", "password": "Secret key"},
     "placeholders": {
-        "host": "api.voucherify.io by default; us1.api.voucherify.io, as1.api.voucherify.io, or your own",
+        "host": "api.voucherify.io (default), us1.api.…, as1.api.…, or your own",
         "port": "443; needed for the test button of Airflow 3.3",
         "login": "X-App-Id, from the project settings",
         "password": "X-App-Token, from the project settings",

@@ -169,6 +169,8 @@ class OrdersExportOperator(WaitingOperator):
         )
         while pause := job.advance():
             self._tell_ids(context, state)
+            if pause.seconds:
+                self.log.info("Waiting for %s.", pause.reason)
             if self._defers(pause.seconds):
                 self._defer(context, state, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)

@@ -256,8 +256,6 @@ class ImportOrdersOperator(WaitingOperator):
         )
         while pause := job.advance():
             telemetry.count(job.state)
-            self._tell_ids(context, job.state)
-            self.log.info("%d orders have an outcome; %s.", job.state.settled, pause.reason)
             if self._defers(pause.seconds):
                 self._defer(context, job, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)
