@@ -10,10 +10,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import psutil
 import requests
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class Airflow:
         }
         # Airflow starts twice as fast when Python may keep its bytecode
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, psutil.Popen] = {}
         self._session = requests.Session()
 
     def __enter__(self) -> Self:
@@ -99,7 +100,7 @@ class Airflow:
     def __exit__(self, *_: object) -> None:
         """Stop what was started, and nothing else."""
         for component in reversed(list(self._processes)):
-            self.stop(component, signal.SIGTERM)
+            self.stop(component, signal.SIGKILL)
 
     # components
 
@@ -110,12 +111,12 @@ class Airflow:
             self._processes[component] = self._airflow(*command, stdout=output, stderr=subprocess.STDOUT)
 
     def stop(self, component: str, number: signal.Signals) -> None:
-        """Send a signal to a component and its children; kill what does not heed it."""
+        """Send a signal to a component and all that it started; kill what does not heed it."""
         process = self._processes.pop(component)
-        signal_group(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOPPED_WITHIN)
-        signal_group(process.pid, signal.SIGKILL)  # a child may have stayed
+        family = [process, *process.children(recursive=True)]
+        send(number, family)
+        _, alive = psutil.wait_procs(family, STOPPED_WITHIN)
+        send(signal.SIGKILL, alive)
         process.wait()
 
     @property
@@ -123,9 +124,9 @@ class Airflow:
         """The process of each component."""
         return {component: process.pid for component, process in self._processes.items()}
 
-    def _airflow(self, *arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
+    def _airflow(self, *arguments: str, **streams: Any) -> psutil.Popen:
         command = [sys.executable, "-m", "airflow", *arguments]
-        return subprocess.Popen(command, env=self.environment, start_new_session=True, **streams)
+        return psutil.Popen(command, env=self.environment, start_new_session=True, **streams)
 
     def _healthy(self) -> bool:
         ended = [name for name, process in self._processes.items() if process.poll() is not None]
@@ -178,12 +179,11 @@ class Airflow:
         return sight
 
 
-def signal_group(group: int, number: signal.Signals) -> None:
-    """Send a signal to a process group, if there is anyone in it."""
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return
+def send(number: signal.Signals, processes: Iterable[psutil.Process]) -> None:
+    """Send a signal to those processes that are still there."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,13 @@ from tests.system.airflow import Airflow
 from tests.system.shop import ExportJourney, ImportJourney, Journey, Shop
 
 SECRET = "planted-secret-7f3a9c"
+PACKAGES = {
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "redis-server": "redis-server",
+    "initdb": "postgresql",
+    "postgres": "postgresql",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,6 +30,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "tests/system" in str(item.path):
                 item.add_marker(pytest.mark.skip(reason="Airflow below 3.3 has no task store"))
+
+
+def program(name: str) -> str:
+    """
+    Find a program of Debian's.
+
+    :raises pytest.skip.Exception: if it is not there; in CI it has to be, and ``pytest.fail.Exception`` is raised.
+    """
+    debian_keeps_versions_apart = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    for path in (shutil.which(name), *debian_keeps_versions_apart):
+        if path is not None:
+            return str(path)
+    missing = f"There is no {name} here: apt-get install {PACKAGES[name]}"
+    raise pytest.fail.Exception(missing) if "CI" in os.environ else pytest.skip.Exception(missing)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import contextlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
+
+import psutil
 
 from tests.system.airflow import Airflow
 
@@ -103,44 +103,36 @@ class TaskRun:
             },
         )
 
-    def process(self) -> int:
-        """Wait for the process that runs the task, and tell it."""
+    def process(self) -> psutil.Process:
+        """Wait for the process that runs the task."""
         ours = set(self.airflow.pids.values())
 
-        def running() -> int | None:
+        def running() -> psutil.Process | None:
             instance = self.instance
-            pid = instance["pid"] if instance["state"] == "running" else None
-            return pid if pid and ours.intersection(ancestors(pid)) else None
+            if instance["state"] != "running" or not instance["pid"]:
+                return None
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(instance["pid"])
+                if ours.intersection(above.pid for above in process.parents()):
+                    return process
+            return None
 
         return self._wait(running, 60, "the process")
 
     def component(self) -> str:
         """Wait for the process that runs the task, and tell the component that it belongs to."""
-        above = ancestors(self.process())
+        above = {process.pid for process in self.process().parents()}
         return next(name for name, pid in self.airflow.pids.items() if pid in above)
 
     def kill(self) -> None:
         """Kill the process of the task."""
-        os.kill(self.process(), signal.SIGKILL)
+        self.process().kill()
 
     def kill_with_supervisor(self) -> None:
         """Kill the process that watches over the process of the task, and this one with it, as a lost machine does."""
-        pid = self.process()
-        supervisor = ancestors(pid)[0]
-        if supervisor in self.airflow.pids.values():
-            raise RuntimeError(f"{pid} is a child of the scheduler itself")
-        os.kill(supervisor, signal.SIGKILL)
-        os.kill(pid, signal.SIGKILL)
-
-
-def ancestors(pid: int) -> list[int]:
-    """List the parents of a process, the nearest first; none if it has ended."""
-    found = []
-    while pid > 1:
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-        except FileNotFoundError:
-            return found
-        pid = int(stat.rpartition(")")[2].split()[1])  # the name, in brackets, may have spaces
-        found.append(pid)
-    return found
+        process = self.process()
+        supervisor = process.parent()
+        if supervisor is None or supervisor.pid in self.airflow.pids.values():
+            raise RuntimeError(f"The parent of {process} is {supervisor}, which is no supervisor")
+        supervisor.kill()
+        process.kill()
