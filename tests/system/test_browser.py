@@ -135,6 +135,7 @@ def test_the_form_has_typed_fields_and_saves_them(browser, airflow):
         ("wrong_keys", "some-other-key", "127.0.0.1 answers, and refuses the keys."),
         ("wrong_host", SECRET, "127.0.0.1 does not answer as Voucherify would."),
     ],
+    ids=["good keys", "wrong keys", "wrong host"],
 )
 def test_the_connection_is_tested(browser, airflow, open_shop, name, password, message):
     emulator = open_shop().emulator
@@ -168,6 +169,7 @@ def test_the_log_of_a_running_import_shows_its_progress(browser, set_out):
         (ImportJourney, "Voucherify background tasks", "aa_", '"type":"ORDERS.IMPORT"'),
         (ExportJourney, "Voucherify exports", "exp_", '"exported_object":"order"'),
     ],
+    ids=["import", "export"],
 )
 def test_the_extra_link_leads_to_the_object(browser, set_out, kind, button, id_of, shown):
     (journey,) = set_out(directions=(kind,), ways=("deferred",))
