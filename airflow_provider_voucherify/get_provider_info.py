@@ -45,7 +45,7 @@ UI_FIELD_BEHAVIOUR = {
     "hidden-fields": ["schema"],
     "relabeling": {"host": "Cluster host", "login": "Application ID", "password": "Secret key"},
     "placeholders": {
-        "host": "api.voucherify.io (default), us1.api.…, as1.api.…, or your own",
+        "host": "api.voucherify.io (default), us1.api.voucherify.io, as1.api.voucherify.io",
         "port": "443; needed for the test button of Airflow 3.3",
         "login": "X-App-Id, from the project settings",
         "password": "X-App-Token, from the project settings",

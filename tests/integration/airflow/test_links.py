@@ -33,11 +33,13 @@ def run_import(**parameters):
     return dag, run_dag(dag)
 
 
-def link(dag, run, name):
+def link(dag, run, name, map_index=-1):
     """Read a link as the UI does: by the serialized task and the instance in the database."""
     (task,) = DagSerialization.from_dict(DagSerialization.to_dict(dag)).tasks
     with create_session() as session:
-        instance = session.query(TaskInstance).filter_by(dag_id=dag.dag_id, run_id=run.run_id).one()
+        instance = (
+            session.query(TaskInstance).filter_by(dag_id=dag.dag_id, run_id=run.run_id, map_index=map_index).one()
+        )
         return task.get_extra_links(instance, name) or None
 
 
@@ -81,6 +83,14 @@ def test_a_sensor_leads_to_what_it_waits_for(dashboard, deferrable):
     run = run_dag(dag)
     assert run.state == "success"
     assert link(dag, run, BACKGROUND_TASKS) == f"https://dashboard.example/#/async-actions/{action}"
+
+
+def test_each_mapped_task_has_a_link_of_its_own(dashboard):
+    actions = [dashboard.seed_action(type="VOUCHERS.IMPORT", status="DONE") for _ in range(2)]
+    with DAG("mapped_link", schedule=None) as dag:
+        AsyncActionSensor.partial(task_id="wait", poke_interval=0.2).expand(async_action_id=actions)
+    run = run_dag(dag)
+    assert [link(dag, run, BACKGROUND_TASKS, index).rpartition("/")[2] for index in range(2)] == actions
 
 
 def test_without_a_dashboard_there_is_no_link(emulator):
