@@ -112,7 +112,8 @@ class WaitingOperator(VoucherifyOperator):
     def _check_time(self, woken: Woken) -> None:
         """End a task whose time was over before there was anything to do."""
         if woken.wake is Wake.TIMEOUT:
-            raise self._time_limit.error(woken.trouble or woken.handover["waiting_for"])
+            waiting_for = f"an answer. {woken.trouble}" if woken.trouble else woken.handover["waiting_for"]
+            raise self._time_limit.error(waiting_for)
 
     @abstractmethod
     def _handed_over(self) -> list[str]:

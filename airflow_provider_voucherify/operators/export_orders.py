@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.ledger import FileLedger, Ledger, NoLedger
+from airflow_provider_voucherify.links.dashboard import ExportLink
 from airflow_provider_voucherify.operators.base import WaitingOperator
 from airflow_provider_voucherify.operators.lineage import openlineage_of_export, tell_of_export
 from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
@@ -88,6 +89,7 @@ class OrdersExportOperator(WaitingOperator):
     )
     template_fields_renderers = {"fields": "json", "filters": "json"}
     template_ext: Sequence[str] = JSON_FILES
+    operator_extra_links = (ExportLink(),)
 
     def __init__(
         self,
@@ -174,7 +176,9 @@ class OrdersExportOperator(WaitingOperator):
             failures=failures,
         )
         while pause := job.advance():
-            context["ti"].xcom_push(key="export_ids", value=state.export_ids)
+            self._tell_ids(context, state)
+            if pause.seconds:
+                self.log.info("Waiting for %s.", pause.reason)
             if self._defers(pause.seconds):
                 self._hand_over(
                     ExportTrigger,
@@ -187,6 +191,7 @@ class OrdersExportOperator(WaitingOperator):
                     export_ids=list(pause.export_ids),
                 )
             self._sleep(pause.seconds, deadline, pause.reason)
+        self._tell_ids(context, state)
         result = job.result()
         if result.unknown_columns:
             self.log.warning("Columns that were not asked for are left out: %s.", ", ".join(result.unknown_columns))
@@ -195,6 +200,11 @@ class OrdersExportOperator(WaitingOperator):
         tell_of_export(context, self.outlets, self._result)
         ledger.clear()
         return self._result
+
+    def _tell_ids(self, context: Context, state: ExportState) -> None:
+        context["ti"].xcom_push(key="export_ids", value=state.export_ids)
+        if state.export_ids:
+            ExportLink().show(context, self.hook, state.export_ids[-1])
 
     def _handed_over(self) -> list[str]:
         asked_for = [part for part in self._state.parts if part.sent_at or part.export_id] if self._state else []

@@ -10,6 +10,7 @@ import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.operators.base import WaitingOperator
 from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.operators.telemetry import Telemetry
@@ -35,6 +36,7 @@ from airflow_provider_voucherify.order_import.order_import import (
     OrderImport,
     Pause,
 )
+from airflow_provider_voucherify.order_import.progress import Progress
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.rules import Rules, Treatment
 from airflow_provider_voucherify.order_import.source import Source
@@ -110,6 +112,7 @@ class ImportOrdersOperator(WaitingOperator):
     )  # fmt: skip
     template_fields_renderers = {"orders": "json", "column_mapping": "json"}
     # no template_ext: the content of a file must not take the place of its path in orders_path
+    operator_extra_links = (AsyncActionLink(),)
 
     def __init__(
         self,
@@ -237,6 +240,11 @@ class ImportOrdersOperator(WaitingOperator):
     ) -> dict[str, Any]:
         self._state, self._is_durable = state, not isinstance(ledger, NoLedger)
         report, telemetry = Report(self._folder), Telemetry(context, state)
+
+        def show(progress: Progress) -> None:
+            telemetry.show(progress)
+            self._tell_ids(context, state)
+
         job = OrderImport(
             self.hook,
             source,
@@ -250,17 +258,15 @@ class ImportOrdersOperator(WaitingOperator):
             wait=self.wait_for_completion,
             rules=self._rules(source, state),
             poll_interval=self.poll_interval,
-            on_progress=telemetry.show,
+            on_progress=show,
             failures=failures,
         )
         while pause := job.advance():
             telemetry.count(job.state)
-            context["ti"].xcom_push(key="async_action_ids", value=job.state.action_ids)
-            self.log.info("%d orders have an outcome; %s.", job.state.settled, pause.reason)
             if self._defers(pause.seconds):
                 self._defer(context, job, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)
-        context["ti"].xcom_push(key="async_action_ids", value=job.state.action_ids)
+        self._tell_ids(context, job.state)
         summary = job.summary(self.report_path)
         telemetry.count(job.state)
         report.write_summary(summary.to_xcom(), html_report(summary, job.state))
@@ -278,6 +284,11 @@ class ImportOrdersOperator(WaitingOperator):
         telemetry.clear()
         ledger.clear()
         return summary.to_xcom()
+
+    def _tell_ids(self, context: Context, state: ImportState) -> None:
+        context["ti"].xcom_push(key="async_action_ids", value=state.action_ids)
+        if state.recent_ids:
+            AsyncActionLink().show(context, self.hook, state.recent_ids[-1])
 
     def _handed_over(self) -> list[str]:
         flights = self._state.in_flight if self._state else []

@@ -209,7 +209,7 @@ class ExportJob:
         """See which exports have ended."""
         exports = self._poll.look(self._pending)
         if exports is None:
-            return Pause(self._poll.wait, self._poll.trouble, tuple(self.state.export_ids))
+            return Pause(self._poll.wait, f"an answer. {self._poll.trouble}", tuple(self.state.export_ids))
         failed = {export.id for export in exports if export.status == ExportStatus.ERROR}
         if failed:
             for part in [part for part in self.state.parts if part.export_id in failed]:

@@ -19,6 +19,7 @@ from airflow_provider_voucherify.api.errors import ConfigurationError, Voucherif
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.parameters import check_number, check_switches, is_templated
 from airflow_provider_voucherify.time_limit import TimeLimit
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
@@ -54,6 +55,7 @@ class AsyncActionSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("async_action_id", "voucherify_conn_id")
+    operator_extra_links = (AsyncActionLink(),)
     ui_color = "#dfe6f5"
 
     def __init__(
@@ -109,6 +111,7 @@ class AsyncActionSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait in the worker, or hand the wait over to the triggerer."""
         self._check_ids()
+        AsyncActionLink().show(context, self.hook, self._ids[-1])
         if self.deferrable:
             return self._end_or_defer(context, self._time_limit.deadline())
         try:

@@ -10,32 +10,38 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import psutil
 import requests
 
 T = TypeVar("T")
 
 DAGS = Path(__file__).parent / "dags"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+WORKER = ("--concurrency", "2", "--skip-serve-logs")  # logs are read from the home, which all components share
 USER = PASSWORD = "admin"
 HEALTHY_WITHIN = 120.0
 STOPPED_WITHIN = 20.0
-ENDED = {"success", "failed"}
 
 
 class Airflow:
     """
-    A fresh Airflow with LocalExecutor, for as long as its ``with`` block lasts.
+    A fresh Airflow, for as long as its ``with`` block lasts.
 
     :param home: An empty folder for database, logs and what the components print.
     :param settings: Settings beside those that a test needs, as environment variables.
+    :param workers: How many Celery workers it has; without any, its scheduler runs the tasks (LocalExecutor).
     """
 
-    def __init__(self, home: Path, settings: dict[str, str] | None = None) -> None:
+    def __init__(self, home: Path, settings: dict[str, str] | None = None, workers: int = 0) -> None:
         self.home = home
+        self._commands = {component: (component,) for component in COMPONENTS} | {
+            f"worker-{number}": ("celery", "worker", "--celery-hostname", f"{number}@%h", *WORKER)
+            for number in range(1, workers + 1)
+        }
         self.port, triggerer_logs, worker_logs = free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
@@ -48,7 +54,7 @@ class Airflow:
             "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor" if workers else "LocalExecutor",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
@@ -64,7 +70,7 @@ class Airflow:
         }
         # Airflow starts twice as fast when Python may keep its bytecode
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, psutil.Popen] = {}
         self._session = requests.Session()
 
     def __enter__(self) -> Self:
@@ -77,7 +83,7 @@ class Airflow:
         if migrated.returncode:
             raise RuntimeError(f"airflow db migrate failed:\n{output.decode()[-5000:]}")
         try:
-            for component in COMPONENTS:
+            for component in self._commands:
                 self.start(component)
             self.wait_for(self._healthy, HEALTHY_WITHIN, "all components are healthy")
             token = requests.post(f"{self.url}/auth/token", json={"username": USER, "password": PASSWORD}, timeout=30)
@@ -94,31 +100,33 @@ class Airflow:
     def __exit__(self, *_: object) -> None:
         """Stop what was started, and nothing else."""
         for component in reversed(list(self._processes)):
-            self.stop(component, signal.SIGTERM)
+            self.stop(component, signal.SIGKILL)
 
     # components
 
     def start(self, component: str) -> None:
         """Start a component; what it prints goes to a file in the home."""
         with (self.home / f"{component}.out").open("ab") as output:
-            self._processes[component] = self._airflow(component, stdout=output, stderr=subprocess.STDOUT)
+            command = self._commands[component]
+            self._processes[component] = self._airflow(*command, stdout=output, stderr=subprocess.STDOUT)
 
     def stop(self, component: str, number: signal.Signals) -> None:
-        """Send a signal to a component and its children; kill what does not heed it."""
+        """Send a signal to a component and all that it started; kill what does not heed it."""
         process = self._processes.pop(component)
-        signal_group(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOPPED_WITHIN)
-        signal_group(process.pid, signal.SIGKILL)  # a child may have stayed
+        family = [process, *process.children(recursive=True)]
+        send(number, family)
+        _, alive = psutil.wait_procs(family, STOPPED_WITHIN)
+        send(signal.SIGKILL, alive)
         process.wait()
 
-    def pid_of(self, component: str) -> int:
-        """Tell the process of a component."""
-        return self._processes[component].pid
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process of each component."""
+        return {component: process.pid for component, process in self._processes.items()}
 
-    def _airflow(self, *arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
+    def _airflow(self, *arguments: str, **streams: Any) -> psutil.Popen:
         command = [sys.executable, "-m", "airflow", *arguments]
-        return subprocess.Popen(command, env=self.environment, start_new_session=True, **streams)
+        return psutil.Popen(command, env=self.environment, start_new_session=True, **streams)
 
     def _healthy(self) -> bool:
         ended = [name for name, process in self._processes.items() if process.poll() is not None]
@@ -171,138 +179,11 @@ class Airflow:
         return sight
 
 
-class TaskRun:
-    """
-    The one task of a run of a DAG.
-
-    :param airflow: Where it runs.
-    :param dag_id: Its DAG.
-    :param params: The params of the run.
-    """
-
-    task_id = "orders"
-
-    def __init__(self, airflow: Airflow, dag_id: str, params: dict[str, Any]) -> None:
-        self.airflow = airflow
-        run = airflow.post(f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": params})
-        self.dag_id, self.run_id = dag_id, run["dag_run_id"]
-        self.path = f"/dags/{dag_id}/dagRuns/{self.run_id}/taskInstances/{self.task_id}"
-
-    def __repr__(self) -> str:
-        return f"{self.dag_id} {self.run_id}"
-
-    @property
-    def instance(self) -> dict[str, Any]:
-        """The task instance."""
-        return self.airflow.get(self.path)
-
-    @property
-    def state(self) -> str | None:
-        """The state of the task."""
-        return self.instance["state"]
-
-    @property
-    def tries(self) -> int:
-        """How many tries there were."""
-        return self.instance["try_number"]
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """What the task returned."""
-        return self.airflow.get(f"{self.path}/xcomEntries/return_value?deserialize=true")["value"]
-
-    @property
-    def page(self) -> str:
-        """Where the UI shows it."""
-        return f"/dags/{self.dag_id}/runs/{self.run_id}/tasks/{self.task_id}"
-
-    @property
-    def stored(self) -> dict[str, Any]:
-        """What is in the task store, by key."""
-        return {
-            entry["key"]: entry["value"] for entry in self.airflow.get(f"{self.path}/state-store")["task_state_store"]
-        }
-
-    def log(self, attempt: int = 1) -> str:
-        """The log of a try."""
-        return self.airflow.request("GET", f"{self.path}/logs/{attempt}?full_content=true").text
-
-    def wait_for_state(self, *states: str, seconds: float = 60) -> str:
-        """
-        Wait for one of the states.
-
-        :raises TimeoutError: with the state and the log instead.
-        """
-        return self._wait(lambda: (state := self.state) in states and state, seconds, " or ".join(states))
-
-    def wait_for_end(self, seconds: float = 90) -> str:
-        """Wait until the run has ended, and tell how."""
-        run = f"/dags/{self.dag_id}/dagRuns/{self.run_id}"
-        return self._wait(lambda: (state := self.airflow.get(run)["state"]) in ENDED and state, seconds, "the end")
-
-    def _wait(self, seen: Callable[[], T], seconds: float, what: str) -> T:
-        try:
-            return self.airflow.wait_for(seen, seconds, f"{what} of {self}")
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}; it is {self.state}.\n{self.log(max(1, self.tries))[-5000:]}") from None
-
-    def clear(self) -> None:
-        """Clear the task, whatever its state, so that it runs again."""
-        self.airflow.post(
-            f"/dags/{self.dag_id}/clearTaskInstances",
-            {
-                "dry_run": False,
-                "dag_run_id": self.run_id,
-                "task_ids": [self.task_id],
-                "only_failed": False,
-                "reset_dag_runs": True,
-            },
-        )
-
-    def process(self) -> int:
-        """Wait for the process that runs the task, and tell it."""
-        scheduler = self.airflow.pid_of("scheduler")
-
-        def running() -> int | None:
-            instance = self.instance
-            pid = instance["pid"] if instance["state"] == "running" else None
-            return pid if pid and scheduler in ancestors(pid) else None
-
-        return self.airflow.wait_for(running, 60, f"{self} has a process")
-
-    def kill(self) -> None:
-        """Kill the process of the task."""
-        os.kill(self.process(), signal.SIGKILL)
-
-    def kill_with_supervisor(self) -> None:
-        """Kill the process that watches over the process of the task, and this one with it, as a lost machine does."""
-        pid = self.process()
-        supervisor = ancestors(pid)[0]
-        if supervisor == self.airflow.pid_of("scheduler"):
-            raise RuntimeError(f"{pid} is a child of the scheduler itself")
-        os.kill(supervisor, signal.SIGKILL)
-        os.kill(pid, signal.SIGKILL)
-
-
-def ancestors(pid: int) -> list[int]:
-    """List the parents of a process, the nearest first; none if it has ended."""
-    found = []
-    while pid > 1:
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-        except FileNotFoundError:
-            return found
-        pid = int(stat.rpartition(")")[2].split()[1])  # the name, in brackets, may have spaces
-        found.append(pid)
-    return found
-
-
-def signal_group(group: int, number: signal.Signals) -> None:
-    """Send a signal to a process group, if there is anyone in it."""
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return
+def send(number: signal.Signals, processes: Iterable[psutil.Process]) -> None:
+    """Send a signal to those processes that are still there."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,24 +1,28 @@
 from __future__ import annotations
 
 import itertools
-import json
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
-import requests
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_voucherify.emulator import Emulator
-from tests.airflow_home import connection
-from tests.orders import order, write_jsonl
-from tests.system.airflow import Airflow, TaskRun
+from tests.system.airflow import Airflow
+from tests.system.shop import ExportJourney, ImportJourney, Journey, Shop
 
 SECRET = "planted-secret-7f3a9c"
-CHUNKS, CHUNK = 12, 5
-ORDERS = CHUNKS * CHUNK
+PACKAGES = {
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "redis-server": "redis-server",
+    "initdb": "postgresql",
+    "postgres": "postgresql",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,70 +32,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="Airflow below 3.3 has no task store"))
 
 
+def program(name: str) -> str:
+    """
+    Find a program of Debian's.
+
+    :raises pytest.skip.Exception: if it is not there; in CI it has to be, and ``pytest.fail.Exception`` is raised.
+    """
+    debian_keeps_versions_apart = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    for path in (shutil.which(name), *debian_keeps_versions_apart):
+        if path is not None:
+            return str(path)
+    missing = f"There is no {name} here: apt-get install {PACKAGES[name]}"
+    raise pytest.fail.Exception(missing) if "CI" in os.environ else pytest.skip.Exception(missing)
+
+
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory) -> Iterator[Airflow]:
     """One Airflow for all tests that need it: it takes half a minute to start."""
     with Airflow(tmp_path_factory.mktemp("airflow")) as running:
         yield running
-
-
-class Shop:
-    """
-    A project at Voucherify with a connection to it, and what is to be imported there.
-
-    :param airflow: Where the connection is made.
-    :param name: The connection.
-    :param emulator: The project.
-    :param folder: For files.
-    """
-
-    def __init__(self, airflow: Airflow, name: str, emulator: Emulator, folder) -> None:
-        self.airflow, self.name, self.emulator, self.folder = airflow, name, emulator, folder
-        document = json.loads(connection(emulator)) | {"connection_id": name}
-        del document["extra"]
-        airflow.post("/connections", document)
-
-    def create_orders(self, count: int) -> None:
-        """Put orders into the project."""
-        headers = {"X-App-Id": self.emulator.app_id, "X-App-Token": self.emulator.app_token}
-        for number in range(count):
-            requests.post(
-                f"{self.emulator.url}/v1/orders", json=order(number), headers=headers, timeout=10
-            ).raise_for_status()
-
-    def import_orders(self, dag_id: str) -> TaskRun:
-        """Run a DAG that imports the orders."""
-        path = write_jsonl(self.folder / f"{self.name}.jsonl", [order(number) for number in range(ORDERS)])
-        return TaskRun(self.airflow, dag_id, {"connection": self.name, "path": path.as_uri()})
-
-    def export_orders(self, dag_id: str) -> TaskRun:
-        """Run a DAG that exports the orders."""
-        path = self.folder / f"{self.name}.parquet"
-        return TaskRun(self.airflow, dag_id, {"connection": self.name, "path": path.as_uri()})
-
-    def wait_for_imports(self, count: int) -> None:
-        """Wait until Voucherify has worked on so many imports."""
-        done = lambda: self.emulator.calls()["import_queue"]["done"] >= count  # noqa: E731
-        self.airflow.wait_for(done, 60, f"{count} imports of {self.name} are done")
-
-    def check_imported(self, run: TaskRun, times: int = 1) -> None:
-        """See that all orders are in, each sent so many times and no more, and that the task says so."""
-        result = run.result
-        counts = {name: result[name] for name in ("orders", "loaded", "rejected", "unknown", "chunks")}
-        assert counts == {"orders": ORDERS, "loaded": ORDERS, "rejected": 0, "unknown": 0, "chunks": CHUNKS}
-        calls = self.emulator.calls()
-        assert len(calls["imports"]) == times * CHUNKS
-        assert calls["repeated_imports"] == (times - 1) * CHUNKS
-        assert self.emulator.count_orders() == ORDERS
-        assert run.stored == {}
-
-    def check_exported(self, run: TaskRun, count: int) -> None:
-        """See that all orders are in the file, that one export was asked for, and that the task says so."""
-        assert run.result["rows"] == count
-        table = pq.read_table(self.folder / f"{self.name}.parquet")
-        assert sorted(table["source_id"].to_pylist()) == [f"order-{number}" for number in range(count)]
-        assert self.emulator.calls()["calls"]["POST /v1/orders/export"] == 1
-        assert run.stored == {}
 
 
 numbers = itertools.count(1)
@@ -100,14 +59,34 @@ numbers = itertools.count(1)
 @pytest.fixture
 def open_shop(airflow, tmp_path) -> Iterator[Callable[..., Shop]]:
     """
-    Make projects, with the options of an emulator. An import takes so long by default that half of those in flight
-    are worth a deferral, twice in a run.
+    Make projects, with the options of an emulator. By default, half of the imports in flight, and an export, take so
+    long that the wait is worth a deferral.
     """
     with ExitStack() as shops:
 
         def open_one(**options: Any) -> Shop:
-            options = {"import_base_ms": 1500, "import_order_ms": 0, "app_token": SECRET} | options
+            options = {
+                "app_token": SECRET,
+                "import_base_ms": 1500,
+                "import_order_ms": 0,
+                "export_base_ms": 12_000,
+            } | options
             emulator = shops.enter_context(Emulator(**options))
             return Shop(airflow, f"shop_{next(numbers)}", emulator, tmp_path)
 
         yield open_one
+
+
+@pytest.fixture
+def set_out(open_shop) -> Callable[..., list[Journey]]:
+    """Begin to import and to export, in a worker and deferred, or what is wanted of these four, at the same time."""
+
+    def set_out(
+        variant: str = "",
+        directions: tuple[type[Journey], ...] = (ImportJourney, ExportJourney),
+        ways: tuple[str, ...] = ("worker", "deferred"),
+        **options: Any,
+    ) -> list[Journey]:
+        return [kind(open_shop(**options), way, variant) for kind in directions for way in ways]
+
+    return set_out

@@ -9,42 +9,32 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
 
-WAYS = {"worker": False, "deferred": True}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "": {"retries": 2},
+    "_once": {"retries": 0},
+    "_cut_short": {"retries": 3, "execution_timeout": timedelta(seconds=8)},
+}
 
 
-def dag(dag_id: str) -> DAG:
-    return DAG(dag_id, schedule=None, params={"connection": "", "path": ""}, max_active_runs=8)
-
-
-def retried(times: int) -> dict[str, Any]:
-    return {"task_id": "orders", "retries": times, "retry_delay": timedelta(0)}
-
-
-def import_orders(**options: Any) -> None:
-    ImportOrdersOperator(
-        orders_path="{{ params.path }}",
-        chunk_size=5,
-        max_in_flight=8,
-        voucherify_conn_id="{{ params.connection }}",
-        **options,
-    )
-
-
-for way, deferrable in WAYS.items():
-    with dag(f"import_{way}"):
-        import_orders(**retried(2), deferrable=deferrable)
-
-    with dag(f"import_once_{way}"):
-        import_orders(**retried(0), deferrable=deferrable)
-
-    with dag(f"import_cut_short_{way}"):
-        import_orders(**retried(3), deferrable=deferrable, execution_timeout=timedelta(seconds=8))
-
-    with dag(f"export_{way}"):
-        OrdersExportOperator(
-            output_path="{{ params.path }}",
-            fields=["id", "source_id", "amount"],
-            voucherify_conn_id="{{ params.connection }}",
-            deferrable=deferrable,
-            **retried(2),
-        )
+for variant, options in VARIANTS.items():
+    for way in ("worker", "deferred"):
+        common: dict[str, Any] = {
+            "task_id": "orders",
+            "voucherify_conn_id": "{{ params.connection }}",
+            "deferrable": way == "deferred",
+            "retry_delay": timedelta(0),
+            **options,
+        }
+        for direction in ("import", "export"):
+            with DAG(
+                f"{direction}{variant}_{way}",
+                schedule=None,
+                params={"connection": "", "path": ""},
+                max_active_runs=8,
+            ):
+                if direction == "import":
+                    ImportOrdersOperator(orders_path="{{ params.path }}", chunk_size=5, max_in_flight=8, **common)
+                else:
+                    OrdersExportOperator(
+                        output_path="{{ params.path }}", fields=["id", "source_id", "amount"], **common
+                    )
