@@ -12,13 +12,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, TaskDeferred
+from airflow.providers.common.compat.sdk import DAG, AirflowTaskTimeout, TaskDeferred
 from airflow.utils.session import create_session
 from sqlalchemy import text
 
@@ -321,6 +322,9 @@ def play(tmp_path, monkeypatch):
 
     def recorded(method):
         def call(self, *args, **kwargs):
+            self.__dict__.pop(
+                "hook", None
+            )
             try:
                 return method(self, *args, **kwargs)
             except BaseException as error:
@@ -349,8 +353,9 @@ def play(tmp_path, monkeypatch):
             dag_id = f"contract_{folder.name}_{tmp_path.name}"
             with DAG(dag_id, schedule=None) as dag:
                 scenario.task(task_id="task", deferrable=deferrable, **parameters_of(scenario, emulator, folder))
-            state = run_dag(dag).states["task"]
-            return outcome_of(state, dag_id, folder, ledger, emulator, list(seen))
+            with suppress(AirflowTaskTimeout):  # which breaks off dag.test() of Airflow 2, when the task has its state
+                run_dag(dag)
+            return outcome_of(dag_id, folder, ledger, emulator, list(seen))
 
     return play
 
@@ -365,9 +370,10 @@ def parameters_of(scenario: Scenario, emulator: Emulator, folder: Path) -> dict[
     return defaults[scenario.task] | dict(given)
 
 
-def outcome_of(state, dag_id, folder, ledger, emulator, seen) -> Outcome:
+def outcome_of(dag_id, folder, ledger, emulator, seen) -> Outcome:
     errors = [error for error in seen if not isinstance(error, TaskDeferred)]
     with create_session() as session:
+        state = session.scalar(text("SELECT state FROM task_instance WHERE dag_id = :dag_id"), {"dag_id": dag_id})
         query = text("SELECT key, value FROM xcom WHERE dag_id = :dag_id")
         xcoms = {row.key: str(row.value) for row in session.execute(query, {"dag_id": dag_id})}
     calls = emulator.calls()

@@ -301,6 +301,7 @@ def test_the_state_of_another_source_is_refused_unless_told_to_restart(emulator,
     assert begun.load() is None
 
 
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="a timeout breaks off dag.test() of Airflow 2 before the retry")
 def test_a_killed_task_says_what_goes_on_and_its_retry_takes_it_up(monkeypatch, tmp_path, log):
     monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(tmp_path))
     with Emulator(import_base_ms=1500) as emulator:
