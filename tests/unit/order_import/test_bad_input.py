@@ -154,7 +154,7 @@ def test_a_zstandard_file_that_breaks_off(tmp_path: Path, cut: int) -> None:
 
 def test_a_parquet_file_with_a_broken_page(tmp_path: Path) -> None:
     orders = [{"source_id": f"order {number}"} for number in range(1000)]
-    path = make.write_parquet(tmp_path / "orders.parquet", orders, 100)
+    path = make.write_parquet(tmp_path / "orders.parquet", orders)
     content = bytearray(path.read_bytes())
     content[200:4000] = b"\xff" * 3800
     path.write_bytes(content)

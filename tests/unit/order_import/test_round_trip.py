@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
-import polars
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -145,7 +145,7 @@ def test_valid_lines_go_on_as_the_bytes_they_came_in(tmp_path: Path) -> None:
 
 def test_data_frames_of_polars() -> None:
     orders = [{"source_id": "a", "items": [{"price": 100}, {"price": 5}]}, {"source_id": "ß", "items": []}]
-    assert read(open_source(polars.DataFrame(orders))) == orders
+    assert read(open_source(pl.DataFrame(orders))) == orders
 
 
 def test_relations_of_duckdb() -> None:
