@@ -13,15 +13,15 @@ def _field(label: str, kind: str, description: str, **schema: Any) -> dict[str, 
 
 
 CONNECTION_FIELDS = {
-    "oauth": _field("OAuth 2.0", "boolean", "Exchange the keys for tokens that live 15 minutes."),
-    "oauth_scope": _field(
-        "OAuth scope", "string", "Scopes of the token, separated by spaces; orders exports async-actions by default."
-    ),
     "quota_reserve": _field(
         "Quota reserve",
         "number",
         "Calls of each period left to the live shop: a share of the limit when below 1, else a number. 0.2 by default.",
         minimum=0,
+    ),
+    "oauth": _field("OAuth 2.0", "boolean", "Exchange the keys for tokens that live 15 minutes."),
+    "oauth_scope": _field(
+        "OAuth scope", "string", "Scopes of the token, separated by spaces; by default: orders exports async-actions"
     ),
     "connect_timeout": _field(
         "Connect timeout", "number", "Seconds to wait for a connection; 10 by default.", exclusiveMinimum=0
@@ -32,6 +32,12 @@ CONNECTION_FIELDS = {
     "download_hosts": _field(
         "Download hosts", "string", "Hosts beside *.voucherify.io that exports may be downloaded from with the keys."
     ),
+    "dashboard_url": _field(
+        "Dashboard URL",
+        "string",
+        "Where the links at tasks lead; by default the audit log of the cluster, if it is a shared one. "
+        "{resource} in it becomes async-actions or exports, and {id} the id.",
+    ),
 }
 
 UI_FIELD_BEHAVIOUR = {
@@ -39,7 +45,7 @@ UI_FIELD_BEHAVIOUR = {
     "hidden-fields": ["schema"],
     "relabeling": {"host": "Cluster host", "login": "Application ID", "password": "Secret key"},
     "placeholders": {
-        "host": "api.voucherify.io by default; us1.api.voucherify.io, as1.api.voucherify.io, or your own",
+        "host": "api.voucherify.io (default), us1.api.voucherify.io, as1.api.voucherify.io",
         "port": "443; needed for the test button of Airflow 3.3",
         "login": "X-App-Id, from the project settings",
         "password": "X-App-Token, from the project settings",
@@ -79,4 +85,5 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": CONNECTION_FIELDS,
             }
         ],
+        "extra-links": [f"{PACKAGE}.links.dashboard.{name}" for name in ("AsyncActionLink", "ExportLink")],
     }

@@ -28,6 +28,7 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=1,
+    doc_md=__doc__,
     tags=["voucherify"],
     params={
         "orders_path": "s3://aws_default@warehouse/orders/",

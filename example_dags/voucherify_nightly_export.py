@@ -16,6 +16,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+    doc_md=__doc__,
     tags=["voucherify"],
     params={"folder": "file:///tmp/voucherify/nightly"},
 ):

@@ -15,6 +15,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    doc_md=__doc__,
     tags=["voucherify"],
 ):
 

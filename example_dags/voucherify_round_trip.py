@@ -10,6 +10,7 @@ with DAG(
     dag_id="voucherify_round_trip",
     schedule=None,
     catchup=False,
+    doc_md=__doc__,
     tags=["voucherify"],
     params={
         "orders_path": "file:///tmp/voucherify/orders.jsonl",

@@ -39,6 +39,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,  # a file of DuckDB takes one writer
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+    doc_md=__doc__,
     tags=["voucherify"],
     params={"folder": "file:///tmp/voucherify/nightly", "database": "/tmp/voucherify/warehouse.duckdb"},  # noqa: S108
 ):

@@ -41,11 +41,13 @@ class Run:
     """
     What a DAG run came to.
 
+    :param run_id: Its id.
     :param state: Its state.
     :param states: The state of each task.
     :param xcoms: The return value of each task.
     """
 
+    run_id: str
     state: str
     states: dict[str, str] = field(default_factory=dict)
     xcoms: dict[str, Any] = field(default_factory=dict)
@@ -63,7 +65,7 @@ def run_dag(dag, **options: Any) -> Run:
         if AIRFLOW_V_3_0_PLUS
         else (dag.test(execution_date=options.pop("logical_date", datetime.now(UTC)), **options))
     )
-    outcome = Run(str(run.state))
+    outcome = Run(run.run_id, str(run.state))
     for instance in run.get_task_instances():
         outcome.states[instance.task_id] = str(instance.state)
         outcome.xcoms[instance.task_id] = instance.xcom_pull(task_ids=instance.task_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.api.quota import DEFAULT_RESERVE
@@ -12,6 +12,13 @@ from airflow_provider_voucherify.api.quota import DEFAULT_RESERVE
 DEFAULT_HOST = "api.voucherify.io"
 VOUCHERIFY_DOMAIN = ".voucherify.io"
 DEFAULT_SCOPE = "orders exports async-actions"
+# The page of the dashboard that lists async actions ("background tasks") and exports: documented for the default
+# cluster, the hosts of the other two seen in Voucherify's own code. What the page of one action or export is called
+# is unknown.
+AUDIT_LOGS = {
+    f"{cluster}api{VOUCHERIFY_DOMAIN}": f"https://{cluster}app{VOUCHERIFY_DOMAIN}/#/app/core/logs"
+    for cluster in ("", "us1.", "as1.")
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +36,7 @@ class Settings:
     :param connect_timeout: Seconds to wait for a connection.
     :param read_timeout: Seconds to wait for the next byte of an answer.
     :param download_hosts: Hosts beside ``*.voucherify.io`` that exports may be downloaded from with the keys.
+    :param dashboard_url: Where the dashboard shows async actions and exports; see :meth:`dashboard_link`.
     :raises ConfigurationError: if a value cannot work.
     """
 
@@ -42,6 +50,7 @@ class Settings:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     download_hosts: tuple[str, ...] = ()
+    dashboard_url: str = ""
 
     def __post_init__(self) -> None:
         missing = [
@@ -73,6 +82,8 @@ class Settings:
                 f"connection {self.name!r}: {self.base_url} would send the keys unencrypted. "
                 "Use https; http is for the local host alone."
             )
+        if self.dashboard_url:
+            _check_dashboard_url(self.dashboard_url, self.name)
 
     @property
     def host(self) -> str:
@@ -96,6 +107,18 @@ class Settings:
         if host == self.host or host in self.download_hosts:
             return True
         return self.host.endswith(VOUCHERIFY_DOMAIN) and host.endswith(VOUCHERIFY_DOMAIN)
+
+    def dashboard_link(self, resource: str, object_id: str) -> str | None:
+        """
+        Tell where people find an object in the dashboard.
+
+        :param resource: What the API calls its kind: ``async-actions`` or ``exports``.
+        :param object_id: Its id.
+        :return: The ``dashboard_url`` with ``{resource}`` and ``{id}`` replaced; without one, the audit log of a shared
+            cluster, which lists the object; None where neither is known.
+        """
+        url = self.dashboard_url or AUDIT_LOGS.get(self.host)
+        return url and url.replace("{resource}", resource).replace("{id}", quote(object_id, safe=""))
 
 
 def base_url_of(host: str | None, port: int | None = None, scheme: str | None = None, *, name: str) -> str:
@@ -129,6 +152,16 @@ def base_url_of(host: str | None, port: int | None = None, scheme: str | None = 
     hostname = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     number = own_port or port
     return f"{url.scheme}://{hostname}" + (f":{number}" if number else "")
+
+
+def _check_dashboard_url(url: str, name: str) -> None:
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ConfigurationError(
+            f"connection {name!r}: dashboard_url has keys in it; everybody sees it: leave them out."
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"connection {name!r}: dashboard_url must begin with https://, got {url!r}.")
 
 
 def is_loopback(host: str) -> bool:

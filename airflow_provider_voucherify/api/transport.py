@@ -217,7 +217,7 @@ class Transport:
             sent = not _never_sent(error)
             reason = _reason(error)
             raise TransportError(
-                f"{what}: no answer from {target.hostname} ({reason})."
+                f"{what}: no answer from {target.netloc.rpartition('@')[2]} ({reason})."
                 + ("" if sent else " Check the host of the connection and the network."),
                 sent=sent,
             ) from None
@@ -297,6 +297,9 @@ def _never_sent(error: requests.RequestException) -> bool:
 def _reason(error: requests.RequestException) -> str:
     cause = error.args[0] if error.args else error
     cause = getattr(cause, "reason", None) or cause
+    below = getattr(cause, "__cause__", None)
+    if isinstance(below, OSError) and below.strerror:
+        return below.strerror
     return type(cause).__name__ if isinstance(cause, BaseException) else type(error).__name__
 
 

@@ -149,8 +149,7 @@ def settings_of(connection: Connection, extra: dict[str, Any]) -> Settings:
         for key in ("quota_reserve", "connect_timeout", "read_timeout")
         if key in given
     }
-    if "oauth_scope" in given:
-        optional["oauth_scope"] = str(given["oauth_scope"])
+    optional |= {key: str(given[key]) for key in ("oauth_scope", "dashboard_url") if key in given}
     hosts = given.get("download_hosts", "")
     return Settings(
         app_id=connection.login or "",

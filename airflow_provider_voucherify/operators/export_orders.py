@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
 
 from airflow_provider_voucherify.ledger import FileLedger, Ledger, NoLedger
+from airflow_provider_voucherify.links.dashboard import ExportLink
 from airflow_provider_voucherify.operators.base import WaitingOperator
 from airflow_provider_voucherify.operators.lineage import openlineage_of_export, tell_of_export
 from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
@@ -80,6 +81,7 @@ class OrdersExportOperator(WaitingOperator):
         "voucherify_conn_id",
     )
     template_fields_renderers = {"filters": "json"}
+    operator_extra_links = (ExportLink(),)
 
     def __init__(
         self,
@@ -166,10 +168,13 @@ class OrdersExportOperator(WaitingOperator):
             poll_interval=self.poll_interval,
         )
         while pause := job.advance():
-            context["ti"].xcom_push(key="export_ids", value=state.export_ids)
+            self._tell_ids(context, state)
+            if pause.seconds:
+                self.log.info("Waiting for %s.", pause.reason)
             if self._defers(pause.seconds):
                 self._defer(context, state, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)
+        self._tell_ids(context, state)
         result = job.result()
         if result.unknown_columns:
             self.log.warning("Columns that were not asked for are left out: %s.", ", ".join(result.unknown_columns))
@@ -178,6 +183,11 @@ class OrdersExportOperator(WaitingOperator):
         tell_of_export(context, self.outlets, self._result)
         ledger.clear()
         return self._result
+
+    def _tell_ids(self, context: Context, state: ExportState) -> None:
+        context["ti"].xcom_push(key="export_ids", value=state.export_ids)
+        if state.export_ids:
+            ExportLink().show(context, self.hook, state.export_ids[-1])
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Tell OpenLineage, if its provider is installed, which columns are where."""

@@ -11,6 +11,7 @@ import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.operators.base import WaitingOperator
 from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.operators.telemetry import Telemetry
@@ -36,6 +37,7 @@ from airflow_provider_voucherify.order_import.order_import import (
     OrderImport,
     Pause,
 )
+from airflow_provider_voucherify.order_import.progress import Progress
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.rules import Rules, Treatment
 from airflow_provider_voucherify.order_import.source import Source
@@ -108,6 +110,7 @@ class ImportOrdersOperator(WaitingOperator):
         "orders", "orders_path", "column_mapping", "report_path", "cycle_calls_left", "voucherify_conn_id",
     )  # fmt: skip
     template_fields_renderers = {"orders": "json", "column_mapping": "json"}
+    operator_extra_links = (AsyncActionLink(),)
 
     def __init__(
         self,
@@ -231,6 +234,11 @@ class ImportOrdersOperator(WaitingOperator):
         self, context: Context, source: Source, state: ImportState, ledger: Ledger, deadline: float
     ) -> dict[str, Any]:
         report, telemetry = Report(self._folder), Telemetry(context, state)
+
+        def show(progress: Progress) -> None:
+            telemetry.show(progress)
+            self._tell_ids(context, state)
+
         job = OrderImport(
             self.hook,
             source,
@@ -244,16 +252,14 @@ class ImportOrdersOperator(WaitingOperator):
             wait=self.wait_for_completion,
             rules=self._rules(source, state),
             poll_interval=self.poll_interval,
-            on_progress=telemetry.show,
+            on_progress=show,
         )
         while pause := job.advance():
             telemetry.count(job.state)
-            context["ti"].xcom_push(key="async_action_ids", value=job.state.action_ids)
-            self.log.info("%d orders have an outcome; %s.", job.state.settled, pause.reason)
             if self._defers(pause.seconds):
                 self._defer(context, job, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)
-        context["ti"].xcom_push(key="async_action_ids", value=job.state.action_ids)
+        self._tell_ids(context, job.state)
         summary = job.summary(self.report_path)
         telemetry.count(job.state)
         report.write_summary(summary.to_xcom(), html_report(summary, job.state))
@@ -271,6 +277,11 @@ class ImportOrdersOperator(WaitingOperator):
         telemetry.clear()
         ledger.clear()
         return summary.to_xcom()
+
+    def _tell_ids(self, context: Context, state: ImportState) -> None:
+        context["ti"].xcom_push(key="async_action_ids", value=state.action_ids)
+        if state.recent_ids:
+            AsyncActionLink().show(context, self.hook, state.recent_ids[-1])
 
     def _plan(self, source: Source) -> dict[str, Any]:
         self.hook.list_async_actions(limit=1)  # its headers tell the limit; and wrong keys show here

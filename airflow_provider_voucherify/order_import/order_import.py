@@ -41,6 +41,7 @@ MAX_LOST_IN_A_ROW = 5
 MAX_RESENDS = 1
 CLOCK_TOLERANCE = timedelta(seconds=5)
 PROGRESS_INTERVAL = 30.0
+RATE_POINTS = 10  # of the 60 of the timeline: fast enough to follow, slow enough to be steady
 PASSING_REASONS = frozenset({"Internal error"})  # seen in the official example
 OnUnknown = Literal["report", "resend"]
 
@@ -87,7 +88,7 @@ class OrderImport:
     :param max_resends: How often orders are sent again that failed for a passing reason ("Internal error").
     :param on_unknown: ``resend`` says that it is safe to send an order with a ``source_id`` twice, because imports
         update by it, which is not documented: then orders are sent again instead of being unknown.
-    :param on_progress: Told how far it has come, every 30 seconds.
+    :param on_progress: Told how far it has come, before each wait and every 30 seconds.
     :param rules: What to do with orders beyond what the API says.
     :param clock: The time in seconds since the epoch.
     """
@@ -124,7 +125,6 @@ class OrderImport:
         self._on_progress = on_progress
         self._clock = clock
         self._progress_at = clock()
-        self._began = clock(), state.settled
         if not state.timeline:
             state.mark(clock())
         self._calls_before = client.transport.calls
@@ -139,25 +139,30 @@ class OrderImport:
         :return: What to wait for, or None when every order has its outcome.
         :raises VoucherifyError: if it cannot go on. The state then says exactly where it stands.
         """
+        if pause := self._advance():
+            self._tell(waiting_for=pause.reason)
+        return pause
+
+    def _advance(self) -> Pause | None:
         try:
             ended = self._looks.look(self._look) if self.state.in_flight else []
             if ended is None:
-                return Pause(seconds=self._looks.wait, reason=self._looks.trouble)
+                return Pause(seconds=self._looks.wait, reason=f"an answer. {self._looks.trouble}")
             # first the next chunks, then the results: Voucherify shall not wait for us
             self._fill(landed=len(ended))
             if self._results.look(lambda: self._settle_all(ended)) is None:
-                return Pause(seconds=self._results.wait, reason=self._results.trouble)
+                return Pause(seconds=self._results.wait, reason=f"an answer. {self._results.trouble}")
             if not self.state.in_flight:
                 self._fill(landed=0)
         except QuotaError as refused:
             self._save()
             now = self._clock()
             seconds = max(1.0, (refused.answer.retry_at or now + self._poll_interval) - now)
-            return Pause(seconds=seconds, reason=str(refused))
+            return Pause(seconds=seconds, reason=f"the quota. {refused}")
         lost = [flight for flight in self.state.in_flight if flight.action_id is None]
         if lost:
             seconds = min(self._poll_interval, 2.0 ** max(flight.looks for flight in lost))
-            return Pause(seconds=seconds, reason="looking for an import whose answer was lost")
+            return Pause(seconds=seconds, reason="an import whose answer was lost")
         if not self.state.in_flight:
             return None
         return self._pause_for_actions()
@@ -195,7 +200,7 @@ class OrderImport:
     def progress(self) -> Progress:
         """Say how far it has come."""
         state, quota = self.state, self._client.transport.quota
-        since, settled_then = self._began
+        since, settled_then = state.timeline[-RATE_POINTS:][0]
         return Progress(
             done=state.settled,
             share=self._feed.share,
@@ -458,10 +463,13 @@ class OrderImport:
         self._calls_before = calls
         self._ledger.save(self.state.to_json())
         if self._clock() - self._progress_at >= PROGRESS_INTERVAL:
-            self._progress_at = self._clock()
-            progress = self.progress()
-            log.info("%s", progress)
-            self._on_progress(progress)
+            self._tell()
+
+    def _tell(self, waiting_for: str = "") -> None:
+        self._progress_at = self._clock()
+        progress = self.progress()
+        log.info("%s%s", progress, f"; waiting for {waiting_for}" if waiting_for else "")
+        self._on_progress(progress)
 
 
 def _reason(refused: InvalidRequestError) -> str:

@@ -13,7 +13,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     :param done: Orders that have an outcome.
     :param share: The share of the source that was read; None where its length is not known.
-    :param rate: Orders a second, in this try.
+    :param rate: Orders a second, of late.
     :param read: Orders that were read.
     :param failed: Orders that are rejected or unknown.
     :param in_flight: Chunks that wait at Voucherify.
@@ -41,10 +41,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         parts = [f"{self.done:,} orders done"]
         if self.share is not None:
             parts.append(f"{self.share:.1%} read")
-        parts.append(f"{self.rate:,.0f} orders/s")
+        parts.append(f"{self.rate:,.{0 if self.rate >= 10 else 1}f} orders/s")
         if self.seconds_left is not None:
             parts.append(f"{timedelta(seconds=round(self.seconds_left))} left")
-        parts += [f"{self.failed:,} failed", f"{self.in_flight} chunks in flight", f"{self.calls:,} calls used"]
+        parts += [f"{self.failed:,} failed", f"{self.calls:,} calls used"]
         if self.calls_left is not None:
             parts.append(f"{self.calls_left:,} left in this period")
         return ", ".join(parts)

@@ -18,6 +18,7 @@ from airflow_provider_voucherify.api.errors import VoucherifyError
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
 
@@ -51,6 +52,7 @@ class AsyncActionSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("async_action_id", "voucherify_conn_id")
+    operator_extra_links = (AsyncActionLink(),)
     ui_color = "#dfe6f5"
 
     def __init__(
@@ -102,6 +104,7 @@ class AsyncActionSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait in the worker, or hand the wait over to the triggerer."""
+        AsyncActionLink().show(context, self.hook, self._ids[-1])
         if not self.deferrable:
             return super().execute(context)
         return self._defer_or_end(context, time.time() + self.timeout)

@@ -33,9 +33,9 @@ class Shop:
 
     def __init__(self, airflow: Airflow, name: str, emulator: Emulator, folder: Path) -> None:
         self.airflow, self.name, self.emulator, self.folder = airflow, name, emulator, folder
-        document = json.loads(connection(emulator)) | {"connection_id": name}
-        del document["extra"]
-        airflow.post("/connections", document)
+        # the emulator has no pages for people: its answers stand for them
+        document = json.loads(connection(emulator, dashboard_url=f"{emulator.url}/v1/{{resource}}/{{id}}"))
+        airflow.post("/connections", document | {"connection_id": name, "extra": json.dumps(document["extra"])})
 
     def create_orders(self, count: int) -> None:
         """Put orders into the project."""

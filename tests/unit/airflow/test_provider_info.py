@@ -11,6 +11,8 @@ from airflow.providers_manager import ProvidersManager
 
 from airflow_provider_voucherify.get_provider_info import get_provider_info
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
+from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 
 
 def test_airflow_discovers_the_provider_and_its_connection_type():
@@ -38,6 +40,13 @@ def test_every_module_that_is_named_can_be_imported(kind):
             import_module(module)
 
 
+def test_every_link_of_an_operator_is_named_and_no_other():
+    named = set(get_provider_info()["extra-links"])
+    operators = (ImportOrdersOperator, OrdersExportOperator, AsyncActionSensor)
+    links = {type(link) for operator in operators for link in operator.operator_extra_links}
+    assert named == {f"{link.__module__}.{link.__qualname__}" for link in links}
+
+
 def test_the_form_has_typed_fields_that_may_be_empty():
     (kind,) = get_provider_info()["connection-types"]
     fields = kind["conn-fields"]
@@ -48,6 +57,7 @@ def test_the_form_has_typed_fields_that_may_be_empty():
         "connect_timeout": ["number", "null"],
         "read_timeout": ["number", "null"],
         "download_hosts": ["string", "null"],
+        "dashboard_url": ["string", "null"],
     }
     assert all(field["label"] and field["description"] for field in fields.values())
 

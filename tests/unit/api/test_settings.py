@@ -53,6 +53,9 @@ def test_a_host_that_cannot_be_one_is_refused_by_name(host, what):
         ({"base_url": "http://10.0.0.1"}, "unencrypted"),
         ({"read_timeout": 0}, "read_timeout must be above 0"),
         ({"quota_reserve": -1}, "quota_reserve must not be negative"),
+        ({"dashboard_url": "javascript:alert(1)"}, "dashboard_url must begin with https://, got 'javascript:alert"),
+        ({"dashboard_url": "dash.example"}, "dashboard_url must begin with https://, got 'dash.example'"),
+        ({"dashboard_url": "https://:planted-secret@dash.example"}, "dashboard_url has keys in it"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(given, what):
@@ -92,3 +95,19 @@ def test_loopback():
     assert is_loopback("127.1.2.3")
     assert is_loopback("::1")
     assert not is_loopback("localhost.example")
+
+
+@pytest.mark.parametrize(
+    ("given", "link"),
+    [
+        ({}, "https://app.voucherify.io/#/app/core/logs"),
+        ({"base_url": "https://us1.api.voucherify.io"}, "https://us1.app.voucherify.io/#/app/core/logs"),
+        ({"base_url": "https://as1.api.voucherify.io:443"}, "https://as1.app.voucherify.io/#/app/core/logs"),
+        ({"base_url": "https://shop.api.voucherify.io"}, None),
+        ({"base_url": "http://127.0.0.1:8600"}, None),
+        ({"dashboard_url": "https://dash.example/all"}, "https://dash.example/all"),
+        ({"dashboard_url": "http://dash.example/{resource}?of={id}"}, "http://dash.example/exports?of=a%2Fb%26c"),
+    ],
+)
+def test_the_dashboard_is_that_of_the_cluster_or_the_one_named(given, link):
+    assert settings(**given).dashboard_link("exports", "a/b&c") == link

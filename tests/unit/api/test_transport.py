@@ -345,3 +345,11 @@ def test_an_id_is_quoted_and_an_empty_one_refused(client, requests_mock):
     assert client.get_order("a/b?c")["id"] == "ord_1"
     with pytest.raises(ValueError, match="must not be empty"):
         client.get_order("")
+
+
+def test_a_missing_answer_names_host_port_and_cause():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    settings = Settings(app_id="app", app_token=SECRET, base_url=f"http://127.0.0.1:{port}")
+    with pytest.raises(TransportError, match=rf"no answer from 127.0.0.1:{port} \(Connection refused\)"):
+        VoucherifyClient(settings, attempts=1).list_orders()
