@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, conf
 
-from airflow_provider_voucherify.api.errors import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.time_limit import TimeLimit
+from airflow_provider_voucherify.triggers.polling import PollingTrigger, Wake, Woken
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 # Seconds. A task that is woken within one loop of the scheduler is taken for one that ended without a word, which
 # costs it a try (seen with Airflow 3.3.2); and a shorter wait ends before a task could be deferred and woken.
@@ -70,26 +74,44 @@ class WaitingOperator(VoucherifyOperator):
     def _sleep(self, seconds: float, deadline: float, waiting_for: str) -> None:
         """Sleep in the worker, but not over the deadline."""
         left = deadline - time.time()
+        try:
+            time.sleep(max(0.0, min(seconds, left)))
+        except AirflowTaskTimeout:
+            raise self._time_limit.error(waiting_for) from None
         if seconds >= left:
-            time.sleep(max(0.0, left))
-            raise self._timed_out(waiting_for)
-        time.sleep(seconds)
-
-    def _deadline(self) -> float:
-        """Tell when a try that begins now has to end."""
-        return time.time() + self._time_limit[0]
-
-    def _timed_out(self, waiting_for: str) -> WaitTimeoutError:
-        seconds, name = self._time_limit
-        return WaitTimeoutError(f"Stopped after {seconds:.0f} s ({name}), waiting for {waiting_for}.")
+            raise self._time_limit.error(waiting_for)
 
     @property
-    def _time_limit(self) -> tuple[float, str]:
-        """The seconds of a try, and the parameter that says so. Airflow 3 forgets execution_timeout in a deferral."""
-        limits = [(self.timeout, "timeout")]
-        if self.execution_timeout:
-            limits.append((self.execution_timeout.total_seconds(), "execution_timeout"))
-        return min(limits)
+    def _time_limit(self) -> TimeLimit:
+        return TimeLimit.of(self.timeout, self.execution_timeout)
+
+    def _hand_over(
+        self,
+        trigger: type[PollingTrigger],
+        context: Context,
+        *,
+        deadline: float,
+        waiting_for: str,
+        handover: dict[str, Any],
+        **arguments: Any,
+    ) -> None:
+        """Let a trigger wait, and give it what the task needs to go on afterwards."""
+        self.defer(
+            trigger=trigger(
+                voucherify_conn_id=self.voucherify_conn_id,
+                poll_interval=self.poll_interval,
+                deadline=deadline,
+                handover=handover
+                | {"deadline": deadline, "waiting_for": waiting_for, "try_number": context["ti"].try_number},
+                **arguments,
+            ),
+            method_name="execute_complete",
+        )
+
+    def _check_time(self, woken: Woken) -> None:
+        """End a task whose time was over before there was anything to do."""
+        if woken.wake is Wake.TIMEOUT:
+            raise self._time_limit.error(woken.trouble or woken.handover["waiting_for"])
 
     def on_kill(self) -> None:
         """Say what a kill does not end: Voucherify can cancel neither an import nor an export."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -20,13 +19,11 @@ from airflow_provider_voucherify.order_export.request import ExportRequest, OnBa
 from airflow_provider_voucherify.order_export.state import ExportState, open_state
 from airflow_provider_voucherify.order_export.window import Window, WindowField, parts_of
 from airflow_provider_voucherify.triggers.export import ExportTrigger
-from airflow_provider_voucherify.triggers.polling import Wake, woken
+from airflow_provider_voucherify.triggers.polling import woken
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
-
-    from airflow_provider_voucherify.order_export.job import Pause
 
 
 class OrdersExportOperator(WaitingOperator):
@@ -139,19 +136,18 @@ class OrdersExportOperator(WaitingOperator):
         state = open_state(
             self._ledger(context), self._request(), self._window(), restart=context["run_id"] if self.restart else None
         )
-        return self._go_on(context, state, self._deadline())
+        return self._go_on(context, state, self._time_limit.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
-        wake, handover = woken(event)
-        if handover["try_number"] != context["ti"].try_number:
+        seen = woken(event)
+        if seen.handover["try_number"] != context["ti"].try_number:
             return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
-        state = ExportState.from_json(self._ledger(context).load() or handover["state"])
-        if wake is Wake.TIMEOUT:
-            raise self._timed_out(f"export {', '.join(state.export_ids)}")
-        return self._go_on(context, state, handover["deadline"])
+        state = ExportState.from_json(self._ledger(context).load() or seen.handover["state"])
+        self._check_time(seen)
+        return self._go_on(context, state, seen.handover["deadline"], seen.failures)
 
-    def _go_on(self, context: Context, state: ExportState, deadline: float) -> dict[str, Any]:
+    def _go_on(self, context: Context, state: ExportState, deadline: float, failures: int = 0) -> dict[str, Any]:
         # pyarrow takes half a second to load: only a task that runs needs it
         from airflow_provider_voucherify.order_export.job import ExportJob
 
@@ -166,13 +162,23 @@ class OrdersExportOperator(WaitingOperator):
             on_bad_value=self.on_bad_value,
             max_splits=self.max_window_splits,
             poll_interval=self.poll_interval,
+            failures=failures,
         )
         while pause := job.advance():
             self._tell_ids(context, state)
             if pause.seconds:
                 self.log.info("Waiting for %s.", pause.reason)
             if self._defers(pause.seconds):
-                self._defer(context, state, pause, deadline)
+                self._hand_over(
+                    ExportTrigger,
+                    context,
+                    deadline=deadline,
+                    waiting_for=pause.reason,
+                    handover={"state": state.to_json()},
+                    wait=pause.seconds,
+                    failures=job.failures,
+                    export_ids=list(pause.export_ids),
+                )
             self._sleep(pause.seconds, deadline, pause.reason)
         self._tell_ids(context, state)
         result = job.result()
@@ -192,23 +198,6 @@ class OrdersExportOperator(WaitingOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Tell OpenLineage, if its provider is installed, which columns are where."""
         return None if self._result is None else openlineage_of_export(self._result, self._request())
-
-    def _defer(self, context: Context, state: ExportState, pause: Pause, deadline: float) -> None:
-        self.defer(
-            trigger=ExportTrigger(
-                export_ids=list(pause.export_ids),
-                voucherify_conn_id=self.voucherify_conn_id,
-                poll_interval=self.poll_interval,
-                not_before=time.time() + pause.seconds,
-                deadline=deadline,
-                handover={
-                    "state": state.to_json(),
-                    "deadline": deadline,
-                    "try_number": context["ti"].try_number,
-                },
-            ),
-            method_name="execute_complete",
-        )
 
     def _ledger(self, context: Context) -> Ledger:
         """Choose where the state is kept: in Airflow from 3.3 on, beside the output below it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
@@ -43,7 +42,7 @@ from airflow_provider_voucherify.order_import.rules import Rules, Treatment
 from airflow_provider_voucherify.order_import.source import Source
 from airflow_provider_voucherify.order_import.state import ImportState
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
-from airflow_provider_voucherify.triggers.polling import Wake, woken
+from airflow_provider_voucherify.triggers.polling import woken
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -215,23 +214,29 @@ class ImportOrdersOperator(WaitingOperator):
             )
         else:
             report.clear()
-        return self._go_on(context, source, state, ledger, self._deadline())
+        return self._go_on(context, source, state, ledger, self._time_limit.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
-        wake, handover = woken(event)
-        if handover["try_number"] != context["ti"].try_number:
+        seen = woken(event)
+        if seen.handover["try_number"] != context["ti"].try_number:
             return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
         source, ledger = self._source(), self._ledger(context)
-        state = ImportState.from_json(ledger.load() or handover["state"])
-        if wake is Wake.TIMEOUT:
-            raise self._timed_out(f"{len(state.in_flight)} imports in flight")
+        state = ImportState.from_json(ledger.load() or seen.handover["state"])
+        state.api_calls += seen.calls
+        self._check_time(seen)
         if source.fingerprint() != state.fingerprint:
             raise SourceChangedError(f"{source.name} changed while it was imported: the import cannot go on.")
-        return self._go_on(context, source, state, ledger, handover["deadline"])
+        return self._go_on(context, source, state, ledger, seen.handover["deadline"], seen.failures)
 
     def _go_on(
-        self, context: Context, source: Source, state: ImportState, ledger: Ledger, deadline: float
+        self,
+        context: Context,
+        source: Source,
+        state: ImportState,
+        ledger: Ledger,
+        deadline: float,
+        failures: int = 0,
     ) -> dict[str, Any]:
         report, telemetry = Report(self._folder), Telemetry(context, state)
 
@@ -253,6 +258,7 @@ class ImportOrdersOperator(WaitingOperator):
             rules=self._rules(source, state),
             poll_interval=self.poll_interval,
             on_progress=show,
+            failures=failures,
         )
         while pause := job.advance():
             telemetry.count(job.state)
@@ -302,21 +308,16 @@ class ImportOrdersOperator(WaitingOperator):
         return {"dry_run": True, **msgspec.to_builtins(plan)}
 
     def _defer(self, context: Context, job: OrderImport, pause: Pause, deadline: float) -> None:
-        self.defer(
-            trigger=AsyncActionTrigger(
-                async_action_ids=list(pause.action_ids),
-                enough=pause.enough,
-                voucherify_conn_id=self.voucherify_conn_id,
-                poll_interval=pause.seconds,
-                not_before=time.time() + pause.seconds,
-                deadline=deadline,
-                handover={
-                    "state": job.state.to_json(),
-                    "deadline": deadline,
-                    "try_number": context["ti"].try_number,
-                },
-            ),
-            method_name="execute_complete",
+        self._hand_over(
+            AsyncActionTrigger,
+            context,
+            deadline=deadline,
+            waiting_for=pause.reason,
+            handover={"state": job.state.to_json()},
+            wait=pause.seconds,
+            failures=job.failures,
+            async_action_ids=list(pause.action_ids),
+            enough=pause.enough,
         )
 
     @property

@@ -11,15 +11,13 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators.orders import OrdersExportOperator
-from tests.airflow_home import connection, run_dag
+from tests.airflow_home import run_dag
 from tests.orders import order
 
 EXPORT = "POST /v1/orders/export"
 LEFT_FOR_THE_NEXT_TRY = [] if AIRFLOW_V_3_3_PLUS else ["_orders.parquet.state.json"]  # else it is in the task store
-both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 
 
 def names(folder):
@@ -41,10 +39,9 @@ def orders(emulator):
     return given
 
 
-@both_modes
-def test_orders_come_back_typed(emulator, orders, tmp_path, deferrable):
+def test_orders_come_back_typed(emulator, orders, tmp_path):
     path = tmp_path / "new-folder" / "orders.parquet"
-    run = run_export(path, deferrable=deferrable)
+    run = run_export(path)
     assert run.state == "success"
     result = run.xcoms["export"]
     assert (result["path"], result["rows"], result["bytes"]) == (path.as_uri(), 20, path.stat().st_size)
@@ -64,8 +61,7 @@ def test_orders_come_back_typed(emulator, orders, tmp_path, deferrable):
     assert names(path.parent) == ["_orders.parquet.manifest.json", "orders.parquet"]
 
 
-@both_modes
-def test_fields_filters_order_and_types(emulator, orders, tmp_path, deferrable):
+def test_fields_filters_order_and_types(emulator, orders, tmp_path):
     path = tmp_path / "orders.parquet"
     run = run_export(
         path,
@@ -73,7 +69,6 @@ def test_fields_filters_order_and_types(emulator, orders, tmp_path, deferrable):
         filters={"status": {"conditions": {"$is": ["{{ 'PAID' }}"]}}, "junction": "and"},
         order="-created_at",
         metadata_schema={"row": "int32"},
-        deferrable=deferrable,
     )
     assert run.state == "success"
     table = pq.read_table(path)
@@ -82,38 +77,27 @@ def test_fields_filters_order_and_types(emulator, orders, tmp_path, deferrable):
     assert table["metadata.channel"].to_pylist() == ["app"] * 5
 
 
-@both_modes
-def test_no_orders_make_a_file_with_all_columns(emulator, tmp_path, deferrable):
+def test_no_orders_make_a_file_with_all_columns(emulator, tmp_path):
     path = tmp_path / "orders.parquet"
-    assert run_export(path, deferrable=deferrable).xcoms["export"]["rows"] == 0
+    assert run_export(path).xcoms["export"]["rows"] == 0
     assert len(pq.read_schema(path)) == 13
 
 
-@both_modes
-def test_an_export_that_ends_in_error_fails_the_task(emulator, tmp_path, deferrable, log):
+def test_an_export_that_ends_in_error_fails_the_task(emulator, tmp_path, log):
     emulator.add_fault("export_error")
-    assert run_export(tmp_path / "orders.parquet", deferrable=deferrable).state == "failed"
+    assert run_export(tmp_path / "orders.parquet").state == "failed"
     assert "ended in ERROR at Voucherify" in log()
     assert names(tmp_path) == LEFT_FOR_THE_NEXT_TRY
 
 
-@both_modes
-def test_the_wait_ends_at_its_deadline(monkeypatch, tmp_path, deferrable, log):
-    with Emulator(export_base_ms=60_000) as emulator:
-        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
-        assert run_export(tmp_path / "orders.parquet", timeout=2, deferrable=deferrable).state == "failed"
-    assert "Stopped after 2 s (timeout), waiting for export exp_" in log()
-
-
-@both_modes
 @pytest.mark.parametrize(
     "fault", ["expired_token", "truncated_download", "server_error:route=GET /v1/exports/{exportId}"]
 )
-def test_a_passing_fault_of_the_download_is_survived(emulator, orders, tmp_path, fault, deferrable):
+def test_a_passing_fault_of_the_download_is_survived(emulator, orders, tmp_path, fault):
     name, _, route = fault.partition(":route=")
     emulator.add_fault(name, **({"route": route} if route else {}))
     path = tmp_path / "orders.parquet"
-    assert run_export(path, deferrable=deferrable).state == "success"
+    assert run_export(path).state == "success"
     assert pq.read_table(path).num_rows == 20
     assert emulator.calls()["calls"][EXPORT] == 1
 

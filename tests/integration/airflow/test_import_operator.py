@@ -8,13 +8,12 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
 
-from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator
 from airflow_provider_voucherify.order_import.ledger import FileLedger
 from airflow_provider_voucherify.order_import.state import ImportState
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
-from tests.airflow_home import connection, run_dag
+from tests.airflow_home import run_dag
 from tests.orders import order, write_jsonl
 
 both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
@@ -26,10 +25,9 @@ def run_import(**parameters):
     return run_dag(dag)
 
 
-@both_modes
-def test_a_file_goes_in_and_the_result_is_a_summary(emulator, tmp_path, deferrable):
+def test_a_file_goes_in_and_the_result_is_a_summary(emulator, tmp_path):
     path = write_jsonl(tmp_path / "orders.jsonl", [order(number) for number in range(500)])
-    run = run_import(orders_path=path.as_uri(), chunk_size=100, max_in_flight=2, deferrable=deferrable)
+    run = run_import(orders_path=path.as_uri(), chunk_size=100, max_in_flight=2)
     assert run.state == "success"
     result = run.xcoms["import"]
     ids = result.pop("async_action_ids")
@@ -51,13 +49,12 @@ def test_a_file_goes_in_and_the_result_is_a_summary(emulator, tmp_path, deferrab
     assert emulator.calls()["calls"]["POST /v1/orders/import"] == 5
 
 
-@both_modes
-def test_bad_orders_fail_the_task_and_are_in_the_report(emulator, tmp_path, deferrable, log):
+def test_bad_orders_fail_the_task_and_are_in_the_report(emulator, tmp_path, log):
     orders = [order(number) for number in range(50)]
     orders[7]["amount"] = 12.34
     emulator.add_fault("failed_rows", source_id="order-9", reason="Customer not found")
     report = tmp_path / "report"
-    run = run_import(orders=orders, report_path=report.as_uri(), deferrable=deferrable)
+    run = run_import(orders=orders, report_path=report.as_uri())
     assert run.state == "failed"
     for message in (
         "Of 50 orders 48 were loaded; 2 rejected (at most 0 tolerated by max_rejected).",
@@ -71,21 +68,10 @@ def test_bad_orders_fail_the_task_and_are_in_the_report(emulator, tmp_path, defe
     assert (summary["loaded"], summary["rejected"]) == (48, 2)
 
 
-@both_modes
-def test_tolerated_losses_are_no_failure(emulator, deferrable):
-    run = run_import(orders=[order(1), {"amount": "much"}], max_rejected=1, deferrable=deferrable)
+def test_tolerated_losses_are_no_failure(emulator):
+    run = run_import(orders=[order(1), {"amount": "much"}], max_rejected=1)
     assert run.state == "success"
     assert (run.xcoms["import"]["loaded"], run.xcoms["import"]["rejected"]) == (1, 1)
-
-
-@both_modes
-def test_the_wait_ends_at_its_deadline(deferrable, monkeypatch, log):
-    with Emulator(import_base_ms=60_000) as emulator:
-        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
-        run = run_import(orders=[order(1)], timeout=2, deferrable=deferrable)
-        assert run.state == "failed"
-        assert emulator.calls()["calls"]["POST /v1/orders/import"] == 1
-    assert "Stopped after 2 s (timeout), waiting for 1 imports in flight" in log()
 
 
 @both_modes
@@ -165,7 +151,6 @@ def test_an_empty_file_has_no_orders_and_is_no_error(emulator, tmp_path):
     assert run.xcoms["import"]["orders"] == 0
 
 
-@both_modes
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
@@ -174,9 +159,9 @@ def test_an_empty_file_has_no_orders_and_is_no_error(emulator, tmp_path):
         ("subscription_ended", "Raise the plan or wait for the next billing cycle"),
     ],
 )
-def test_a_plan_that_is_used_up_fails_at_once(emulator, deferrable, fault, message, log):
+def test_a_plan_that_is_used_up_fails_at_once(emulator, fault, message, log):
     emulator.add_fault(fault)
-    assert run_import(orders=[order(1)], deferrable=deferrable).state == "failed"
+    assert run_import(orders=[order(1)]).state == "failed"
     assert message in log()
     assert "connection 'voucherify_default'" in log()
 
