@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, conf
 
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.parameters import check_switches, seconds_of
 from airflow_provider_voucherify.time_limit import TimeLimit
 from airflow_provider_voucherify.triggers.polling import PollingTrigger, Wake, Woken
 
@@ -46,7 +48,7 @@ class WaitingOperator(VoucherifyOperator):
 
     :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
         ``[operators] default_deferrable`` says.
-    :param poll_interval: Seconds between two looks at most.
+    :param poll_interval: Seconds, or a timedelta, between two looks at most.
     :param timeout: Seconds, or a timedelta, from the start of the try to its end in a
         :class:`~airflow_provider_voucherify.api.errors.WaitTimeoutError`. What runs at Voucherify goes on.
     """
@@ -55,17 +57,16 @@ class WaitingOperator(VoucherifyOperator):
         self,
         *,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 30.0,
+        poll_interval: float | timedelta = 30.0,
         timeout: float | timedelta,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_switches(deferrable=deferrable)
         self.deferrable = deferrable
-        self.poll_interval = float(poll_interval)
-        self.timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
-        for name in ("poll_interval", "timeout"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0 seconds, got {getattr(self, name)}.")
+        self.poll_interval = seconds_of("poll_interval", poll_interval)
+        self.timeout = seconds_of("timeout", timeout)
+        self._is_durable = False
 
     def _defers(self, seconds: float) -> bool:
         """Tell whether to wait in the triggerer."""
@@ -111,8 +112,20 @@ class WaitingOperator(VoucherifyOperator):
     def _check_time(self, woken: Woken) -> None:
         """End a task whose time was over before there was anything to do."""
         if woken.wake is Wake.TIMEOUT:
-            raise self._time_limit.error(woken.trouble or woken.handover["waiting_for"])
+            waiting_for = f"an answer. {woken.trouble}" if woken.trouble else woken.handover["waiting_for"]
+            raise self._time_limit.error(waiting_for)
+
+    @abstractmethod
+    def _handed_over(self) -> list[str]:
+        """Name what was handed to Voucherify and is not over, as far as this process knows."""
 
     def on_kill(self) -> None:
-        """Say what a kill does not end: Voucherify can cancel neither an import nor an export."""
-        self.log.warning("Killed. What was handed to Voucherify goes on there.")
+        """Say what a kill does not end. The state is safe: it was written before and after each request."""
+        if handed_over := self._handed_over():
+            self.log.warning(
+                "Killed. This goes on at Voucherify, which cannot cancel it: %s. A retry %s.",
+                ", ".join(handed_over),
+                "takes it up" if self._is_durable else "begins anew, as no state is kept",
+            )
+        else:
+            self.log.warning("Killed. Nothing of this task goes on at Voucherify.")

@@ -15,11 +15,12 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_voucherify.api.errors import VoucherifyError
+from airflow_provider_voucherify.api.errors import ConfigurationError, VoucherifyError
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
+from airflow_provider_voucherify.parameters import check_number, check_switches, is_templated
 from airflow_provider_voucherify.time_limit import TimeLimit
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
@@ -69,13 +70,15 @@ class AsyncActionSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
-        if max_failed < 0:
-            raise ValueError(f"max_failed must not be negative, got {max_failed!r}.")
+        check_number("max_failed", max_failed, 0, whole=False)
+        check_switches(fail_on_failed=fail_on_failed, deferrable=deferrable)
         self.async_action_id = async_action_id
         self.max_failed = max_failed
         self.fail_on_failed = fail_on_failed
         self.voucherify_conn_id = voucherify_conn_id
         self.deferrable = deferrable
+        if not is_templated(async_action_id):
+            self._check_ids()
 
     @cached_property
     def hook(self) -> VoucherifyHook:
@@ -88,10 +91,11 @@ class AsyncActionSensor(BaseSensorOperator):
 
     @property
     def _ids(self) -> list[str]:
-        ids = [self.async_action_id] if isinstance(self.async_action_id, str) else list(self.async_action_id or [])
-        if not ids or not all(isinstance(action_id, str) and action_id for action_id in ids):
-            raise ValueError(f"async_action_id must be an id or a list of ids, got {self.async_action_id!r}.")
-        return ids
+        return [self.async_action_id] if isinstance(self.async_action_id, str) else list(self.async_action_id or [])
+
+    def _check_ids(self) -> None:
+        if not self._ids or not all(isinstance(action_id, str) and action_id for action_id in self._ids):
+            raise ConfigurationError(f"async_action_id must be an id or a list of ids, got {self.async_action_id!r}.")
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look once at all actions."""
@@ -106,6 +110,7 @@ class AsyncActionSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait in the worker, or hand the wait over to the triggerer."""
+        self._check_ids()
         AsyncActionLink().show(context, self.hook, self._ids[-1])
         if self.deferrable:
             return self._end_or_defer(context, self._time_limit.deadline())

@@ -20,7 +20,7 @@ EXAMPLES = "\n".join(path.read_text() for path in (ROOT / "example_dags").glob("
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.parametrize("block", BLOCKS[:-2])
+@pytest.mark.parametrize("block", BLOCKS[:-3])
 def test_a_shown_dag_is_a_part_of_an_example(block):
     assert textwrap.indent(block, "    ") in EXAMPLES or block in EXAMPLES
 
@@ -28,7 +28,7 @@ def test_a_shown_dag_is_a_part_of_an_example(block):
 def test_a_shown_submission_is_what_the_classes_take():
     names = {"ORDERS": "file:///orders.jsonl"}
     with DAG("readme", schedule=None) as dag:
-        exec(BLOCKS[-2], {**vars(orders), "AsyncActionSensor": AsyncActionSensor, **names})
+        exec(BLOCKS[-3], {**vars(orders), "AsyncActionSensor": AsyncActionSensor, **names})
     assert dag.task_ids == ["submit", "wait"]
 
 

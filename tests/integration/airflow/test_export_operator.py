@@ -133,6 +133,26 @@ def test_an_unknown_way_with_bad_values_is_refused_when_the_dag_is_parsed():
         OrdersExportOperator(task_id="export", output_path="x", on_bad_value="null")
 
 
+def test_filters_come_from_a_file_or_a_template(emulator, orders, tmp_path):
+    conditions = '{"status": {"conditions": {"$is": ["{{ params.status }}"]}}, "junction": "and"}'
+    (tmp_path / "paid.json").write_text(conditions)
+    with DAG("export", schedule=None, template_searchpath=str(tmp_path), params={"status": "PAID"}) as dag:
+        OrdersExportOperator(
+            task_id="export",
+            output_path=str(tmp_path / "orders.parquet"),
+            fields="{{ ['source_id', 'status'] | tojson }}",
+            filters="paid.json",
+            poll_interval=0.2,
+        )
+    assert run_dag(dag).state == "success"
+    assert set(pq.read_table(tmp_path / "orders.parquet")["status"].to_pylist()) == {"PAID"}
+
+
+def test_a_template_that_gives_no_json_is_named(emulator, tmp_path, log):
+    assert run_export(tmp_path / "orders.parquet", filters="{{ {'status': 1} }}").state == "failed"
+    assert "filters is text that is no JSON" in log()
+
+
 def test_templated_parameters_are_checked_when_the_task_runs(emulator, tmp_path, log):
     assert run_export(tmp_path / "orders.parquet", fields=["{{ 'total' }}"]).state == "failed"
     assert "'total' is no field of an order" in log()

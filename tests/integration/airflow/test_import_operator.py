@@ -8,12 +8,13 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
 
+from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator
 from airflow_provider_voucherify.order_import.ledger import FileLedger
 from airflow_provider_voucherify.order_import.state import ImportState
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
-from tests.airflow_home import run_dag
+from tests.airflow_home import connection, run_dag
 from tests.orders import order, write_jsonl
 
 both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
@@ -114,9 +115,9 @@ def test_submitting_alone_gives_the_ids_for_a_sensor(emulator):
         ({"orders": [], "orders_path": "x"}, "either as orders or as orders_path"),
         ({"orders": [], "chunk_size": 0}, "chunk_size must be at least 1, got 0"),
         ({"orders": [], "max_in_flight": 0}, "max_in_flight must be at least 1"),
-        ({"orders": [], "max_rejected": -1}, "max_rejected must not be negative"),
+        ({"orders": [], "max_rejected": -1}, "max_rejected must be at least 0, got -1"),
         ({"orders": [], "timeout": 0}, "timeout must be above 0 seconds"),
-        ({"orders": [], "poll_interval": -3}, "poll_interval must be above 0 seconds"),
+        ({"orders": [], "poll_interval": -3}, "poll_interval must be at least 0, got -3"),
         ({"orders": [], "on_duplicate": "ignore"}, "on_duplicate must be one of None, error, first, last"),
         ({"orders": [], "amount_unit": "euro"}, "amount_unit must be one of minor, major, got 'euro'"),
         ({"orders": [], "customers": "drop"}, "customers must be one of send, strip, reject"),
@@ -213,6 +214,17 @@ def test_repeated_source_ids_are_rejected_by_default(emulator, log):
     assert emulator.count_orders() == 2
 
 
+def test_a_json_file_of_orders_is_read_by_the_task_and_not_put_in_the_place_of_its_path(emulator, tmp_path):
+    path = tmp_path / "orders.json"
+    path.write_text(json.dumps([order(1), order(2)]))
+    run = run_import(
+        orders_path=str(path),
+        column_mapping="{{ {'note': None} | tojson }}",
+        report_path=(tmp_path / "report").as_uri(),
+    )
+    assert run.xcoms["import"]["loaded"] == 2
+
+
 def test_customers_are_told(emulator, log):
     orders = [order(1) | {"customer": {"source_id": "anna"}}, order(2)]
     assert run_import(orders=orders).xcoms["import"]["with_customer"] == 1
@@ -287,6 +299,17 @@ def test_the_state_of_another_source_is_refused_unless_told_to_restart(emulator,
     assert "begin anew with restart=True" in log()
     assert run_import(orders=[order(4)], report_path=report, restart=True).state == "success"
     assert begun.load() is None
+
+
+def test_a_killed_task_says_what_goes_on_and_its_retry_takes_it_up(monkeypatch, tmp_path, log):
+    monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(tmp_path))
+    with Emulator(import_base_ms=1500) as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
+        run = run_import(orders=[order(1)], execution_timeout=timedelta(seconds=0.7), retries=5, poll_interval=30)
+        (sent,) = emulator.calls()["imports"]
+    assert run.xcoms["import"]["loaded"] == 1
+    action = sent["async_action_id"]
+    assert f"goes on at Voucherify, which cannot cancel it: async action {action}. A retry takes it up." in log()
 
 
 # dry run

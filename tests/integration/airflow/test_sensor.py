@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import run_dag
 
@@ -94,6 +95,11 @@ def test_what_did_not_end_well_passes_when_told_so(emulator):
 
 
 @pytest.mark.parametrize("ids", ["", [], [""], None, [1]])
-def test_ids_that_are_none(emulator, ids, log):
-    assert run_sensor(ids).state == "failed"
-    assert "async_action_id must be an id or a list of ids" in log()
+def test_ids_that_are_none(ids):
+    with pytest.raises(ConfigurationError, match="async_action_id must be an id or a list of ids"):
+        AsyncActionSensor(task_id="wait", async_action_id=ids)
+
+
+def test_ids_that_are_none_when_the_task_runs(emulator, log):
+    assert run_sensor("{{ '' }}").state == "failed"
+    assert "async_action_id must be an id or a list of ids, got ''" in log()
