@@ -82,4 +82,5 @@ class UpdateOrderOperator(VoucherifyOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Change the order."""
         order = self.hook.update_order(self.order_id, self.changes)
+        self.log.info("Order %s is updated: %s.", self.order_id, ", ".join(self.changes))
         return {key: order.get(key) for key in ("id", "source_id", "status")}
