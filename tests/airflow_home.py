@@ -12,12 +12,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
 
-try:
+if AIRFLOW_V_3_1_PLUS:
     from airflow.dag_processing.dagbag import DagBag
-except ImportError:  # Airflow below 3.1
+else:
     from airflow.models.dagbag import DagBag
+if not AIRFLOW_V_3_0_PLUS:
+    import airflow.providers.fab.auth_manager.models  # noqa: F401 - tables of Airflow refer to its table of users
+elif not AIRFLOW_V_3_1_PLUS:
+    from airflow.sdk.execution_time import supervisor
+
+    # one API for all tasks, as later versions have: it takes a second to make
+    supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
 
 
 @functools.cache
@@ -71,13 +78,13 @@ def _register(dag) -> None:
     DagBundlesManager().sync_bundles_to_db()
     bag = DagBag(os.devnull)
     bag.bag_dag(dag)
-    try:
+    if AIRFLOW_V_3_1_PLUS:
         from airflow.dag_processing.dagbag import sync_bag_to_db
-    except ImportError:  # Airflow below 3.1, which needs to know the file as well
+
+        sync_bag_to_db(bag, "dags-folder", None)
+    else:  # it needs to know the file as well
         dag.relative_fileloc = dag.relative_fileloc or Path(dag.fileloc).name
         bag.sync_to_db("dags-folder", None)
-    else:
-        sync_bag_to_db(bag, "dags-folder", None)
 
 
 def connection(emulator, **extra: Any) -> str:

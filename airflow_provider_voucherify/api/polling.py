@@ -20,23 +20,29 @@ class Poll:
     """
     One look after the other, less and less often: no single bad one is the end.
 
-    :param interval: Seconds between two looks at most; the first waits are 1, 2, 4, … seconds.
-    :param max_failures: Looks without an answer that are one too many in a row.
+    :param interval: Seconds between two looks at most.
+    :param first: Seconds of the first wait; the next ones are twice, four times, … as long.
+    :param failures: Looks without an answer so far, in a row.
     """
 
-    def __init__(self, interval: float, max_failures: int = MAX_FAILURES) -> None:
+    def __init__(self, interval: float, *, first: float = FIRST_WAIT, failures: int = 0) -> None:
         self.interval = interval
-        self.wait = min(FIRST_WAIT, interval)
-        self._max_failures = max_failures
-        self._failures = 0
+        self.wait = min(first, interval)
+        self.failures = failures
         self.trouble = ""
 
-    def look(self, what: Callable[[], T]) -> T | None:
+    @property
+    def last_chance(self) -> bool:
+        """Whether the next look without an answer is one too many."""
+        return self.failures >= MAX_FAILURES - 1
+
+    def look(self, what: Callable[[], T], *, partial: bool = False) -> T | None:
         """
         Look once. Afterwards ``wait`` says how many seconds to wait before the next look, and ``trouble`` what was in
         the way of this one.
 
         :param what: Asks Voucherify.
+        :param partial: Whether there is more to look at: then an answer does not yet end a row of failures.
         :return: What it returns; None when there was no answer.
         :raises VoucherifyError: if the answer is an error that waiting does not change, or there was no answer
             too many times in a row.
@@ -52,11 +58,12 @@ class Poll:
         except (TransportError, ServerError) as error:
             self.trouble = str(error)
             self.wait = self.interval
-            self._failures += 1
-            log.warning("Looked %d time(s) in a row without an answer. %s", self._failures, error)
-            if self._failures >= self._max_failures:
+            self.failures += 1
+            log.warning("Looked %d time(s) in a row without an answer. %s", self.failures, error)
+            if self.failures >= MAX_FAILURES:
                 raise
             return None
         self.wait = min(self.wait * 2, self.interval)
-        self._failures = 0
+        if not partial:
+            self.failures = 0
         return seen

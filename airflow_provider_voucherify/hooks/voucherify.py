@@ -80,6 +80,11 @@ class VoucherifyHook(Endpoints, BaseHook):
         """What sends the requests."""
         return self._client.transport
 
+    @property
+    def calls(self) -> int:
+        """How many calls were made."""
+        return self.transport.calls if "_client" in self.__dict__ else 0
+
     def test_connection(self) -> tuple[bool, str]:
         """
         Try the connection with one cheap call.

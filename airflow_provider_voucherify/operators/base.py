@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath, conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, ObjectStoragePath, conf
 
-from airflow_provider_voucherify.api.errors import ConfigurationError, WaitTimeoutError
+from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.parameters import check_switches, seconds_of
+from airflow_provider_voucherify.time_limit import TimeLimit
+from airflow_provider_voucherify.triggers.polling import PollingTrigger, Wake, Woken
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 # Seconds. A task that is woken within one loop of the scheduler is taken for one that ended without a word, which
 # costs it a try (seen with Airflow 3.3.2); and a shorter wait ends before a task could be deferred and woken.
@@ -62,7 +69,7 @@ class WaitingOperator(VoucherifyOperator):
 
     :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
         ``[operators] default_deferrable`` says.
-    :param poll_interval: Seconds between two looks at most.
+    :param poll_interval: Seconds, or a timedelta, between two looks at most.
     :param timeout: Seconds, or a timedelta, from the start of the try to its end in a
         :class:`~airflow_provider_voucherify.api.errors.WaitTimeoutError`. What runs at Voucherify goes on.
     """
@@ -71,17 +78,16 @@ class WaitingOperator(VoucherifyOperator):
         self,
         *,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 30.0,
+        poll_interval: float | timedelta = 30.0,
         timeout: float | timedelta,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_switches(deferrable=deferrable)
         self.deferrable = deferrable
-        self.poll_interval = float(poll_interval)
-        self.timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
-        for name in ("poll_interval", "timeout"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0 seconds, got {getattr(self, name)}.")
+        self.poll_interval = seconds_of("poll_interval", poll_interval)
+        self.timeout = seconds_of("timeout", timeout)
+        self._is_durable = False
 
     def _defers(self, seconds: float) -> bool:
         """Tell whether to wait in the triggerer."""
@@ -90,27 +96,57 @@ class WaitingOperator(VoucherifyOperator):
     def _sleep(self, seconds: float, deadline: float, waiting_for: str) -> None:
         """Sleep in the worker, but not over the deadline."""
         left = deadline - time.time()
+        try:
+            time.sleep(max(0.0, min(seconds, left)))
+        except AirflowTaskTimeout:
+            raise self._time_limit.error(waiting_for) from None
         if seconds >= left:
-            time.sleep(max(0.0, left))
-            raise self._timed_out(waiting_for)
-        time.sleep(seconds)
-
-    def _deadline(self) -> float:
-        """Tell when a try that begins now has to end."""
-        return time.time() + self._time_limit[0]
-
-    def _timed_out(self, waiting_for: str) -> WaitTimeoutError:
-        seconds, name = self._time_limit
-        return WaitTimeoutError(f"Stopped after {seconds:.0f} s ({name}), waiting for {waiting_for}.")
+            raise self._time_limit.error(waiting_for)
 
     @property
-    def _time_limit(self) -> tuple[float, str]:
-        """The seconds of a try, and the parameter that says so. Airflow 3 forgets execution_timeout in a deferral."""
-        limits = [(self.timeout, "timeout")]
-        if self.execution_timeout:
-            limits.append((self.execution_timeout.total_seconds(), "execution_timeout"))
-        return min(limits)
+    def _time_limit(self) -> TimeLimit:
+        return TimeLimit.of(self.timeout, self.execution_timeout)
+
+    def _hand_over(
+        self,
+        trigger: type[PollingTrigger],
+        context: Context,
+        *,
+        deadline: float,
+        waiting_for: str,
+        handover: dict[str, Any],
+        **arguments: Any,
+    ) -> None:
+        """Let a trigger wait, and give it what the task needs to go on afterwards."""
+        self.defer(
+            trigger=trigger(
+                voucherify_conn_id=self.voucherify_conn_id,
+                poll_interval=self.poll_interval,
+                deadline=deadline,
+                handover=handover
+                | {"deadline": deadline, "waiting_for": waiting_for, "try_number": context["ti"].try_number},
+                **arguments,
+            ),
+            method_name="execute_complete",
+        )
+
+    def _check_time(self, woken: Woken) -> None:
+        """End a task whose time was over before there was anything to do."""
+        if woken.wake is Wake.TIMEOUT:
+            waiting_for = f"an answer. {woken.trouble}" if woken.trouble else woken.handover["waiting_for"]
+            raise self._time_limit.error(waiting_for)
+
+    @abstractmethod
+    def _handed_over(self) -> list[str]:
+        """Name what was handed to Voucherify and is not over, as far as this process knows."""
 
     def on_kill(self) -> None:
-        """Say what a kill does not end: Voucherify can cancel neither an import nor an export."""
-        self.log.warning("Killed. What was handed to Voucherify goes on there.")
+        """Say what a kill does not end. The state is safe: it was written before and after each request."""
+        if handed_over := self._handed_over():
+            self.log.warning(
+                "Killed. This goes on at Voucherify, which cannot cancel it: %s. A retry %s.",
+                ", ".join(handed_over),
+                "takes it up" if self._is_durable else "begins anew, as no state is kept",
+            )
+        else:
+            self.log.warning("Killed. Nothing of this task goes on at Voucherify.")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
-from airflow.providers.common.compat.sdk import XComArg
-
+from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.ledger import FileLedger, Ledger, NoLedger
 from airflow_provider_voucherify.links.dashboard import ExportLink
 from airflow_provider_voucherify.operators.base import WaitingOperator, storage_path
@@ -19,14 +17,20 @@ from airflow_provider_voucherify.order_export.output import Output, check_partit
 from airflow_provider_voucherify.order_export.request import ExportRequest, OnBadValue
 from airflow_provider_voucherify.order_export.state import ExportState, open_state
 from airflow_provider_voucherify.order_export.window import Window, WindowField, parts_of
+from airflow_provider_voucherify.parameters import (
+    JSON_FILES,
+    check_choice,
+    check_number,
+    check_switches,
+    from_json,
+    is_templated,
+)
 from airflow_provider_voucherify.triggers.export import ExportTrigger
-from airflow_provider_voucherify.triggers.polling import Wake, woken
+from airflow_provider_voucherify.triggers.polling import woken
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
-
-    from airflow_provider_voucherify.order_export.job import Pause
 
 
 class OrdersExportOperator(WaitingOperator):
@@ -46,7 +50,8 @@ class OrdersExportOperator(WaitingOperator):
         ``s3://aws_default@bucket/orders.parquet``; a folder with ``max_rows_per_file`` or ``partition_by``. (templated)
     :param fields: The columns: order fields and ``metadata.X``. All order fields by default. (templated)
     :param filters: Which orders, as the API takes it:
-        ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``. With a window, "and" alone. (templated)
+        ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``, or a ``.json`` file beside the DAG that
+        has it. With a window, "and" alone. (templated)
     :param order: ``created_at``, ``updated_at`` or ``status``, with ``-`` before it for descending. (templated)
     :param metadata_schema: Arrow types of ``metadata.X`` columns by key, ``{"row": "int64"}``; strings by default.
     :param on_bad_value: What becomes of a row with a value that is not of its column's type: ``fail``, or
@@ -80,7 +85,8 @@ class OrdersExportOperator(WaitingOperator):
         "window_end",
         "voucherify_conn_id",
     )
-    template_fields_renderers = {"filters": "json"}
+    template_fields_renderers = {"fields": "json", "filters": "json"}
+    template_ext: Sequence[str] = JSON_FILES
     operator_extra_links = (ExportLink(),)
 
     def __init__(
@@ -119,43 +125,42 @@ class OrdersExportOperator(WaitingOperator):
         self.durable = durable
         self.restart = restart
         self._result: dict[str, Any] | None = None
-        if on_bad_value not in get_args(OnBadValue):
-            raise ValueError(f"on_bad_value must be one of {', '.join(get_args(OnBadValue))}, got {on_bad_value!r}.")
-        if window_field not in get_args(WindowField):
-            raise ValueError(f"window_field must be one of {', '.join(get_args(WindowField))}, got {window_field!r}.")
+        self._state: ExportState | None = None
+        check_choice("on_bad_value", on_bad_value, get_args(OnBadValue))
+        check_choice("window_field", window_field, get_args(WindowField))
+        check_number("max_window_splits", max_window_splits, 0)
+        if max_rows_per_file is not None:
+            check_number("max_rows_per_file", max_rows_per_file, 1)
+        check_switches(durable=durable, restart=restart)
         if (window_start is None) != (window_end is None):
-            raise ValueError("Give both window_start and window_end, or neither.")
-        if max_window_splits < 0:
-            raise ValueError(f"max_window_splits must not be negative, got {max_window_splits!r}.")
-        if max_rows_per_file is not None and max_rows_per_file < 1:
-            raise ValueError(f"max_rows_per_file must be at least 1, got {max_rows_per_file!r}.")
-        if not _templated([fields, filters, order]):
-            self._request()
-        if not _templated([window_start, window_end, filters]):
-            parts_of(self._window(), filters)
+            raise ConfigurationError("Give both window_start and window_end, or neither.")
+        if not is_templated([fields, filters, order]):
+            request = self._request()
+            if not is_templated([window_start, window_end]):
+                parts_of(self._window(), request.filters)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the orders, or go on with the exports that an earlier try asked for."""
         state = open_state(
             self._ledger(context), self._request(), self._window(), restart=context["run_id"] if self.restart else None
         )
-        return self._go_on(context, state, self._deadline())
+        return self._go_on(context, state, self._time_limit.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
-        wake, handover = woken(event)
-        if handover["try_number"] != context["ti"].try_number:
+        seen = woken(event)
+        if seen.handover["try_number"] != context["ti"].try_number:
             return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
-        state = ExportState.from_json(self._ledger(context).load() or handover["state"])
-        if wake is Wake.TIMEOUT:
-            raise self._timed_out(f"export {', '.join(state.export_ids)}")
-        return self._go_on(context, state, handover["deadline"])
+        state = ExportState.from_json(self._ledger(context).load() or seen.handover["state"])
+        self._check_time(seen)
+        return self._go_on(context, state, seen.handover["deadline"], seen.failures)
 
-    def _go_on(self, context: Context, state: ExportState, deadline: float) -> dict[str, Any]:
+    def _go_on(self, context: Context, state: ExportState, deadline: float, failures: int = 0) -> dict[str, Any]:
         # pyarrow takes half a second to load: only a task that runs needs it
         from airflow_provider_voucherify.order_export.job import ExportJob
 
         ledger = self._ledger(context)
+        self._state, self._is_durable = state, not isinstance(ledger, NoLedger)
         job = ExportJob(
             self.hook,
             self._request(),
@@ -166,13 +171,23 @@ class OrdersExportOperator(WaitingOperator):
             on_bad_value=self.on_bad_value,
             max_splits=self.max_window_splits,
             poll_interval=self.poll_interval,
+            failures=failures,
         )
         while pause := job.advance():
             self._tell_ids(context, state)
             if pause.seconds:
                 self.log.info("Waiting for %s.", pause.reason)
             if self._defers(pause.seconds):
-                self._defer(context, state, pause, deadline)
+                self._hand_over(
+                    ExportTrigger,
+                    context,
+                    deadline=deadline,
+                    waiting_for=pause.reason,
+                    handover={"state": state.to_json()},
+                    wait=pause.seconds,
+                    failures=job.failures,
+                    export_ids=list(pause.export_ids),
+                )
             self._sleep(pause.seconds, deadline, pause.reason)
         self._tell_ids(context, state)
         result = job.result()
@@ -189,26 +204,13 @@ class OrdersExportOperator(WaitingOperator):
         if state.export_ids:
             ExportLink().show(context, self.hook, state.export_ids[-1])
 
+    def _handed_over(self) -> list[str]:
+        asked_for = [part for part in self._state.parts if part.sent_at or part.export_id] if self._state else []
+        return [f"export {part.export_id or 'without an answer yet'}" for part in asked_for]
+
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Tell OpenLineage, if its provider is installed, which columns are where."""
         return None if self._result is None else openlineage_of_export(self._result, self._request())
-
-    def _defer(self, context: Context, state: ExportState, pause: Pause, deadline: float) -> None:
-        self.defer(
-            trigger=ExportTrigger(
-                export_ids=list(pause.export_ids),
-                voucherify_conn_id=self.voucherify_conn_id,
-                poll_interval=self.poll_interval,
-                not_before=time.time() + pause.seconds,
-                deadline=deadline,
-                handover={
-                    "state": state.to_json(),
-                    "deadline": deadline,
-                    "try_number": context["ti"].try_number,
-                },
-            ),
-            method_name="execute_complete",
-        )
 
     def _ledger(self, context: Context) -> Ledger:
         """Choose where the state is kept: in Airflow from 3.3 on, beside the output below it."""
@@ -221,8 +223,8 @@ class OrdersExportOperator(WaitingOperator):
 
     def _request(self) -> ExportRequest:
         request = ExportRequest(
-            fields=self.fields,
-            filters=self.filters,
+            fields=from_json("fields", self.fields),
+            filters=from_json("filters", self.filters),
             order=self.order or self.partition_by,  # rows of one day come together
             metadata_schema=self.metadata_schema or {},
         )
@@ -243,14 +245,3 @@ class OrdersExportOperator(WaitingOperator):
             partition_by=self.partition_by,
             **({} if window is None else {"stem": window.name}),
         )
-
-
-def _templated(value: Any) -> bool:
-    """Tell whether a parameter is known only when the task runs."""
-    if isinstance(value, str):
-        return "{{" in value or "{%" in value
-    if isinstance(value, Mapping):
-        return any(_templated(part) for part in value.values())
-    if isinstance(value, list | tuple):
-        return any(_templated(part) for part in value)
-    return isinstance(value, XComArg)

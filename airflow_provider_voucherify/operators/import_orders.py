@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
@@ -42,8 +41,9 @@ from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.rules import Rules, Treatment
 from airflow_provider_voucherify.order_import.source import Source
 from airflow_provider_voucherify.order_import.state import ImportState
+from airflow_provider_voucherify.parameters import check_choice, check_number, check_switches, from_json
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
-from airflow_provider_voucherify.triggers.polling import Wake, woken
+from airflow_provider_voucherify.triggers.polling import woken
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -81,7 +81,8 @@ class ImportOrdersOperator(WaitingOperator):
     :param max_body_bytes: Bytes a request at most; the limit of the API is not documented.
     :param report_path: A folder for the orders that were not loaded, ``rejected/part-*.jsonl`` and
         ``unknown/part-*.jsonl``, each with position, source_id, reason and payload; ``summary.json`` and
-        ``report.html``. Without it, the first of each chunk are in the log. (templated)
+        ``report.html``. Without it, the first of each chunk are in the log. Mapped tasks need one each:
+        ``…/{{ ti.map_index }}``. (templated)
     :param max_rejected: Orders that may be rejected without failing the task: a share of all when below 1, else
         a number. 0 by default.
     :param max_unknown: Orders that may be unknown, alike.
@@ -110,6 +111,7 @@ class ImportOrdersOperator(WaitingOperator):
         "orders", "orders_path", "column_mapping", "report_path", "cycle_calls_left", "voucherify_conn_id",
     )  # fmt: skip
     template_fields_renderers = {"orders": "json", "column_mapping": "json"}
+    # no template_ext: the content of a file must not take the place of its path in orders_path
     operator_extra_links = (AsyncActionLink(),)
 
     def __init__(
@@ -144,7 +146,7 @@ class ImportOrdersOperator(WaitingOperator):
     ) -> None:
         super().__init__(timeout=timeout, **kwargs)
         if (orders is None) == (orders_path is None):
-            raise ValueError("Give the orders either as orders or as orders_path.")
+            raise ConfigurationError("Give the orders either as orders or as orders_path.")
         for name, choice, choices in (
             ("file_format", file_format, (None, *get_args(Format))),
             ("amount_unit", amount_unit, get_args(AmountUnit)),
@@ -153,23 +155,20 @@ class ImportOrdersOperator(WaitingOperator):
             ("product_overrides", product_overrides, get_args(Treatment)),
             ("on_unknown", on_unknown, get_args(OnUnknown)),
         ):
-            if choice not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {choice!r}.")
-        for name, value in (
-            ("chunk_size", chunk_size),
-            ("max_body_bytes", max_body_bytes),
-            ("max_in_flight", max_in_flight),
+            check_choice(name, choice, choices)
+        for name, number, least in (
+            ("chunk_size", chunk_size, 1),
+            ("max_body_bytes", max_body_bytes, 1),
+            ("max_in_flight", max_in_flight, 1),
+            ("max_bisections", max_bisections, 0),
+            ("max_resends", max_resends, 0),
+            ("amount_decimals", amount_decimals, 0),
         ):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value!r}.")
-        for name, limit in (
-            ("max_rejected", max_rejected),
-            ("max_unknown", max_unknown),
-            ("max_bisections", max_bisections),
-            ("max_resends", max_resends),
-        ):
-            if limit < 0:
-                raise ValueError(f"{name} must not be negative, got {limit!r}.")
+            check_number(name, number, least)
+        check_number("max_rejected", max_rejected, 0, whole=False)
+        check_number("max_unknown", max_unknown, 0, whole=False)
+        check_switches(restart=restart, durable=durable, dry_run=dry_run, wait_for_completion=wait_for_completion)
+        self._state: ImportState | None = None
         self.orders = orders
         self.orders_path = orders_path
         self.file_format = file_format
@@ -215,24 +214,31 @@ class ImportOrdersOperator(WaitingOperator):
             )
         else:
             report.prepare()
-        return self._go_on(context, source, state, ledger, self._deadline())
+        return self._go_on(context, source, state, ledger, self._time_limit.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
-        wake, handover = woken(event)
-        if handover["try_number"] != context["ti"].try_number:
+        seen = woken(event)
+        if seen.handover["try_number"] != context["ti"].try_number:
             return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
         source, ledger = self._source(), self._ledger(context)
-        state = ImportState.from_json(ledger.load() or handover["state"])
-        if wake is Wake.TIMEOUT:
-            raise self._timed_out(f"{len(state.in_flight)} imports in flight")
+        state = ImportState.from_json(ledger.load() or seen.handover["state"])
+        state.api_calls += seen.calls
+        self._check_time(seen)
         if source.fingerprint() != state.fingerprint:
             raise SourceChangedError(f"{source.name} changed while it was imported: the import cannot go on.")
-        return self._go_on(context, source, state, ledger, handover["deadline"])
+        return self._go_on(context, source, state, ledger, seen.handover["deadline"], seen.failures)
 
     def _go_on(
-        self, context: Context, source: Source, state: ImportState, ledger: Ledger, deadline: float
+        self,
+        context: Context,
+        source: Source,
+        state: ImportState,
+        ledger: Ledger,
+        deadline: float,
+        failures: int = 0,
     ) -> dict[str, Any]:
+        self._state, self._is_durable = state, not isinstance(ledger, NoLedger)
         report, telemetry = Report(self._folder), Telemetry(context, state)
 
         def show(progress: Progress) -> None:
@@ -253,6 +259,7 @@ class ImportOrdersOperator(WaitingOperator):
             rules=self._rules(source, state),
             poll_interval=self.poll_interval,
             on_progress=show,
+            failures=failures,
         )
         while pause := job.advance():
             telemetry.count(job.state)
@@ -283,7 +290,17 @@ class ImportOrdersOperator(WaitingOperator):
         if state.recent_ids:
             AsyncActionLink().show(context, self.hook, state.recent_ids[-1])
 
+    def _handed_over(self) -> list[str]:
+        flights = self._state.in_flight if self._state else []
+        return [
+            f"async action {flight.action_id}" if flight.action_id else f"{flight.orders} orders without an answer yet"
+            for flight in flights
+        ]
+
     def _plan(self, source: Source) -> dict[str, Any]:
+        calls_left = from_json("cycle_calls_left", self.cycle_calls_left)
+        if calls_left is not None:
+            check_number("cycle_calls_left", calls_left, 0)
         self.hook.list_async_actions(limit=1)  # its headers tell the limit; and wrong keys show here
         report = Report(self._folder / DRY_RUN_FOLDER if self._folder else None)
         report.prepare()
@@ -298,25 +315,20 @@ class ImportOrdersOperator(WaitingOperator):
         )
         report.write_summary(msgspec.to_builtins(plan))
         self.log.info("Dry run: %s", plan)
-        plan.check(self.max_rejected, None if self.cycle_calls_left is None else int(self.cycle_calls_left))
+        plan.check(self.max_rejected, calls_left)
         return {"dry_run": True, **msgspec.to_builtins(plan)}
 
     def _defer(self, context: Context, job: OrderImport, pause: Pause, deadline: float) -> None:
-        self.defer(
-            trigger=AsyncActionTrigger(
-                async_action_ids=list(pause.action_ids),
-                enough=pause.enough,
-                voucherify_conn_id=self.voucherify_conn_id,
-                poll_interval=pause.seconds,
-                not_before=time.time() + pause.seconds,
-                deadline=deadline,
-                handover={
-                    "state": job.state.to_json(),
-                    "deadline": deadline,
-                    "try_number": context["ti"].try_number,
-                },
-            ),
-            method_name="execute_complete",
+        self._hand_over(
+            AsyncActionTrigger,
+            context,
+            deadline=deadline,
+            waiting_for=pause.reason,
+            handover={"state": job.state.to_json()},
+            wait=pause.seconds,
+            failures=job.failures,
+            async_action_ids=list(pause.action_ids),
+            enough=pause.enough,
         )
 
     @property
@@ -349,7 +361,7 @@ class ImportOrdersOperator(WaitingOperator):
             self.orders,
             None if paths is None else [storage_path("orders_path", path) for path in paths],
             file_format=self.file_format,
-            column_mapping=self.column_mapping,
+            column_mapping=from_json("column_mapping", self.column_mapping),
             amount_unit=self.amount_unit,
             amount_decimals=self.amount_decimals,
             order_date_metadata_key=self.order_date_metadata_key,

@@ -8,12 +8,14 @@ from airflow_provider_voucherify.operators.single_orders import (
     UpdateOrderOperator,
 )
 from airflow_provider_voucherify.order_export.errors import ExportFailedError
+from airflow_provider_voucherify.order_import.summary import OrdersNotLoadedError
 
 __all__ = [
     "CreateOrderOperator",
     "ExportFailedError",
     "ImportOrdersOperator",
     "OrdersExportOperator",
+    "OrdersNotLoadedError",
     "OrdersRefusedError",
     "UpdateOrderOperator",
 ]

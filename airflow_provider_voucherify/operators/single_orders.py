@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voucherify.api.errors import InvalidRequestError, VoucherifyError
+from airflow_provider_voucherify.api.errors import ConfigurationError, InvalidRequestError, VoucherifyError
 from airflow_provider_voucherify.operators.base import VoucherifyOperator
+from airflow_provider_voucherify.parameters import JSON_FILES, from_json, is_templated
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -27,7 +28,8 @@ class CreateOrderOperator(VoucherifyOperator):
 
     The result is ``{"orders": n, "order_ids": [...]}`` with the first 100 ids.
 
-    :param order: The order, or a list of orders, or the XCom of a task that returns them. (templated)
+    :param order: The order, or a list of orders, or the XCom of a task that returns them, or a ``.json`` file beside
+        the DAG that has them. (templated)
     :param voucherify_conn_id: The connection. (templated)
     :raises OrdersRefusedError: after all were tried, if Voucherify refused some, with position, source_id and
         reason of the first.
@@ -35,18 +37,19 @@ class CreateOrderOperator(VoucherifyOperator):
 
     template_fields: Sequence[str] = ("order", "voucherify_conn_id")
     template_fields_renderers = {"order": "json"}
+    template_ext: Sequence[str] = JSON_FILES
 
     def __init__(self, *, order: Mapping[str, Any] | Sequence[Mapping[str, Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.order = order
+        if not is_templated(order):
+            self._orders()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Create or update the orders."""
-        orders = [self.order] if isinstance(self.order, Mapping) else self.order
+        orders = self._orders()
         ids, refused = [], []
         for index, order in enumerate(orders):
-            if not isinstance(order, Mapping):
-                raise ValueError(f"order[{index}] must be an object, got {order!r:.80}.")
             try:
                 ids.append(self.hook.create_order(order)["id"])
             except InvalidRequestError as error:
@@ -59,6 +62,16 @@ class CreateOrderOperator(VoucherifyOperator):
             )
         return {"orders": len(ids), "order_ids": ids[:100]}
 
+    def _orders(self) -> Sequence[Mapping[str, Any]]:
+        given = from_json("order", self.order)
+        orders = [given] if isinstance(given, Mapping) else given
+        if not isinstance(orders, list | tuple):
+            raise ConfigurationError(f"order must be an order or a list of orders, got {given!r:.80}.")
+        for index, order in enumerate(orders):
+            if not isinstance(order, Mapping):
+                raise ConfigurationError(f"order[{index}] must be an object, got {order!r:.80}.")
+        return orders
+
 
 class UpdateOrderOperator(VoucherifyOperator):
     """
@@ -67,20 +80,32 @@ class UpdateOrderOperator(VoucherifyOperator):
     The result is ``{"id", "source_id", "status"}``.
 
     :param order_id: Its ``id`` or ``source_id``. (templated)
-    :param changes: The fields to change. (templated)
+    :param changes: The fields to change, or a ``.json`` file beside the DAG that has them. (templated)
     :param voucherify_conn_id: The connection. (templated)
     """
 
     template_fields: Sequence[str] = ("order_id", "changes", "voucherify_conn_id")
     template_fields_renderers = {"changes": "json"}
+    template_ext: Sequence[str] = JSON_FILES
 
     def __init__(self, *, order_id: str, changes: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.order_id = order_id
         self.changes = changes
+        if not is_templated([order_id, changes]):
+            self._changes()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Change the order."""
-        order = self.hook.update_order(self.order_id, self.changes)
-        self.log.info("Order %s is updated: %s.", self.order_id, ", ".join(self.changes))
+        changes = self._changes()
+        order = self.hook.update_order(self.order_id, changes)
+        self.log.info("Order %s is updated: %s.", self.order_id, ", ".join(changes))
         return {key: order.get(key) for key in ("id", "source_id", "status")}
+
+    def _changes(self) -> Mapping[str, Any]:
+        if not self.order_id or not isinstance(self.order_id, str):
+            raise ConfigurationError(f"order_id must be the id or source_id of an order, got {self.order_id!r}.")
+        changes = from_json("changes", self.changes)
+        if not isinstance(changes, Mapping):
+            raise ConfigurationError(f"changes must be an object, got {changes!r:.80}.")
+        return changes

@@ -64,6 +64,7 @@ class ExportJob:
     :param on_bad_value: What becomes of a row that does not fit its columns.
     :param max_splits: How often windows whose export ends in ERROR are split in half at most, in all.
     :param poll_interval: Seconds between two looks at most.
+    :param failures: Looks without an answer that were made before, in a row.
     :param clock: The time in seconds since the epoch.
     """
 
@@ -79,6 +80,7 @@ class ExportJob:
         on_bad_value: OnBadValue = "fail",
         max_splits: int = MAX_SPLITS,
         poll_interval: float = 30.0,
+        failures: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = state
@@ -90,7 +92,7 @@ class ExportJob:
         self._output = output
         self._on_bad_value: OnBadValue = on_bad_value
         self._max_splits = max_splits
-        self._poll = Poll(poll_interval)
+        self._poll = Poll(poll_interval, failures=failures)
         self._clock = clock
         self._done: set[str] = set()
         self._lost = 0
@@ -126,6 +128,11 @@ class ExportJob:
             self._forget(self.state.parts)
             return Pause(0.0, "exports to be asked for anew")
         return None
+
+    @property
+    def failures(self) -> int:
+        """Looks without an answer, in a row, up to now."""
+        return self._poll.failures
 
     def result(self) -> ExportResult:
         """Tell what was published, once :meth:`advance` has returned None."""
@@ -202,12 +209,13 @@ class ExportJob:
         """See which exports have ended."""
         exports = self._poll.look(self._pending)
         if exports is None:
-            return Pause(self._poll.wait, f"export {', '.join(self.state.export_ids)}", tuple(self.state.export_ids))
+            return Pause(self._poll.wait, f"an answer. {self._poll.trouble}", tuple(self.state.export_ids))
         failed = {export.id for export in exports if export.status == ExportStatus.ERROR}
         if failed:
             for part in [part for part in self.state.parts if part.export_id in failed]:
                 self._split(part)
             self._save()
+            self._poll = Poll(self._poll.interval)
             return Pause(0.0, "the halves of a window")
         self._done.update(export.id for export in exports if export.ended)
         waiting = tuple(export.id for export in exports if not export.ended)

@@ -31,12 +31,11 @@ class Feed:
         self._state = state
         self._rules = rules
         self._reader: Iterator[Chunk] | None = None
-        self._exhausted = False
 
     @property
     def more(self) -> bool:
         """Whether there may be something to send."""
-        return bool(self._state.queue or self._state.later) or not self._exhausted
+        return bool(self._state.queue or self._state.later) or not self._state.read
 
     @property
     def share(self) -> float | None:
@@ -47,7 +46,7 @@ class Feed:
     def take(self) -> tuple[Stretch, Chunk] | None:
         """Take what is sent next: what was put back, then the source, then what failed for a passing reason."""
         state = self._state
-        if self._exhausted or len(state.later) > MAX_LATER:
+        if state.read or len(state.later) > MAX_LATER:
             state.queue += state.later
             state.later = []
         if state.queue:
@@ -58,11 +57,11 @@ class Feed:
                 state.queue.insert(0, stretch.part(rest))
                 stretch = stretch.part(taken)
             return stretch, chunk
-        if self._exhausted:
+        if state.read:
             return None
         chunk_of_source = self._take_from_source()
         if chunk_of_source is None:
-            self._exhausted = True
+            state.read = True
             return self.take() if state.later else None
         state.cursor = chunk_of_source.end
         return Stretch(chunk_of_source.start, chunk_of_source.records), chunk_of_source

@@ -90,6 +90,7 @@ class OrderImport:
         update by it, which is not documented: then orders are sent again instead of being unknown.
     :param on_progress: Told how far it has come, before each wait and every 30 seconds.
     :param rules: What to do with orders beyond what the API says.
+    :param failures: Looks without an answer that were made before, in a row.
     :param clock: The time in seconds since the epoch.
     """
 
@@ -109,6 +110,7 @@ class OrderImport:
         on_unknown: OnUnknown = "report",
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         rules: Rules = NO_RULES,
+        failures: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = state
@@ -129,7 +131,7 @@ class OrderImport:
             state.mark(clock())
         self._calls_before = client.transport.calls
         self._lost_in_a_row = 0
-        self._looks, self._results = Poll(poll_interval), Poll(poll_interval)
+        self._poll = Poll(poll_interval, failures=failures)
         self._next_wait = min(FIRST_POLL, poll_interval)
 
     def advance(self) -> Pause | None:
@@ -139,23 +141,24 @@ class OrderImport:
         :return: What to wait for, or None when every order has its outcome.
         :raises VoucherifyError: if it cannot go on. The state then says exactly where it stands.
         """
-        if pause := self._advance():
+        pause = self._advance()
+        self._keep()
+        if pause:
             self._tell(waiting_for=pause.reason)
         return pause
 
     def _advance(self) -> Pause | None:
         try:
-            ended = self._looks.look(self._look) if self.state.in_flight else []
+            ended = self._poll.look(self._look, partial=True) if self.state.in_flight else []
             if ended is None:
-                return Pause(seconds=self._looks.wait, reason=f"an answer. {self._looks.trouble}")
+                return Pause(seconds=self._poll.wait, reason=f"an answer. {self._poll.trouble}")
             # first the next chunks, then the results: Voucherify shall not wait for us
             self._fill(landed=len(ended))
-            if self._results.look(lambda: self._settle_all(ended)) is None:
-                return Pause(seconds=self._results.wait, reason=f"an answer. {self._results.trouble}")
+            if self._poll.look(lambda: self._settle_all(ended)) is None:
+                return Pause(seconds=self._poll.wait, reason=f"an answer. {self._poll.trouble}")
             if not self.state.in_flight:
                 self._fill(landed=0)
         except QuotaError as refused:
-            self._save()
             now = self._clock()
             seconds = max(1.0, (refused.answer.retry_at or now + self._poll_interval) - now)
             return Pause(seconds=seconds, reason=f"the quota. {refused}")
@@ -166,6 +169,11 @@ class OrderImport:
         if not self.state.in_flight:
             return None
         return self._pause_for_actions()
+
+    @property
+    def failures(self) -> int:
+        """Looks without an answer, in a row, up to now."""
+        return self._poll.failures
 
     def summary(self, report_path: str | None = None) -> ImportSummary:
         """
@@ -216,7 +224,7 @@ class OrderImport:
 
     def _fill(self, landed: int) -> None:
         """Send until enough is on its way. While an answer is lost, another request would blur its trace."""
-        if self._client.transport.server_offset is None:
+        if self._feed.more and self._client.transport.server_offset is None:
             # a lost answer is looked for by the time of its request, on Voucherify's clock; and wrong keys show here
             self._client.list_async_actions(limit=1)
         while not any(flight.action_id is None for flight in self.state.in_flight):
@@ -458,12 +466,15 @@ class OrderImport:
         )
 
     def _save(self) -> None:
+        self._keep()
+        if self._clock() - self._progress_at >= PROGRESS_INTERVAL:
+            self._tell()
+
+    def _keep(self) -> None:
         calls = self._client.transport.calls
         self.state.api_calls += calls - self._calls_before
         self._calls_before = calls
         self._ledger.save(self.state.to_json())
-        if self._clock() - self._progress_at >= PROGRESS_INTERVAL:
-            self._tell()
 
     def _tell(self, waiting_for: str = "") -> None:
         self._progress_at = self._clock()

@@ -84,6 +84,7 @@ class ImportState(msgspec.Struct, kw_only=True):
     :param fingerprint: Which source this is about.
     :param restarted_by: The run that began it anew, if one did.
     :param cursor: The first record that no chunk covers yet.
+    :param read: Whether there is none.
     :param queue: What is to be sent before the cursor goes on.
     :param later: What is to be sent again when the source is at its end, because it failed for a passing reason.
     :param in_flight: What was sent and is not settled.
@@ -108,6 +109,7 @@ class ImportState(msgspec.Struct, kw_only=True):
     fingerprint: str
     restarted_by: str | None = None
     cursor: Cursor = Cursor()
+    read: bool = False
     queue: list[Stretch] = []
     later: list[Stretch] = []
     in_flight: list[Flight] = []

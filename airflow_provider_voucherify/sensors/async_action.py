@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
 )
 
-from airflow_provider_voucherify.api.errors import VoucherifyError
+from airflow_provider_voucherify.api.errors import ConfigurationError, VoucherifyError
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
+from airflow_provider_voucherify.parameters import check_number, check_switches, is_templated
+from airflow_provider_voucherify.time_limit import TimeLimit
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
 
@@ -67,13 +70,15 @@ class AsyncActionSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
-        if max_failed < 0:
-            raise ValueError(f"max_failed must not be negative, got {max_failed!r}.")
+        check_number("max_failed", max_failed, 0, whole=False)
+        check_switches(fail_on_failed=fail_on_failed, deferrable=deferrable)
         self.async_action_id = async_action_id
         self.max_failed = max_failed
         self.fail_on_failed = fail_on_failed
         self.voucherify_conn_id = voucherify_conn_id
         self.deferrable = deferrable
+        if not is_templated(async_action_id):
+            self._check_ids()
 
     @cached_property
     def hook(self) -> VoucherifyHook:
@@ -82,14 +87,15 @@ class AsyncActionSensor(BaseSensorOperator):
 
     @cached_property
     def _poll(self) -> Poll:
-        return Poll(self.poke_interval)
+        return Poll(self.poke_interval, first=self.poke_interval)
 
     @property
     def _ids(self) -> list[str]:
-        ids = [self.async_action_id] if isinstance(self.async_action_id, str) else list(self.async_action_id or [])
-        if not ids or not all(isinstance(action_id, str) and action_id for action_id in ids):
-            raise ValueError(f"async_action_id must be an id or a list of ids, got {self.async_action_id!r}.")
-        return ids
+        return [self.async_action_id] if isinstance(self.async_action_id, str) else list(self.async_action_id or [])
+
+    def _check_ids(self) -> None:
+        if not self._ids or not all(isinstance(action_id, str) and action_id for action_id in self._ids):
+            raise ConfigurationError(f"async_action_id must be an id or a list of ids, got {self.async_action_id!r}.")
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look once at all actions."""
@@ -104,34 +110,64 @@ class AsyncActionSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait in the worker, or hand the wait over to the triggerer."""
+        self._check_ids()
         AsyncActionLink().show(context, self.hook, self._ids[-1])
-        if not self.deferrable:
+        if self.deferrable:
+            return self._end_or_defer(context, self._time_limit.deadline())
+        try:
             return super().execute(context)
-        return self._defer_or_end(context, time.time() + self.timeout)
+        except (AirflowSensorTimeout, AirflowTaskTimeout):
+            raise self._timed_out() from None
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Look for itself at what the trigger saw."""
-        wake, handover = woken(event)
-        if wake is Wake.TIMEOUT:
-            raise AirflowSensorTimeout(f"{self._ids} have not ended after {self.timeout:.0f} s.")
-        return self._defer_or_end(context, handover["deadline"])
+        seen = woken(event)
+        if seen.handover["try_number"] != context["ti"].try_number:
+            return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
+        is_over = seen.wake is Wake.TIMEOUT
+        if is_over and self._time_limit.name == "execution_timeout":
+            raise self._timed_out()
+        self._poll = Poll(self.poke_interval, first=self.poke_interval, failures=seen.failures)
+        return self._end_or_defer(context, seen.handover["deadline"], is_over)
 
-    def _defer_or_end(self, context: Context, deadline: float) -> Any:
-        seen = self.poke(context)
-        if isinstance(seen, PokeReturnValue):
-            return seen.xcom_value
+    def _end_or_defer(self, context: Context, deadline: float, is_over: bool = False) -> Any:
+        looked = self._poke_as_told(context)
+        if isinstance(looked, PokeReturnValue):
+            return looked.xcom_value
+        if is_over:
+            raise self._timed_out()
         return self.defer(
             trigger=AsyncActionTrigger(
                 async_action_ids=self._ids,
                 enough=len(self._ids),
                 voucherify_conn_id=self.voucherify_conn_id,
                 poll_interval=self.poke_interval,
-                not_before=time.time() + self._poll.wait,
+                wait=self._poll.wait,
+                failures=self._poll.failures,
                 deadline=deadline,
-                handover={"deadline": deadline},
+                handover={"deadline": deadline, "try_number": context["ti"].try_number},
             ),
             method_name="execute_complete",
         )
+
+    def _poke_as_told(self, context: Context) -> bool | PokeReturnValue:
+        """Poke, with what ``silent_fail`` and ``never_fail`` make of an error in the worker."""
+        try:
+            return self.poke(context)
+        except VoucherifyError as error:
+            if self.silent_fail:
+                self.log.warning("Sensor poke failed: %s", error)
+                return False
+            if self.never_fail:
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            raise
+
+    @property
+    def _time_limit(self) -> TimeLimit:
+        return TimeLimit.of(self.timeout, self.execution_timeout)
+
+    def _timed_out(self) -> BaseException:
+        return self._time_limit.error(f"async actions {', '.join(self._ids)}", AirflowSensorTimeout)
 
     def _judged(self, actions: list[AsyncAction]) -> Any:
         whole = [action if action.result else self.hook.get_async_action(action.id) for action in actions]

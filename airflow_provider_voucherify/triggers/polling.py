@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -28,18 +28,36 @@ class Wake(StrEnum):
     FAILED = "failed"
 
 
-def woken(event: dict[str, Any] | None) -> tuple[Wake, dict[str, Any]]:
+class Woken(NamedTuple):
+    """
+    What the event of a trigger says.
+
+    :param wake: Why the task is woken. A trigger that could not poll is no reason to fail: the task looks for itself.
+    :param handover: What the task had handed over.
+    :param failures: Polls without an answer, in a row, up to now.
+    :param trouble: What was in the way of the last one, for people.
+    :param calls: Calls that the trigger made.
+    """
+
+    wake: Wake
+    handover: dict[str, Any]
+    failures: int
+    trouble: str
+    calls: int
+
+
+def woken(event: dict[str, Any] | None) -> Woken:
     """
     Read the event of a trigger.
 
     :param event: What the task was woken with.
-    :return: Why, and what the task had handed over. A trigger that could not poll is no reason to fail: the task
-        looks for itself.
     :raises VoucherifyError: if this is no event of ours.
     """
     try:
         told = event or {}
-        return Wake(told["wake"]), dict(told["handover"])
+        return Woken(
+            Wake(told["wake"]), dict(told["handover"]), int(told["failures"]), str(told["trouble"]), int(told["calls"])
+        )
     except (KeyError, TypeError, ValueError):
         raise VoucherifyError(f"The task was woken by an event that is none of its trigger's: {event!r}.") from None
 
@@ -52,9 +70,11 @@ class PollingTrigger(BaseTrigger):
     result or error. Its arguments are JSON primitives and hold no secret.
 
     :param voucherify_conn_id: The connection.
-    :param poll_interval: Seconds between two polls.
+    :param poll_interval: Seconds between two polls at most.
+    :param wait: Seconds before the first poll; the next waits are twice, four times, … as long.
     :param deadline: When to give up, in seconds since the epoch: a restarted triggerer does not start anew.
-    :param not_before: When to poll first, in seconds since the epoch.
+    :param not_before: When to poll first, in seconds since the epoch; ``wait`` from now on by default.
+    :param failures: Polls without an answer so far, in a row: the task makes the one that may be one too many.
     :param handover: What the task needs to go on; it comes back with the event. The ``kwargs`` of a deferral are
         made for this, but ``dag.test()`` of Airflow 3.3.2 drops them.
     """
@@ -64,15 +84,19 @@ class PollingTrigger(BaseTrigger):
         *,
         voucherify_conn_id: str,
         poll_interval: float,
+        wait: float,
         deadline: float,
-        not_before: float = 0.0,
+        not_before: float | None = None,
+        failures: int = 0,
         handover: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.voucherify_conn_id = voucherify_conn_id
         self.poll_interval = poll_interval
+        self.wait = wait
         self.deadline = deadline
-        self.not_before = not_before
+        self.not_before = time.time() + wait if not_before is None else not_before
+        self.failures = failures
         self.handover = handover or {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -84,8 +108,10 @@ class PollingTrigger(BaseTrigger):
         return {
             "voucherify_conn_id": self.voucherify_conn_id,
             "poll_interval": self.poll_interval,
+            "wait": self.wait,
             "deadline": self.deadline,
             "not_before": self.not_before,
+            "failures": self.failures,
             "handover": self.handover,
         }
 
@@ -96,23 +122,35 @@ class PollingTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll, and yield one event."""
         hook = VoucherifyHook(self.voucherify_conn_id, patience=PATIENCE_IN_THREAD)
-        poll = Poll(self.poll_interval)
+        poll = Poll(self.poll_interval, first=self.wait, failures=self.failures)
+        wake = await self._wait(hook, poll)
+        yield TriggerEvent(
+            {
+                "wake": wake.value,
+                "handover": self.handover,
+                "failures": poll.failures,
+                "trouble": poll.trouble,
+                "calls": hook.calls,
+            }
+        )
+
+    async def _wait(self, hook: VoucherifyHook, poll: Poll) -> Wake:
         wait = max(0.0, self.not_before - time.time())
         while time.time() + wait < self.deadline:
             await asyncio.sleep(wait)
+            if poll.last_chance:
+                return Wake.FAILED
             try:
                 client = await hook.aget_conn()
-                ready = await asyncio.to_thread(poll.look, partial(self._ready, client))
-            except VoucherifyError as error:
+                # that the task is wanted is a part of its look: the row of failures is for the task to end
+                ready = await asyncio.to_thread(poll.look, partial(self._ready, client), partial=True)
+            except Exception as error:  # noqa: BLE001 (the task looks for itself, and ends with what it meets)
                 self.log.warning("The task has to look for itself. %s", error)
-                yield self._event(Wake.FAILED)
-                return
+                return Wake.FAILED
             if ready:
-                yield self._event(Wake.READY)
-                return
+                return Wake.READY
+            if ready is not None:
+                poll.failures = 0
             wait = poll.wait
         await asyncio.sleep(max(0.0, self.deadline - time.time()))
-        yield self._event(Wake.TIMEOUT)
-
-    def _event(self, wake: Wake) -> TriggerEvent:
-        return TriggerEvent({"wake": wake.value, "handover": self.handover})
+        return Wake.TIMEOUT

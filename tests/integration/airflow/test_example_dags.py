@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+from airflow.utils.session import create_session
+from sqlalchemy import text
 
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from tests.airflow_home import DagBag, run_dag
@@ -99,6 +101,17 @@ def test_nightly_export(emulator, tmp_path):
             f"created_at_day=2026-01-02/{name}-00000.parquet",
         ]
         assert sorted(pyarrow.dataset.dataset(tmp_path).to_table()["id"].to_pylist()) == ["ord_0", "ord_1", "ord_2"]
+
+
+def test_history_export_in_mapped_tasks_named_by_their_month(emulator, tmp_path):
+    starts = [datetime(2024, month, 1, tzinfo=UTC) for month in (1, 2, 3)]
+    put(emulator, [(f"ord_{number}", start, None, number) for number, start in enumerate(starts)])
+    conf = {"folder": tmp_path.as_uri(), "first_month": "2024-01", "months": 2}
+    assert run_dag(example("voucherify_history_export"), run_conf=conf).state == "success"
+    assert sorted(pyarrow.dataset.dataset(tmp_path).to_table()["id"].to_pylist()) == ["ord_0", "ord_1"]
+    with create_session() as session:
+        names = session.scalars(text("SELECT rendered_map_index FROM task_instance WHERE task_id = 'export_month'"))
+        assert sorted(names) == ["2024-01", "2024-02"]
 
 
 def test_migration(emulator, tmp_path):

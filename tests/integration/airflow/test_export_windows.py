@@ -34,10 +34,9 @@ def orders(emulator):
     put(emulator, [(f"ord_{n}", START + n * timedelta(hours=6), None, n) for n in range(-1, 6)])
 
 
-@both_modes
-def test_a_window(emulator, orders, tmp_path, deferrable):
+def test_a_window(emulator, orders, tmp_path):
     path = tmp_path / "orders.parquet"
-    run = run_export(path, fields=["id"], window_start="{{ '2026-01-01T00:00Z' }}", deferrable=deferrable)
+    run = run_export(path, fields=["id"], window_start="{{ '2026-01-01T00:00Z' }}")
     assert run.state == "success"
     result = run.xcoms["export"]
     assert pq.read_table(path).to_pydict() == {"id": ["ord_0", "ord_1", "ord_2", "ord_3"]}
@@ -50,30 +49,28 @@ def test_a_window(emulator, orders, tmp_path, deferrable):
     assert emulator.calls()["calls"][EXPORT] == 1
 
 
-@both_modes
 @pytest.mark.parametrize(("parameters", "exports"), [({}, 1), ({"restart": True}, 1), ({"durable": False}, 2)], ids=str)
 @pytest.mark.parametrize("place", ["task store", "file"])
-def test_a_retry_takes_up_the_export(emulator, orders, tmp_path, monkeypatch, deferrable, parameters, exports, place):
+def test_a_retry_takes_up_the_export(emulator, orders, tmp_path, monkeypatch, parameters, exports, place):
     if place == "file" and parameters.get("durable", True):
         ledger = FileLedger(tmp_path, "state.json")
         monkeypatch.setattr(OrdersExportOperator, "_ledger", lambda self, context: ledger)
     emulator.add_fault("truncated_download", times=3, bytes=20)
     path = tmp_path / "lake" / "orders.parquet"
-    run = run_export(path, retries=1, deferrable=deferrable, **parameters)
+    run = run_export(path, retries=1, **parameters)
     assert run.state == "success"
     assert pq.read_metadata(path).num_rows == 4
     assert emulator.calls()["calls"][EXPORT] == exports
     assert sorted(file.name for file in tmp_path.rglob("*.*")) == ["_orders.parquet.manifest.json", "orders.parquet"]
 
 
-@both_modes
-def test_a_failed_export_leaves_a_window_for_the_retry(emulator, orders, tmp_path, deferrable):
+def test_a_failed_export_leaves_a_window_for_the_retry(emulator, orders, tmp_path):
     emulator.add_fault("export_error", times=2)
     path = tmp_path / "orders.parquet"
-    run = run_export(path, retries=1, max_window_splits=0, deferrable=deferrable)
+    run = run_export(path, retries=1, max_window_splits=0)
     assert run.state == "failed"  # the second export failed as well
     assert emulator.calls()["calls"][EXPORT] == 2
-    assert run_export(path, max_window_splits=0, deferrable=deferrable).state == "success"
+    assert run_export(path, max_window_splits=0).state == "success"
 
 
 @both_modes
@@ -109,7 +106,7 @@ def test_the_event_of_an_asset_and_the_metrics_tell_of_the_export(emulator, orde
         ({"filters": {"junction": "or", "amount": {"conditions": {"$is": [1]}}}}, "junction must be 'and'"),
         ({"partition_by": "updated_at", "fields": ["id"]}, "'updated_at' is not among the fields"),
         ({"partition_by": "status"}, "'status' is no time of an order"),
-        ({"max_window_splits": -1}, "max_window_splits must not be negative"),
+        ({"max_window_splits": -1}, "max_window_splits must be at least 0, got -1"),
         ({"max_rows_per_file": 0}, "max_rows_per_file must be at least 1"),
     ],
 )

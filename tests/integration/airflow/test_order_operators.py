@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators.orders import CreateOrderOperator, UpdateOrderOperator
 from tests.airflow_home import run_dag
@@ -42,11 +45,37 @@ def test_refused_orders_are_named_and_the_others_go_in(emulator, log):
     assert emulator.count_orders() == 2
 
 
-def test_what_is_no_order_is_named(emulator, log):
+@pytest.mark.parametrize(
+    ("cls", "parameters", "message"),
+    [
+        (CreateOrderOperator, {"order": ["order-1"]}, r"order\[0\] must be an object, got 'order-1'"),
+        (CreateOrderOperator, {"order": 1}, "order must be an order or a list of orders, got 1"),
+        (CreateOrderOperator, {"order": "order-1"}, "order is text that is no JSON"),
+        (UpdateOrderOperator, {"order_id": "", "changes": {}}, "order_id must be the id or source_id of an order"),
+        (UpdateOrderOperator, {"order_id": "order-1", "changes": []}, r"changes must be an object, got \[\]"),
+    ],
+)
+def test_what_is_no_order_is_refused_when_the_dag_is_parsed(cls, parameters, message):
+    with pytest.raises(ConfigurationError, match=message):
+        cls(task_id="sync", **parameters)
+
+
+def test_what_is_no_order_is_named_when_the_task_runs(emulator, log):
     with DAG("sync", schedule=None) as dag:
-        CreateOrderOperator(task_id="create", order=["order-1"])
+        CreateOrderOperator(task_id="create", order="{{ ['order-1'] | tojson }}")
     assert run_dag(dag).state == "failed"
     assert "order[0] must be an object, got 'order-1'" in log()
+
+
+def test_orders_and_changes_come_from_files(emulator, tmp_path):
+    (tmp_path / "order.json").write_text(json.dumps(order(1) | {"status": "{{ params.status }}"}))
+    (tmp_path / "changes.json").write_text('{"metadata": {"note": "{{ 7 * 7 }}"}}')
+    with DAG("sync", schedule=None, template_searchpath=str(tmp_path), params={"status": "PAID"}) as dag:
+        create = CreateOrderOperator(task_id="create", order="order.json")
+        create >> UpdateOrderOperator(task_id="update", order_id="order-1", changes="changes.json")
+    assert run_dag(dag).state == "success"
+    stored = VoucherifyHook().get_order("order-1")
+    assert (stored["status"], stored["metadata"]["note"]) == ("PAID", "49")
 
 
 def test_an_order_that_does_not_exist_cannot_be_changed(emulator, log):

@@ -3,10 +3,9 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import run_dag
-
-both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 
 TYPES = (
     "CAMPAIGN.VOUCHERS_IMPORT CAMPAIGN.VOUCHERS_IMPORT_CSV CAMPAIGN.VOUCHERS_UPDATE CAMPAIGN.VOUCHERS_DELETE "
@@ -23,15 +22,14 @@ def run_sensor(ids, **parameters):
     return run_dag(dag)
 
 
-@both_modes
-def test_one_action(emulator, deferrable):
+def test_one_action(emulator):
     action = emulator.seed_action(
         type="ORDERS.IMPORT",
         status="DONE",
         after_seconds=0.5,
         result={"message": "ok", "done_count": 3, "failed_count": 0},
     )
-    run = run_sensor(action, deferrable=deferrable)
+    run = run_sensor(action)
     assert run.state == "success"
     assert run.xcoms["wait"] == {
         "id": action,
@@ -44,11 +42,10 @@ def test_one_action(emulator, deferrable):
     }
 
 
-@both_modes
-def test_all_types_at_once(emulator, deferrable):
+def test_all_types_at_once(emulator):
     assert len(TYPES) == 22
     ids = [emulator.seed_action(type=kind, status="DONE", after_seconds=0.5) for kind in TYPES]
-    run = run_sensor(ids, deferrable=deferrable)
+    run = run_sensor(ids)
     assert run.state == "success"
     assert [result["type"] for result in run.xcoms["wait"]] == TYPES
 
@@ -73,7 +70,6 @@ BULK = {"status": "DONE", "result": {"done_count": 3, "failed_count": 1, "errors
     {"source_id": "prod_1", "message": "Not found", "details": "", "key": "not_found"}]}}  # fmt: skip
 
 
-@both_modes
 @pytest.mark.parametrize(
     ("kind", "fields", "message"),
     [
@@ -84,43 +80,26 @@ BULK = {"status": "DONE", "result": {"done_count": 3, "failed_count": 1, "errors
     ],
     ids=["failed", "operation failed", "partial", "errors"],
 )
-def test_what_did_not_end_well_fails(emulator, deferrable, kind, fields, message, log):
+def test_what_did_not_end_well_fails(emulator, kind, fields, message, log):
     action = emulator.seed_action(type=kind, after_seconds=0.3, **fields)
-    assert run_sensor([action], deferrable=deferrable).state == "failed"
+    assert run_sensor([action]).state == "failed"
     assert message in log()
     assert action in log()
 
 
-@both_modes
-def test_what_did_not_end_well_passes_when_told_so(emulator, deferrable):
+def test_what_did_not_end_well_passes_when_told_so(emulator):
     ids = [emulator.seed_action(type="ORDERS.IMPORT", **fields) for fields in (FAILED, PARTIAL)]
-    run = run_sensor(ids, deferrable=deferrable, fail_on_failed=False, max_failed=0.5)
+    run = run_sensor(ids, fail_on_failed=False, max_failed=0.5)
     assert run.state == "success"
     assert run.xcoms["wait"][1]["failures"] == [{"source_id": None, "reason": "Internal error"}]
 
 
-@both_modes
-def test_an_action_that_does_not_exist_fails_at_once(emulator, deferrable, log):
-    assert run_sensor("aa_none", deferrable=deferrable).state == "failed"
-    assert "Cannot find async_action with id aa_none" in log()
-
-
-@both_modes
-def test_the_wait_ends_at_its_timeout(emulator, deferrable, log):
-    action = emulator.seed_action(type="ORDERS.IMPORT", status="DONE", after_seconds=100_000)
-    assert run_sensor(action, deferrable=deferrable, timeout=1.5).state == "failed"
-    assert "AirflowSensorTimeout" in log()
-
-
-@both_modes
-def test_bad_polls_do_not_fail_the_task(emulator, deferrable):
-    action = emulator.seed_action(type="ORDERS.IMPORT", status="DONE", after_seconds=0.5)
-    emulator.add_fault("server_error", route="GET /v1/async-actions/{asyncActionId}", times=2)
-    emulator.add_fault("rate_limited", route="GET /v1/async-actions/{asyncActionId}", times=2, after=2, retry_after=0)
-    assert run_sensor(action, deferrable=deferrable).state == "success"
-
-
 @pytest.mark.parametrize("ids", ["", [], [""], None, [1]])
-def test_ids_that_are_none(emulator, ids, log):
-    assert run_sensor(ids).state == "failed"
-    assert "async_action_id must be an id or a list of ids" in log()
+def test_ids_that_are_none(ids):
+    with pytest.raises(ConfigurationError, match="async_action_id must be an id or a list of ids"):
+        AsyncActionSensor(task_id="wait", async_action_id=ids)
+
+
+def test_ids_that_are_none_when_the_task_runs(emulator, log):
+    assert run_sensor("{{ '' }}").state == "failed"
+    assert "async_action_id must be an id or a list of ids, got ''" in log()

@@ -1,0 +1,421 @@
+"""
+One contract for both ways of waiting: what an operator or sensor returns, raises, calls and leaves behind is the same
+in the worker and deferred.
+
+Only a few calls come on top, as a woken task is a new process: it looks for itself (results do not travel through
+events, and no event is believed), and learns Voucherify's clock before it sends more. Each scenario counts them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, TaskDeferred
+from airflow.utils.session import create_session
+from sqlalchemy import text
+
+from airflow_provider_voucherify.api.transport import Transport
+from airflow_provider_voucherify.emulator import Emulator
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.ledger import FileLedger, NoLedger
+from airflow_provider_voucherify.operators import base
+from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
+from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
+from tests.airflow_home import run_dag
+from tests.integration.order_export.timeline import put
+from tests.orders import order
+
+ACTION, ACTIONS = "GET /v1/async-actions/{asyncActionId}", "GET /v1/async-actions"
+EXPORT, EXPORTS = "GET /v1/exports/{exportId}", "GET /v1/exports"
+IMPORT_ORDERS, EXPORT_ORDERS = "POST /v1/orders/import", "POST /v1/orders/export"
+# Seconds, far from each other on any machine: what runs at the first look has ended at the second, and what never
+# ends is given up between two looks
+RUNNING, WAIT, SHORT_WAIT, TIME = 0.3, 0.8, 0.3, 1.2
+SPEED = 200
+START = datetime(2026, 1, 1, tzinfo=UTC)
+WINDOW = {"window_start": "2026-01-01T00:00:00Z", "window_end": "2026-01-03T00:00:00Z"}
+BAD = [*map(order, range(6)), order(6) | {"amount": 12.34}, order(7)]
+FOREVER = 10**9
+
+
+def orders(count: int) -> list[dict[str, Any]]:
+    return [order(number) for number in range(count)]
+
+
+def fault(name: str, route: str | None = None, **parameters: Any) -> dict[str, Any]:
+    return {"name": name, **({"route": route} if route else {}), **parameters}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """
+    Something that can happen.
+
+    :param task: The class of the task.
+    :param parameters: Its parameters, or what makes them of the emulator.
+    :param faults: Faults of the emulator.
+    :param options: Its options.
+    :param state: How the task ends.
+    :param error: A part of the text of the last error.
+    :param waits: How often the task is deferred.
+    :param looks: The calls that its wakings add.
+    :param keys: Whether the keys of the connection are right.
+    """
+
+    task: type
+    parameters: Mapping[str, Any] | Callable[[Emulator], Mapping[str, Any]] = field(default_factory=dict)
+    faults: tuple[dict[str, Any], ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    state: str = "success"
+    error: str | None = None
+    waits: int = 1
+    looks: Mapping[str, int] = field(default_factory=dict)
+    keys: bool = True
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """All that can be seen of a task."""
+
+    state: str
+    errors: list[str]
+    xcoms: dict[str, Any]
+    ledger: Any
+    files: dict[str, Any]
+    imports: list[int]
+    orders: int
+    calls: dict[str, int]
+    deferrals: int
+
+
+def importing(**scenario: Any) -> Scenario:
+    return Scenario(task=ImportOrdersOperator, **scenario)
+
+
+def exporting(**scenario: Any) -> Scenario:
+    return Scenario(task=OrdersExportOperator, **scenario)
+
+
+def sensing(*actions: Mapping[str, Any], **scenario: Any) -> Scenario:
+    parameters = scenario.pop("parameters", {})
+
+    def made(emulator: Emulator) -> dict[str, Any]:
+        ids: list[str] = []
+
+        def begin(context):
+            """Begin the actions when the task begins: they run at its first look, and have ended at its second."""
+            fields = {"type": "ORDERS.IMPORT", "after_seconds": RUNNING * SPEED}
+            ids.extend(emulator.seed_action(**(fields | action)) for action in actions if len(ids) < len(actions))
+            context["task"].async_action_id = ids if len(ids) > 1 else ids[0]
+
+        return {"async_action_id": "made later", "pre_execute": begin, **parameters}
+
+    return Scenario(task=AsyncActionSensor, parameters=made, **scenario)
+
+
+DONE = {"status": "DONE", "result": {"done_count": 3, "failed_count": 0}}
+FAILED = {"status": "FAILED", "result": {"message": "Internal error"}}
+PARTIAL = {
+    "status": "DONE",
+    "result": {"done_count": 1, "failed_count": 1, "failed": [{"source_id": None, "reason": "Internal error"}]},
+}
+
+SCENARIOS = {
+    "import": importing(
+        parameters={"orders": orders(500), "chunk_size": 100, "max_in_flight": 2},
+        waits=3,
+        looks={ACTIONS: 2, ACTION: 1},
+    ),
+    "import, nothing": importing(parameters={"orders": []}, waits=0),
+    "import, rejected": importing(
+        parameters={"orders": BAD}, state="failed", error="7 were loaded; 1 rejected", looks={ACTION: 1}
+    ),
+    "import, rejected and tolerated": importing(parameters={"orders": BAD, "max_rejected": 1}, looks={ACTION: 1}),
+    "import, unknown": importing(
+        parameters={"orders": orders(8)},
+        faults=(fault("failed_rows", null_source_id=True, reason="no", times=1),),
+        state="failed",
+        error="8 unknown",
+        looks={ACTION: 1},
+    ),
+    "import, chunk refused": importing(
+        parameters={"orders": orders(8), "max_rejected": 1},
+        faults=(fault("rejected_order", source_id="order-5"),),
+        looks={ACTIONS: 1},
+    ),
+    "import, answer lost": importing(
+        parameters={"orders": orders(8), "chunk_size": 4},
+        faults=(fault("answer_lost", IMPORT_ORDERS),),
+        waits=2,
+        looks={ACTION: 1},
+    ),
+    "import, timeout": importing(
+        parameters={"orders": orders(8), "timeout": TIME, "poll_interval": WAIT},
+        options={"import_base_ms": FOREVER},
+        state="failed",
+        error="Stopped after 1 s (timeout), waiting for 1 imports in flight",
+    ),
+    "import, execution_timeout": importing(
+        parameters={"orders": orders(8), "execution_timeout": timedelta(seconds=TIME), "poll_interval": WAIT},
+        options={"import_base_ms": FOREVER},
+        state="failed",
+        error="Stopped after 1 s (execution_timeout), waiting for 1 imports in flight",
+    ),
+    "import, bad polls": importing(
+        parameters={"orders": orders(8), "chunk_size": 4},
+        faults=(fault("server_error", ACTIONS, after=1, times=3),),
+        looks={ACTIONS: 1},
+    ),
+    "import, too many bad polls": importing(
+        parameters={"orders": orders(8), "chunk_size": 4},
+        faults=(fault("server_error", ACTIONS, after=1, times=0),),
+        state="failed",
+        error="HTTP 500",
+    ),
+    "import, too many bad results": importing(
+        parameters={"orders": orders(8)},
+        faults=(fault("server_error", ACTION, after=0, times=0),),
+        state="failed",
+        error="HTTP 500",
+    ),
+    "import, rate limit": importing(
+        parameters={"orders": orders(8)},
+        faults=(fault("rate_limited", IMPORT_ORDERS, times=2),),
+        waits=3,
+        looks={ACTIONS: 2, ACTION: 1},
+    ),
+    "import, billing cycle spent": importing(
+        parameters={"orders": orders(20), "chunk_size": 10, "max_in_flight": 1},
+        faults=(fault("cycle_spent", IMPORT_ORDERS, after=1),),
+        state="failed",
+        error="Raise the plan or wait for the next billing cycle",
+        looks={ACTIONS: 1, ACTION: 1},
+    ),
+    "import, plan exceeded": importing(
+        parameters={"orders": orders(8)}, faults=(fault("plan_exceeded"),), state="failed", error="HTTP 402", waits=0
+    ),
+    "import, wrong keys": importing(
+        parameters={"orders": orders(8)}, keys=False, state="failed", error="Check application id", waits=0
+    ),
+    "import, plan exceeded while it waits": importing(
+        parameters={"orders": orders(8)},
+        faults=(fault("plan_exceeded", ACTION),),
+        state="failed",
+        error="HTTP 402",
+        looks={ACTION: 1},
+    ),
+    "import, retried": importing(
+        parameters={"orders": orders(40), "chunk_size": 10, "max_in_flight": 1, "retries": 1},
+        faults=(fault("cycle_spent", IMPORT_ORDERS, after=2, times=1),),
+        waits=4,
+        looks={ACTIONS: 4, ACTION: 4},
+    ),
+    "import, retried without durability": importing(
+        parameters={"orders": orders(40), "chunk_size": 10, "max_in_flight": 1, "retries": 1, "durable": False},
+        faults=(fault("cycle_spent", IMPORT_ORDERS, after=2, times=1),),
+        waits=6,
+        looks={ACTIONS: 6, ACTION: 6},
+    ),
+    "export": exporting(looks={EXPORT: 1}),
+    "export, nothing": exporting(
+        parameters={"filters": {"status": {"conditions": {"$is": ["CANCELED"]}}, "junction": "and"}}, looks={EXPORT: 1}
+    ),
+    "export, ERROR": exporting(
+        faults=(fault("export_error"),), state="failed", error="ended in ERROR at Voucherify", looks={EXPORT: 1}
+    ),
+    "export, ERROR and split": exporting(
+        parameters=WINDOW, faults=(fault("export_error"),), waits=2, looks={EXPORT: 3}
+    ),
+    "export, two parts of a window": exporting(
+        parameters={**WINDOW, "filters": {"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}},
+        looks={EXPORT: 2},
+    ),
+    "export, answer lost": exporting(faults=(fault("answer_lost", EXPORT_ORDERS),), looks={EXPORT: 1}),
+    "export, timeout": exporting(
+        parameters={"timeout": TIME},
+        options={"export_base_ms": FOREVER},
+        state="failed",
+        error="Stopped after 1 s (timeout), waiting for export exp_",
+    ),
+    "export, execution_timeout": exporting(
+        parameters={"execution_timeout": timedelta(seconds=TIME)},
+        options={"export_base_ms": FOREVER},
+        state="failed",
+        error="Stopped after 1 s (execution_timeout), waiting for export exp_",
+    ),
+    "export, bad polls": exporting(faults=(fault("server_error", EXPORT, after=1, times=3),), looks={EXPORT: 1}),
+    "export, too many bad polls": exporting(
+        parameters={"poll_interval": SHORT_WAIT},
+        options={"export_base_ms": FOREVER},
+        faults=(fault("server_error", EXPORT, after=1, times=0),),
+        state="failed",
+        error="HTTP 500",
+    ),
+    "export, rate limit": exporting(
+        faults=(fault("rate_limited", EXPORT_ORDERS, times=2),), waits=3, looks={EXPORTS: 2, EXPORT: 1}
+    ),
+    "export, billing cycle spent": exporting(
+        faults=(fault("cycle_spent", EXPORT, after=1),),
+        state="failed",
+        error="limit api_calls_cycle",
+        looks={EXPORT: 1},
+    ),
+    "export, wrong keys": exporting(keys=False, state="failed", error="Check application id", waits=0),
+    "export, retried": exporting(
+        parameters={"retries": 1}, faults=(fault("truncated_download", times=3, bytes=20),), looks={EXPORT: 1}
+    ),
+    "sensor": sensing(DONE, looks={ACTION: 1}),
+    "sensor of several": sensing(DONE, DONE | {"type": "VOUCHERS.IMPORT"}, looks={ACTIONS: 1}),
+    "sensor, FAILED": sensing(FAILED, state="failed", error="is FAILED: Internal error", looks={ACTION: 1}),
+    "sensor, failed records": sensing(PARTIAL, state="failed", error="1 of 2 records failed", looks={ACTION: 1}),
+    "sensor, failed records tolerated": sensing(PARTIAL, parameters={"max_failed": 0.5}, looks={ACTION: 1}),
+    "sensor, timeout": sensing(
+        DONE | {"after_seconds": FOREVER},
+        parameters={"timeout": TIME},
+        state="failed",
+        error="Stopped after 1 s (timeout), waiting for async actions aa_",
+    ),
+    "sensor, execution_timeout": sensing(
+        DONE | {"after_seconds": FOREVER},
+        parameters={"execution_timeout": timedelta(seconds=TIME)},
+        state="failed",
+        error="Stopped after 1 s (execution_timeout)",
+    ),
+    "sensor, bad polls": sensing(DONE, faults=(fault("server_error", ACTION, after=1, times=3),), looks={ACTION: 1}),
+    "sensor, too many bad polls": sensing(
+        DONE,
+        parameters={"poke_interval": SHORT_WAIT},
+        faults=(fault("server_error", ACTION, times=0),),
+        state="failed",
+        error="HTTP 500",
+    ),
+    "sensor, no such action": Scenario(
+        task=AsyncActionSensor, parameters={"async_action_id": "aa_none"}, state="failed", error="Cannot find", waits=0
+    ),
+    "sensor, wrong keys": sensing(DONE, keys=False, state="failed", error="Check application id", waits=0),
+    "sensor, skipped when it fails": sensing(
+        FAILED, parameters={"never_fail": True}, state="skipped", looks={ACTION: 1}
+    ),
+    "sensor, skipped at its timeout": sensing(
+        DONE | {"after_seconds": FOREVER}, parameters={"timeout": TIME, "soft_fail": True}, state="skipped"
+    ),
+}
+
+
+@pytest.fixture
+def play(tmp_path, monkeypatch):
+    """Play a scenario in one of the ways."""
+    # one attempt a call, and no wait for the quota inside of a call: what is compared is the waits of the tasks
+    monkeypatch.setitem(VoucherifyHook.__init__.__kwdefaults__, "patience", 0.0)
+    monkeypatch.setattr(base, "DEFER_FROM", SHORT_WAIT / 2)
+    monkeypatch.setitem(Transport.__init__.__kwdefaults__, "attempts", 1)
+    seen: list[BaseException] = []
+
+    def recorded(method):
+        def call(self, *args, **kwargs):
+            try:
+                return method(self, *args, **kwargs)
+            except BaseException as error:
+                seen.append(error)
+                raise
+
+        return call
+
+    for cls in (ImportOrdersOperator, OrdersExportOperator, AsyncActionSensor):
+        for name in ("execute", "execute_complete"):
+            monkeypatch.setattr(cls, name, recorded(getattr(cls, name)))
+
+    def play(scenario: Scenario, deferrable: bool) -> Outcome:
+        folder = tmp_path / ("deferred" if deferrable else "worker")
+        ledger = FileLedger(folder / "ledger")
+        for cls in (ImportOrdersOperator, OrdersExportOperator):
+            monkeypatch.setattr(cls, "_ledger", lambda self, context: ledger if self.durable else NoLedger())
+        seen.clear()
+        with Emulator(speed=SPEED, **({"export_base_ms": 1000 * RUNNING * SPEED} | scenario.options)) as emulator:
+            token = emulator.app_token if scenario.keys else "wrong"
+            uri = f"voucherify://{emulator.app_id}:{token}@{emulator.url[7:]}/http"
+            monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", uri)
+            put(emulator, [(f"ord_{n}", START + timedelta(hours=n), None, n) for n in range(30)])
+            for given in scenario.faults:
+                emulator.add_fault(**given)
+            dag_id = f"contract_{folder.name}_{tmp_path.name}"
+            with DAG(dag_id, schedule=None) as dag:
+                scenario.task(task_id="task", deferrable=deferrable, **parameters_of(scenario, emulator, folder))
+            state = run_dag(dag).states["task"]
+            return outcome_of(state, dag_id, folder, ledger, emulator, list(seen))
+
+    return play
+
+
+def parameters_of(scenario: Scenario, emulator: Emulator, folder: Path) -> dict[str, Any]:
+    given = scenario.parameters(emulator) if callable(scenario.parameters) else scenario.parameters
+    defaults: dict[type, dict[str, Any]] = {
+        ImportOrdersOperator: {"report_path": (folder / "report").as_uri(), "poll_interval": SHORT_WAIT},
+        OrdersExportOperator: {"output_path": (folder / "orders.parquet").as_uri(), "poll_interval": WAIT},
+        AsyncActionSensor: {"poke_interval": WAIT},
+    }
+    return defaults[scenario.task] | dict(given)
+
+
+def outcome_of(state, dag_id, folder, ledger, emulator, seen) -> Outcome:
+    errors = [error for error in seen if not isinstance(error, TaskDeferred)]
+    with create_session() as session:
+        query = text("SELECT key, value FROM xcom WHERE dag_id = :dag_id")
+        xcoms = {row.key: str(row.value) for row in session.execute(query, {"dag_id": dag_id})}
+    calls = emulator.calls()
+    return Outcome(
+        state=state,
+        errors=[f"{type(error).__name__}: {error} {error.args}" for error in errors if state != "skipped"],
+        xcoms=xcoms,
+        ledger=ledger.load(),
+        files={
+            str(path.relative_to(folder)): shown(path) for path in folder.rglob("*.*") if "ledger" not in path.parts
+        },
+        imports=[sent["orders"] for sent in calls["imports"]],
+        orders=emulator.count_orders(),
+        calls=calls["calls"],
+        deferrals=len(seen) - len(errors),
+    )
+
+
+def shown(path: Path) -> str:
+    """Show what lies in a file, where it is text for programs."""
+    return path.read_text() if path.suffix in (".json", ".jsonl") else ""
+
+
+def comparable(outcome: Outcome, folder: Path) -> list[str]:
+    """Leave out what differs from run to run: ids, times, paths; and the calls, which are compared by themselves."""
+    whole = asdict(outcome)
+    for name in ("calls", "deferrals"):
+        del whole[name]
+    told = json.dumps(whole, default=str, indent=1).replace(str(folder), "<folder>")
+    ids = sorted(set(re.findall(r"\b(?:aa|exp)_[0-9a-f]{18}\b", told)))
+    for number, name in enumerate(ids):
+        told = told.replace(name, f"<id {number}>")
+    told = re.sub(r"\bv-[0-9a-f]{18}\b", "<request>", told)
+    told = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "<time>", told)
+    told = re.sub(r"\b1\d{9}\.\d+|\d\d:\d\d:\d\d UTC", "<time>", told)
+    told = re.sub(r'((?:api_calls|action_seconds)(?:\\*":\s*|=))[\d.]+', r"\1<number>", told)
+    return re.sub(r'\\*"timeline\\*":.*?\]\s*\]', "<timeline>", told, flags=re.DOTALL).splitlines()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_both_ways_are_alike(play, tmp_path, scenario):
+    worker, deferred = play(scenario, False), play(scenario, True)
+    assert (worker.state, worker.deferrals) == (scenario.state, 0)
+    assert deferred.deferrals == scenario.waits
+    assert comparable(deferred, tmp_path / "deferred") == comparable(worker, tmp_path / "worker")
+    assert deferred.calls == dict(Counter(worker.calls) + Counter(scenario.looks))
+    for outcome in (worker, deferred):
+        assert (scenario.error or "") in "".join(outcome.errors[-1:])
+        if report := outcome.files.get("report/summary.json"):
+            lost = outcome.state == "failed" or not scenario.parameters.get("durable", True)
+            assert lost or f'"api_calls": {sum(outcome.calls.values())}' in report

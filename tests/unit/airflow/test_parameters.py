@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.operators.orders import (
+    CreateOrderOperator,
+    ImportOrdersOperator,
+    OrdersExportOperator,
+    UpdateOrderOperator,
+)
+from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
+
+REQUIRED = {
+    ImportOrdersOperator: {"orders": []},
+    OrdersExportOperator: {"output_path": "orders.parquet"},
+    CreateOrderOperator: {"order": {}},
+    UpdateOrderOperator: {"order_id": "order-1", "changes": {}},
+    AsyncActionSensor: {"async_action_id": "aa_1"},
+}
+# what another parameter has to go with, and values where the default is None or fits to nothing else
+TOGETHER = {"orders_path": {"orders": None}, "partition_by": {"fields": ["created_at"]}}
+VALUES = {
+    "orders_path": "orders.jsonl",
+    "file_format": "csv",
+    "column_mapping": {"no": "source_id"},
+    "order_date_metadata_key": "ordered_at",
+    "report_path": "report",
+    "cycle_calls_left": 5,
+    "fields": ["id"],
+    "filters": {"junction": "and"},
+    "order": "-created_at",
+    "max_rows_per_file": 10,
+    "partition_by": "created_at",
+    "timeout": timedelta(hours=1),
+    "voucherify_conn_id": "shop",
+}
+
+
+def own_parameters(cls) -> dict[str, inspect.Parameter]:
+    """All parameters that this package gives to a class."""
+    ours = [base for base in cls.__mro__ if base.__module__.startswith("airflow_provider_voucherify")]
+    found = {name: given for base in ours for name, given in inspect.signature(base.__init__).parameters.items()}
+    return {name: given for name, given in found.items() if name not in ("self", "args", "kwargs")}
+
+
+MAPPED = [(cls, name) for cls in REQUIRED for name in own_parameters(cls) if not name.startswith("window_")]
+
+
+@pytest.mark.parametrize(("cls", "name"), MAPPED, ids=lambda value: getattr(value, "__name__", value))
+def test_every_parameter_can_be_mapped_over(cls, name):
+    required = REQUIRED[cls] | TOGETHER.get(name, {})
+    default = own_parameters(cls)[name].default
+    value = required.get(name, VALUES.get(name, default))
+    partial = {key: given for key, given in required.items() if key != name}
+    with DAG("mapped", schedule=None, start_date=None):
+        mapped = cls.partial(task_id="task", **partial).expand(**{name: [value]})
+    plain = cls(task_id="plain", **(required | {name: value}))
+    attribute = {"dry_run": "dry_run_only"}.get(name, name)
+    assert getattr(mapped.unmap({name: value}), attribute) == getattr(plain, attribute)
+
+
+@pytest.mark.parametrize(
+    ("cls", "parameters", "message"),
+    [
+        (ImportOrdersOperator, {"chunk_size": "100"}, "chunk_size must be a whole number, got '100'"),
+        (ImportOrdersOperator, {"chunk_size": 1.5}, "chunk_size must be a whole number, got 1.5"),
+        (
+            ImportOrdersOperator,
+            {"max_rejected": "{{ params.share }}"},
+            "max_rejected must be a number, got '{{ params.share }}'. It is not a templated parameter",
+        ),
+        (ImportOrdersOperator, {"durable": "False"}, "durable must be True or False, got 'False'"),
+        (ImportOrdersOperator, {"timeout": "1h"}, "timeout must be a number, got '1h'"),
+        (ImportOrdersOperator, {"timeout": timedelta(0)}, "timeout must be above 0 seconds"),
+        (OrdersExportOperator, {"deferrable": "yes"}, "deferrable must be True or False, got 'yes'"),
+        (OrdersExportOperator, {"max_rows_per_file": 0}, "max_rows_per_file must be at least 1, got 0"),
+        (AsyncActionSensor, {"max_failed": -1}, "max_failed must be at least 0, got -1"),
+        (AsyncActionSensor, {"fail_on_failed": None}, "fail_on_failed must be True or False, got None"),
+    ],
+)
+def test_wrong_parameters_are_refused_when_the_dag_is_parsed(cls, parameters, message):
+    with pytest.raises(ConfigurationError, match=message.replace("{", r"\{")):
+        cls(task_id="task", **(REQUIRED[cls] | parameters))
+
+
+def test_numbers_that_are_templated_may_be_text(tmp_path):
+    assert ImportOrdersOperator(task_id="task", orders=[], cycle_calls_left="{{ params.calls }}")
+
+
+@pytest.mark.parametrize("cls", REQUIRED)
+def test_templated_parameters_are_parameters_and_renderers_are_airflows(cls):
+    assert set(cls.template_fields) <= set(own_parameters(cls))
+    assert set(cls.template_fields_renderers) <= set(cls.template_fields)
+    assert set(cls.template_fields_renderers.values()) <= {"json"}

@@ -1,0 +1,23 @@
+"""What is installed: all of the package with its marker for type checkers, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "airflow_provider_voucherify"
+
+
+def test_the_wheel(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name for name in archive.namelist() if ".dist-info/" not in name}
+        (entry_points,) = [archive.read(name) for name in archive.namelist() if name.endswith("/entry_points.txt")]
+    assert files == {str(path.relative_to(ROOT)) for path in (ROOT / PACKAGE).rglob("*.*") if path.suffix != ".pyc"}
+    assert f"{PACKAGE}/py.typed" in files
+    assert b"[apache_airflow_provider]\nprovider_info = airflow_provider_voucherify.get_provider_info" in entry_points
