@@ -338,10 +338,12 @@ def play(tmp_path, monkeypatch):
 
     def recorded(method):
         def call(self, *args, **kwargs):
+            self.__dict__.pop("hook", None)  # a woken task is a new process, which dag.test() of Airflow 2 forgets
             try:
                 return method(self, *args, **kwargs)
             except BaseException as error:
-                seen.append(error)
+                if error not in seen:  # one method may call another
+                    seen.append(error)
                 raise
 
         return call
