@@ -3,17 +3,27 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+COMPAT := compat-2.11 compat-3.0
+SESSIONS := tests system $(COMPAT)
 
 # Airflow starts twice as fast when Python may keep its bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint clean $(SESSIONS)
 
 demo: $(VENV)/demo
 	@$(BIN)/python .ci/demo.py
 
+# Two sessions at a time, as they mostly wait
 test: $(VENV)/dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@echo 'Each of $(SESSIONS) tells its results when it ends. All take about 20 minutes on 2 cores.'
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(addprefix --,$(filter output-sync,$(.FEATURES))) $(SESSIONS)
+
+tests system: $(VENV)/dev
+	@$(BIN)/nox --session $@
+
+$(COMPAT): compat-%: $(VENV)/dev
+	@$(BIN)/nox --session "compat(airflow='$*')"
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .

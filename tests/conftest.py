@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
 
 os.environ |= {
@@ -21,7 +23,11 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
 
 
-def pytest_configure(config) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # other workers do the rest meanwhile
+
+
+def pytest_configure(config: pytest.Config) -> None:
     for category in ("DeprecationWarning", "FutureWarning"):
         config.addinivalue_line(
             "filterwarnings", f"error::{category}:(airflow_provider_voucherify|tests|voucherify_).*"

@@ -33,6 +33,7 @@ from airflow_provider_voucherify.emulator.faults import (
     ServerError,
     ServerErrorAfter,
     Slow,
+    StillRunning,
     SubscriptionEnded,
     TruncatedDownload,
 )
@@ -189,7 +190,30 @@ class _Endpoint:
         if route.body is not None:
             call.body = _checked_body(route.body, call, body, project)
         document = await run_in_threadpool(route.handler(project), call)
-        return document if isinstance(document, Answer) else Answer(document=document)
+        if isinstance(document, Answer):
+            return document
+        if (jobs := _jobs(document)) and project.faults.fires(StillRunning, call.label) is not None:
+            for job in jobs:
+                _let_run_on(job)
+        return Answer(document=document)
+
+
+def _jobs(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Find the async actions and exports in an answer."""
+    kind = document.get("data_ref", document.get("object"))
+    if kind in ("async_action", "export"):
+        return [document]
+    jobs: list[dict[str, Any]] = document[kind] if kind in ("async_actions", "exports") else []
+    return jobs
+
+
+def _let_run_on(job: dict[str, Any]) -> None:
+    job["status"] = "IN_PROGRESS"
+    if job["object"] == "export":
+        job["result"] = None
+    else:
+        for name in ("result", "operation_status", "processing_time"):
+            job.pop(name, None)
 
 
 async def _read(request: Request, limit: int) -> tuple[bytes, int]:

@@ -104,6 +104,13 @@ class Slow(RequestFault, kw_only=True, frozen=True):
     seconds: Annotated[float, Meta(ge=0)] = 1.0
 
 
+class StillRunning(RequestFault, kw_only=True, frozen=True):
+    """Async actions or exports that are said to run on, whatever became of them; an event is an answer that shows some.
+
+    As often as it can it is one that never ends; once, it has ended at the second look, however fast the machine is.
+    """
+
+
 class Redirect(RequestFault, kw_only=True, frozen=True):
     """An answer that sends the client elsewhere.
 
@@ -198,6 +205,7 @@ AnyFault = (
     | PlanExceeded
     | SubscriptionEnded
     | Slow
+    | StillRunning
     | Redirect
     | BodyLimit
     | RejectedOrder

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
-from airflow_provider_voucherify.operators.base import WaitingOperator
+from airflow_provider_voucherify.operators.base import WaitingOperator, storage_path
 from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.operators.telemetry import Telemetry
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
@@ -213,7 +213,7 @@ class ImportOrdersOperator(WaitingOperator):
                 "Going on: %d orders have an outcome, %d chunks in flight.", state.settled, len(state.in_flight)
             )
         else:
-            report.clear()
+            report.prepare()
         return self._go_on(context, source, state, ledger, self._time_limit.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -277,8 +277,8 @@ class ImportOrdersOperator(WaitingOperator):
             if count:
                 self.log.warning("%d orders %s.", count, effect)
         self.log.info(
-            "Of %d orders %d are loaded, %d rejected and %d unknown, with %d calls.",
-            summary.orders, summary.loaded, summary.rejected, summary.unknown, summary.api_calls,
+            "Of %d orders %d are loaded, %d rejected (%d of them superseded) and %d unknown, with %d calls.",
+            summary.orders, summary.loaded, summary.rejected, summary.superseded, summary.unknown, summary.api_calls,
         )  # fmt: skip
         summary.check(self.max_rejected, self.max_unknown if self.wait_for_completion else summary.orders)
         telemetry.clear()
@@ -303,7 +303,7 @@ class ImportOrdersOperator(WaitingOperator):
             check_number("cycle_calls_left", calls_left, 0)
         self.hook.list_async_actions(limit=1)  # its headers tell the limit; and wrong keys show here
         report = Report(self._folder / DRY_RUN_FOLDER if self._folder else None)
-        report.clear()
+        report.prepare()
         plan = make_plan(
             source,
             self._rules(source, ImportState(fingerprint="")),
@@ -333,7 +333,7 @@ class ImportOrdersOperator(WaitingOperator):
 
     @property
     def _folder(self) -> ObjectStoragePath | None:
-        return ObjectStoragePath(self.report_path) if self.report_path else None
+        return storage_path("report_path", self.report_path) if self.report_path else None
 
     def _ledger(self, context: Context) -> Ledger:
         """Choose where the state is kept: in Airflow from 3.3 on, under ``report_path`` below it."""
@@ -359,7 +359,7 @@ class ImportOrdersOperator(WaitingOperator):
             )
         return open_source(
             self.orders,
-            None if paths is None else [ObjectStoragePath(path) for path in paths],
+            None if paths is None else [storage_path("orders_path", path) for path in paths],
             file_format=self.file_format,
             column_mapping=from_json("column_mapping", self.column_mapping),
             amount_unit=self.amount_unit,

@@ -84,7 +84,11 @@ class File(msgspec.Struct, frozen=True):
     @property
     def local(self) -> bool:
         """Whether any place of it can be gone to at no cost."""
-        return isinstance(self.path, Path) and self.compression is None
+        return self._on_disk and self.compression is None
+
+    @property
+    def _on_disk(self) -> bool:
+        return not hasattr(self.path, "fs")  # universal-pathlib below 0.3 makes a Path of every path
 
     def open(self, offset: int = 0) -> io.BufferedReader:
         """
@@ -94,7 +98,7 @@ class File(msgspec.Struct, frozen=True):
         :raises ConfigurationError: if it is gone.
         """
         try:
-            stored = self.path.open("rb", buffering=READ_BYTES if isinstance(self.path, Path) else REQUEST_BYTES)
+            stored = self.path.open("rb", buffering=READ_BYTES if self._on_disk else REQUEST_BYTES)
         except FileNotFoundError:
             raise ConfigurationError(f"{self.path}: there is no such file.") from None
         if self.compression is None and offset:
@@ -118,11 +122,11 @@ class File(msgspec.Struct, frozen=True):
     def _stretch(self, start: int, end: int) -> bytes:
         if start == end:
             return b""
-        if hasattr(self.path, "fs"):  # one request for just these bytes
-            return bytes(self.path.fs.cat_file(self.path.path, start=start, end=end))
-        with self.path.open("rb") as file:
-            file.seek(start)
-            return bytes(file.read(end - start))
+        if self._on_disk:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                return bytes(file.read(end - start))
+        return bytes(self.path.fs.cat_file(self.path.path, start=start, end=end))  # one request for just these bytes
 
 
 class _Stored(io.RawIOBase):
@@ -258,7 +262,9 @@ def _file(path: Any, name: str, file_format: Format | None) -> File:
     plain = pure.with_suffix("") if compression else pure
     known = file_format or FORMATS.get(plain.suffix)
     if known is None:
-        raise ConfigurationError(f"{path}: its name does not say what is in it. Known are {KNOWN}.")
+        raise ConfigurationError(
+            f"{path}: its name does not say what is in it. Known are {KNOWN}; otherwise give file_format."
+        )
     if known == "parquet" and compression:
         raise ConfigurationError(f"{path}: a Parquet file is compressed inside; give it without {pure.suffix}.")
     return File(path, name, int(path.stat().st_size), known, compression)

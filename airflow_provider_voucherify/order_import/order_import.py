@@ -142,7 +142,7 @@ class OrderImport:
         :raises VoucherifyError: if it cannot go on. The state then says exactly where it stands.
         """
         pause = self._advance()
-        self._save()
+        self._keep()
         if pause:
             self._tell(waiting_for=pause.reason)
         return pause
@@ -466,12 +466,15 @@ class OrderImport:
         )
 
     def _save(self) -> None:
+        self._keep()
+        if self._clock() - self._progress_at >= PROGRESS_INTERVAL:
+            self._tell()
+
+    def _keep(self) -> None:
         calls = self._client.transport.calls
         self.state.api_calls += calls - self._calls_before
         self._calls_before = calls
         self._ledger.save(self.state.to_json())
-        if self._clock() - self._progress_at >= PROGRESS_INTERVAL:
-            self._tell()
 
     def _tell(self, waiting_for: str = "") -> None:
         self._progress_at = self._clock()

@@ -8,12 +8,14 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
+from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.order_import.chunk import Outcome
 
 LOGGED_A_CHUNK = 5
 KINDS = ("rejected", "unknown", "superseded")
 SUMMARY_FILE = "summary.json"
 PAGE_FILE = "report.html"
+PROBE_FILE = ".writable"
 
 log = logging.getLogger(__name__)
 
@@ -70,9 +72,21 @@ class Report:
             lines = b"".join(_line(outcome) for outcome in outcomes)
             (folder / f"part-{number:06}.jsonl").write_bytes(lines)
 
-    def clear(self) -> None:
-        """Remove what an earlier import left: its orders would be taken for those of this one."""
+    def prepare(self) -> None:
+        """
+        Remove what an earlier import left: its orders would be taken for those of this one.
+
+        :raises ConfigurationError: if the folder cannot be written: better now than when the orders are in.
+        """
         if self._path is not None:
+            try:
+                self._path.mkdir(parents=True, exist_ok=True)
+                (self._path / PROBE_FILE).write_bytes(b"")
+                (self._path / PROBE_FILE).unlink()
+            except OSError as error:
+                raise ConfigurationError(
+                    f"report_path {self._path} cannot be written: {error}. Nothing was sent."
+                ) from error
             for kind in KINDS:
                 for part in (self._path / kind).glob("part-*.jsonl"):
                     part.unlink()

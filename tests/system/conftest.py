@@ -22,6 +22,7 @@ PACKAGES = {
     "redis-server": "redis-server",
     "initdb": "postgresql",
     "postgres": "postgresql",
+    "psql": "postgresql",
 }
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
@@ -16,6 +17,11 @@ from tests.airflow_home import run_dag
 from tests.orders import order
 
 EXPORT = "POST /v1/orders/export"
+LEFT_FOR_THE_NEXT_TRY = [] if AIRFLOW_V_3_3_PLUS else ["_orders.parquet.state.json"]  # else it is in the task store
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 def run_export(path, **parameters):
@@ -52,7 +58,7 @@ def test_orders_come_back_typed(emulator, orders, tmp_path):
         assert row["created_at"].tzinfo is not None
         assert row["created_at"].astimezone(UTC).year >= 2026
     assert emulator.calls()["calls"][EXPORT] == 1
-    assert sorted(file.name for file in path.parent.iterdir()) == ["_orders.parquet.manifest.json", "orders.parquet"]
+    assert names(path.parent) == ["_orders.parquet.manifest.json", "orders.parquet"]
 
 
 def test_fields_filters_order_and_types(emulator, orders, tmp_path):
@@ -81,7 +87,7 @@ def test_an_export_that_ends_in_error_fails_the_task(emulator, tmp_path, log):
     emulator.add_fault("export_error")
     assert run_export(tmp_path / "orders.parquet").state == "failed"
     assert "ended in ERROR at Voucherify" in log()
-    assert list(tmp_path.iterdir()) == []
+    assert names(tmp_path) == LEFT_FOR_THE_NEXT_TRY
 
 
 @pytest.mark.parametrize(
@@ -102,9 +108,8 @@ def test_a_lasting_fault_of_the_download_leaves_what_was_there(emulator, orders,
     path.write_bytes(b"the file of yesterday")
     assert run_export(path).state == "failed"
     assert "broke off after 500 bytes" in log()
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [
-        ("orders.parquet", b"the file of yesterday")
-    ]
+    assert names(tmp_path) == [*LEFT_FOR_THE_NEXT_TRY, "orders.parquet"]
+    assert path.read_bytes() == b"the file of yesterday"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +192,7 @@ def test_files_that_are_not_as_expected(emulator, orders, tmp_path, monkeypatch,
     run = run_export(path, fields=["id", "amount"])
     if rows is None:
         assert run.state == "failed"
-        assert list(tmp_path.iterdir()) == []
+        assert names(tmp_path) == LEFT_FOR_THE_NEXT_TRY
     else:
         assert run.state == "success"
         assert pq.read_table(path).to_pylist() == rows

@@ -17,6 +17,7 @@ from tests.orders import order, write_jsonl
 
 SECRET = "planted-secret-7f3a9c"
 DOWNLOAD_TOKEN = re.compile(rb"token=(?!\*\*\*)[\w%.~-]+")
+DEFERRED = b"running trigger in line"
 BEARER = re.compile(rb"Bearer (?!\*\*\*)\S+")
 ROOT = Path(__file__).parents[3]
 
@@ -70,7 +71,7 @@ def test_no_secret_leaves_the_round_trip(tmp_path, deferrable, oauth):
     faults = ["answer_lost:route=POST /v1/orders/import", "expired_token"]
     with Emulator(app_token=SECRET, faults=faults, **duration(deferrable)) as emulator:
         done = round_trip(tmp_path, connection(emulator, oauth=oauth), deferrable)
-    assert (b"DEFERRED" in done.stdout) == deferrable
+    assert (DEFERRED in done.stdout) == deferrable
     assert b"voucherify_round_trip" in done.stdout
     assert b"Task failed with exception" in done.stdout  # one of three orders is bad, a hundredth is tolerated
     for pattern in (re.compile(SECRET.encode()), DOWNLOAD_TOKEN, BEARER):
@@ -82,7 +83,7 @@ def test_no_secret_leaves_a_successful_export(tmp_path):
         orders = write_jsonl(tmp_path / "good.jsonl", [order(1), order(2)]).as_uri()
         done = round_trip(tmp_path, connection(emulator), True, orders_path=orders)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert b"DEFERRED" in done.stdout
+    assert DEFERRED in done.stdout
     assert b"/v1/exports/exp_" in done.stdout  # the debug log of urllib3 shows the download
     for pattern in (re.compile(SECRET.encode()), DOWNLOAD_TOKEN, BEARER):
         assert leaks(tmp_path, done.stdout, pattern) == []

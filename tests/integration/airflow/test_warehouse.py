@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -21,11 +17,12 @@ from airflow_provider_voucherify.order_export.schema import order_schema
 from airflow_provider_voucherify.order_export.window import Window
 from tests.airflow_home import DagBag, run_dag
 from tests.integration.order_export.timeline import change, job_of, put, run
+from tests.system.conftest import program
+from tests.system.services import postgres
 
 ROOT = Path(__file__).parents[3]
 FIRST, DAY = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
 (UPSERT,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
 def add_orders(emulator):
@@ -74,29 +71,14 @@ def test_the_same_nights_again_give_the_same_table(emulator, tmp_path):
 
 @pytest.fixture
 def psql():
-    """Run SQL on a Postgres of its own, that listens on a socket alone."""
-    if not POSTGRES:
-        pytest.skip("Debian's Postgres is not installed (apt-get install postgresql)")
-    commands = POSTGRES[-1]
-    user: dict[str, Any] = {"user": "postgres"} if os.geteuid() == 0 else {}  # it does not run as root
-    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    if user:
-        shutil.chown(folder, user["user"])
-    control = [commands / "pg_ctl", "-D", folder / "data", "-w", "-s", "-l", folder / "log"]
-    initdb = [commands / "initdb", "-D", folder / "data", "-A", "trust", "-U", "postgres"]
-    subprocess.run(initdb, check=True, cwd=folder, stdout=subprocess.DEVNULL, **user)
-    listen = f"-c listen_addresses='' -c unix_socket_directories={folder}"
-    subprocess.run([*control, "-o", listen, "start"], check=True, cwd=folder, **user)
+    """Run SQL on a Postgres of its own."""
+    with postgres() as database:
 
-    def execute(sql, rows=None):
-        command = [commands / "psql", "-h", folder, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-qAt", "-c", sql]
-        return subprocess.run(command, check=True, capture_output=True, text=True, input=rows).stdout
+        def execute(sql, rows=None):
+            command = [program("psql"), f"postgresql://{database}", "-v", "ON_ERROR_STOP=1", "-qAt", "-c", sql]
+            return subprocess.run(command, check=True, capture_output=True, text=True, input=rows).stdout
 
-    try:
         yield execute
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=True, cwd=folder, **user)
-        shutil.rmtree(folder)
 
 
 def test_the_statement_for_postgres(emulator, tmp_path, psql):

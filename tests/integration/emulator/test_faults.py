@@ -22,8 +22,8 @@ ORDER = [{"source_id": "order-1"}]
 def test_there_are_the_faults_of_the_design():
     assert set(FAULTS) == {
         "answer_lost", "server_error", "server_error_after", "rate_limited", "cycle_spent", "plan_exceeded",
-        "subscription_ended", "slow", "redirect", "body_limit", "rejected_order", "lowered_limit", "failed_rows",
-        "action_failed", "export_error", "truncated_download", "expired_token",
+        "subscription_ended", "slow", "still_running", "redirect", "body_limit", "rejected_order", "lowered_limit",
+        "failed_rows", "action_failed", "export_error", "truncated_download", "expired_token",
     }  # fmt: skip
 
 
@@ -100,6 +100,19 @@ def test_a_slow_answer(api, emulator):
     with pytest.raises(requests.Timeout):
         api.get("/v1/orders/x", timeout=0.2)
     assert api.get("/v1/orders", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("route", ["/v1/async-actions", "/v1/exports"])
+def test_what_has_ended_is_said_to_run_on(api, emulator, route):
+    job = api.finished_export() if route == "/v1/exports" else api.import_orders(ORDER)
+    emulator.add_fault("still_running", times=2)
+    (listed,) = next(value for value in api.get(route).json().values() if isinstance(value, list))
+    found = api.get(f"{route}/{job['id']}").json()
+    assert (listed["status"], found["status"]) == ("IN_PROGRESS", "IN_PROGRESS")
+    assert found.get("result") is None
+    ended = api.get(f"{route}/{job['id']}").json()
+    assert ended["status"] == "DONE"
+    assert ended["result"]
 
 
 def test_a_redirect_keeps_path_and_query(api, emulator):

@@ -6,9 +6,6 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-
-pytest.importorskip("voucherify", reason="the official SDK is not installed")
-
 from voucherify import ApiClient, Configuration
 from voucherify.api.async_actions_api import AsyncActionsApi
 from voucherify.api.exports_api import ExportsApi

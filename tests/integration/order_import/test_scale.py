@@ -63,6 +63,7 @@ def import_file(path, folder):
         return loaded, peak, emulator.calls()
 
 
+@pytest.mark.slow
 def test_a_million_orders(orders, tmp_path):
     few, few_peak, _ = import_file(orders / "100000.jsonl", tmp_path / "few")
     many, many_peak, calls = import_file(orders / "1000000.jsonl", tmp_path / "many")

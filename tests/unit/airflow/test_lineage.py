@@ -18,7 +18,6 @@ RESULT = {"rows": 7, "bytes": 700, "parquet_files": 2}
     ],
 )
 def test_the_output_has_schema_and_size(path, namespace, name):
-    pytest.importorskip("airflow.providers.openlineage.extractors")
     operator = OrdersExportOperator(task_id="export", output_path=path, fields=["id", "amount", "created_at"])
     operator._result = {**RESULT, "path": path}
     (output,) = operator.get_openlineage_facets_on_complete(None).outputs

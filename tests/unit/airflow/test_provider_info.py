@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 
 import jsonschema
 import pytest
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow.providers_manager import ProvidersManager
 
 from airflow_provider_voucherify.get_provider_info import get_provider_info
@@ -67,8 +68,13 @@ def test_the_form_of_older_versions_names_the_same():
     assert behaviour["relabeling"]["password"] == "Secret key"
 
 
-def test_the_widgets_of_older_versions_are_the_same_fields():
-    pytest.importorskip("flask_appbuilder")
-    fields = get_provider_info()["connection-types"][0]["conn-fields"]
-    assert set(VoucherifyHook.get_connection_form_widgets()) == set(fields)
-    assert {f"extra__voucherify__{name}" for name in fields} <= set(ProvidersManager().connection_form_widgets)
+def test_the_form_that_airflow_shows_has_these_fields():
+    if AIRFLOW_V_3_0_PLUS:
+        from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+
+        (form,) = [kind for kind in HookMetaService.hook_meta_data() if kind.connection_type == "voucherify"]
+        shown = set(form.extra_fields)
+    else:
+        widgets = ProvidersManager().connection_form_widgets
+        shown = {name.removeprefix("extra__voucherify__") for name in widgets if name.startswith("extra__voucherify__")}
+    assert shown == set(get_provider_info()["connection-types"][0]["conn-fields"])

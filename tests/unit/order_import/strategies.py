@@ -119,8 +119,8 @@ def table(given: Sequence[Order]) -> pa.Table:
     return pa.Table.from_pylist([dict(order) for order in given], SCHEMA)
 
 
-def write_parquet(path: Path, given: Sequence[Order], rows_a_group: int = 3) -> Path:
-    pq.write_table(table(given), path, row_group_size=rows_a_group)
+def write_parquet(path: Path, given: Sequence[Order]) -> Path:
+    pq.write_table(table(given), path, row_group_size=max(3, len(given) // 10))
     return path
 
 

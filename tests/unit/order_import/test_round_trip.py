@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -142,13 +144,11 @@ def test_valid_lines_go_on_as_the_bytes_they_came_in(tmp_path: Path) -> None:
 
 
 def test_data_frames_of_polars() -> None:
-    polars = pytest.importorskip("polars")
     orders = [{"source_id": "a", "items": [{"price": 100}, {"price": 5}]}, {"source_id": "ß", "items": []}]
-    assert read(open_source(polars.DataFrame(orders))) == orders
+    assert read(open_source(pl.DataFrame(orders))) == orders
 
 
 def test_relations_of_duckdb() -> None:
-    duckdb = pytest.importorskip("duckdb")
     relation = duckdb.sql("select 'a' as source_id, 12::decimal(9,2) as amount, {'x': 1, 'y': null} as metadata")
     assert read(open_source(relation)) == [{"source_id": "a", "amount": 12, "metadata": {"x": 1}}]
 
