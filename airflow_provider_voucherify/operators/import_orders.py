@@ -14,6 +14,7 @@ from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.operators.base import WaitingOperator, storage_path
 from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.operators.telemetry import Telemetry
+from airflow_provider_voucherify.order_import.accounts import OnUnknown
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
 from airflow_provider_voucherify.order_import.conversion import AMOUNT_DECIMALS, AmountUnit
 from airflow_provider_voucherify.order_import.dry_run import dry_run as make_plan
@@ -32,10 +33,9 @@ from airflow_provider_voucherify.order_import.order_import import (
     MAX_BISECTIONS,
     MAX_IN_FLIGHT,
     MAX_RESENDS,
-    OnUnknown,
     OrderImport,
-    Pause,
 )
+from airflow_provider_voucherify.order_import.pace import Pause
 from airflow_provider_voucherify.order_import.progress import Progress
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.rules import Rules, Treatment
