@@ -14,6 +14,7 @@ from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.operators.base import WaitingOperator, storage_path
 from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.operators.telemetry import Telemetry
+from airflow_provider_voucherify.order_import.accounts import OnUnknown
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
 from airflow_provider_voucherify.order_import.conversion import AMOUNT_DECIMALS, AmountUnit
 from airflow_provider_voucherify.order_import.dry_run import dry_run as make_plan
@@ -32,10 +33,9 @@ from airflow_provider_voucherify.order_import.order_import import (
     MAX_BISECTIONS,
     MAX_IN_FLIGHT,
     MAX_RESENDS,
-    OnUnknown,
     OrderImport,
-    Pause,
 )
+from airflow_provider_voucherify.order_import.pace import Pause
 from airflow_provider_voucherify.order_import.progress import Progress
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.rules import Rules, Treatment
@@ -199,6 +199,8 @@ class ImportOrdersOperator(WaitingOperator):
         source = self._source()
         if self.dry_run_only:
             return self._plan(source)
+        report = Report(self._folder)
+        report.check_writable()
         ledger = self._ledger(context)
         state, begun = open_state(
             ledger,
@@ -207,13 +209,12 @@ class ImportOrdersOperator(WaitingOperator):
             max_orders=self.chunk_size,
             max_body_bytes=self.max_body_bytes,
         )
-        report = Report(self._folder)
         if begun:
             self.log.info(
                 "Going on: %d orders have an outcome, %d chunks in flight.", state.settled, len(state.in_flight)
             )
         else:
-            report.prepare()
+            report.clear()
         return self._go_on(context, source, state, ledger, self._time_limit.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -303,7 +304,8 @@ class ImportOrdersOperator(WaitingOperator):
             check_number("cycle_calls_left", calls_left, 0)
         self.hook.list_async_actions(limit=1)  # its headers tell the limit; and wrong keys show here
         report = Report(self._folder / DRY_RUN_FOLDER if self._folder else None)
-        report.prepare()
+        report.check_writable()
+        report.clear()
         plan = make_plan(
             source,
             self._rules(source, ImportState(fingerprint="")),

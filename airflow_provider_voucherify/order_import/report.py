@@ -72,21 +72,24 @@ class Report:
             lines = b"".join(_line(outcome) for outcome in outcomes)
             (folder / f"part-{number:06}.jsonl").write_bytes(lines)
 
-    def prepare(self) -> None:
+    def check_writable(self) -> None:
         """
-        Remove what an earlier import left: its orders would be taken for those of this one.
+        Try the folder, before anything is sent: when the orders are in, it is too late.
 
-        :raises ConfigurationError: if the folder cannot be written: better now than when the orders are in.
+        :raises ConfigurationError: if it cannot be written.
         """
         if self._path is not None:
+            probe = self._path / PROBE_FILE
             try:
                 self._path.mkdir(parents=True, exist_ok=True)
-                (self._path / PROBE_FILE).write_bytes(b"")
-                (self._path / PROBE_FILE).unlink()
+                probe.write_bytes(b"")
+                probe.unlink()
             except OSError as error:
-                raise ConfigurationError(
-                    f"report_path {self._path} cannot be written: {error}. Nothing was sent."
-                ) from error
+                raise ConfigurationError(f"report_path {self._path} cannot be written: {error}.") from error
+
+    def clear(self) -> None:
+        """Remove what an earlier import left: its orders would be taken for those of this one."""
+        if self._path is not None:
             for kind in KINDS:
                 for part in (self._path / kind).glob("part-*.jsonl"):
                     part.unlink()
