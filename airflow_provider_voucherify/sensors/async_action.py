@@ -99,7 +99,7 @@ class AsyncActionSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look once at all actions."""
-        actions = self._poll.look(lambda: self.hook.poll_async_actions(self._ids))
+        actions = self._poll.look(self._look)
         if actions is None:
             return False
         ended = [action for action in actions if action.ended]
@@ -169,8 +169,14 @@ class AsyncActionSensor(BaseSensorOperator):
     def _timed_out(self) -> BaseException:
         return self._time_limit.error(f"async actions {', '.join(self._ids)}", AirflowSensorTimeout)
 
-    def _judged(self, actions: list[AsyncAction]) -> Any:
-        whole = [action if action.result else self.hook.get_async_action(action.id) for action in actions]
+    def _look(self) -> list[AsyncAction]:
+        """Get the actions, with their results if all have ended."""
+        actions = self.hook.poll_async_actions(self._ids)
+        if not all(action.ended for action in actions):
+            return actions
+        return [action if action.result else self.hook.get_async_action(action.id) for action in actions]
+
+    def _judged(self, whole: list[AsyncAction]) -> Any:
         failed = [action for action in whole if _failed(action)] if self.fail_on_failed else []
         records = sum((action.done_count or 0) + action.failed_count for action in whole)
         failures = sum(action.failed_count for action in whole)

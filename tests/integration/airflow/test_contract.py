@@ -303,6 +303,14 @@ SCENARIOS = {
         looks=None,
     ),
     "sensor, bad polls": sensing(DONE, faults=(fault("server_error", ACTION, after=1, times=3),), looks={ACTION: 1}),
+    "sensor of several, bad results": sensing(
+        DONE,
+        DONE,
+        running=(still_running(ACTIONS),),
+        faults=(fault("server_error", ACTION, times=2),),
+        waits=3,
+        looks={ACTIONS: 3},
+    ),
     "sensor, too many bad polls": sensing(
         DONE,
         parameters={"poke_interval": SHORT_WAIT},
