@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,6 +15,7 @@ DEMO = ROOT / ".demo"
 ORDERS = DEMO / "orders.jsonl"
 REPORT = DEMO / "report"
 OUTPUT = DEMO / "orders.parquet"
+HOME = DEMO / f"airflow-{version('apache-airflow')}"  # another version would not take its database
 DAG_ID = "voucherify_round_trip"
 
 sys.path.insert(0, str(ROOT))
@@ -31,7 +33,7 @@ def main() -> None:
     with Emulator(speed=10) as emulator:
         say(f"A local Voucherify listens on {emulator.url}. 10,000 orders lie in {shown(ORDERS)}, 3 of them bad.")
         environment = airflow_environment(emulator)
-        if not (DEMO / "airflow" / "airflow.db").exists():
+        if not (HOME / "airflow.db").exists():
             airflow(environment, "db", "migrate")
         say(f"airflow dags test {DAG_ID}")
         airflow(environment, "dags", "test", DAG_ID, "--conf", json.dumps(params()), log=DEMO / "airflow.log")
@@ -61,8 +63,8 @@ def airflow_environment(emulator) -> dict[str, str]:
         "password": emulator.app_token,
     }
     return {
-        **os.environ,
-        "AIRFLOW_HOME": str(DEMO / "airflow"),
+        **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
+        "AIRFLOW_HOME": str(HOME),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_VOUCHERIFY_DEFAULT": json.dumps(connection),

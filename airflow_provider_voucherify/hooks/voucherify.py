@@ -114,6 +114,11 @@ class VoucherifyHook(Endpoints, BaseHook):
     def _connect(self, connection: Connection, extra: dict[str, Any], **options: Any) -> VoucherifyClient:
         from airflow_provider_voucherify.api.client import VoucherifyClient
 
+        if unread := sorted(extra.keys() - CONNECTION_FIELDS.keys()):
+            self.log.warning(
+                "Connection %r: nothing reads %s of its extra. Known are %s.",
+                self.voucherify_conn_id, ", ".join(unread), ", ".join(CONNECTION_FIELDS),
+            )  # fmt: skip
         settings = settings_of(connection, extra)
         return VoucherifyClient(settings, patience=self.patience, on_secret=mask_secret, **options)
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, ObjectStoragePath, conf
 
+from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.parameters import check_switches, seconds_of
 from airflow_provider_voucherify.time_limit import TimeLimit
@@ -21,6 +22,26 @@ if TYPE_CHECKING:
 # Seconds. A task that is woken within one loop of the scheduler is taken for one that ended without a word, which
 # costs it a try (seen with Airflow 3.3.2); and a shorter wait ends before a task could be deferred and woken.
 DEFER_FROM = 5.0
+
+
+def storage_path(parameter: str, path: str) -> ObjectStoragePath:
+    """
+    Open the file system of a path.
+
+    :param parameter: Which parameter it is, for the error.
+    :param path: The path.
+    :raises ConfigurationError: if no provider that is installed knows its scheme.
+    """
+    try:
+        opened = ObjectStoragePath(path)
+        opened.fs  # noqa: B018 - what is missing shows here
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"{parameter} {path}: {error}. Its file system comes with a provider of Airflow, which has to be where the "
+            "task runs: s3:// with apache-airflow-providers-amazon[s3fs], gs:// with apache-airflow-providers-google, "
+            "abfs:// with apache-airflow-providers-microsoft-azure."
+        ) from error
+    return opened
 
 
 class VoucherifyOperator(BaseOperator):

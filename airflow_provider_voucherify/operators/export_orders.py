@@ -7,12 +7,10 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.ledger import FileLedger, Ledger, NoLedger
 from airflow_provider_voucherify.links.dashboard import ExportLink
-from airflow_provider_voucherify.operators.base import WaitingOperator
+from airflow_provider_voucherify.operators.base import WaitingOperator, storage_path
 from airflow_provider_voucherify.operators.lineage import openlineage_of_export, tell_of_export
 from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.order_export.output import Output, check_partition
@@ -242,7 +240,7 @@ class OrdersExportOperator(WaitingOperator):
     def _output(self) -> Output:
         window = self._window()
         return Output(
-            path=ObjectStoragePath(self.output_path),
+            path=storage_path("output_path", self.output_path),
             max_rows_per_file=self.max_rows_per_file,
             partition_by=self.partition_by,
             **({} if window is None else {"stem": window.name}),

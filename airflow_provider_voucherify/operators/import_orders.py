@@ -11,9 +11,10 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
-from airflow_provider_voucherify.operators.base import WaitingOperator
+from airflow_provider_voucherify.operators.base import WaitingOperator, storage_path
 from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.operators.telemetry import Telemetry
+from airflow_provider_voucherify.order_import.accounts import OnUnknown
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
 from airflow_provider_voucherify.order_import.conversion import AMOUNT_DECIMALS, AmountUnit
 from airflow_provider_voucherify.order_import.dry_run import dry_run as make_plan
@@ -32,10 +33,9 @@ from airflow_provider_voucherify.order_import.order_import import (
     MAX_BISECTIONS,
     MAX_IN_FLIGHT,
     MAX_RESENDS,
-    OnUnknown,
     OrderImport,
-    Pause,
 )
+from airflow_provider_voucherify.order_import.pace import Pause
 from airflow_provider_voucherify.order_import.progress import Progress
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.rules import Rules, Treatment
@@ -199,6 +199,8 @@ class ImportOrdersOperator(WaitingOperator):
         source = self._source()
         if self.dry_run_only:
             return self._plan(source)
+        report = Report(self._folder)
+        report.check_writable()
         ledger = self._ledger(context)
         state, begun = open_state(
             ledger,
@@ -207,7 +209,6 @@ class ImportOrdersOperator(WaitingOperator):
             max_orders=self.chunk_size,
             max_body_bytes=self.max_body_bytes,
         )
-        report = Report(self._folder)
         if begun:
             self.log.info(
                 "Going on: %d orders have an outcome, %d chunks in flight.", state.settled, len(state.in_flight)
@@ -277,8 +278,8 @@ class ImportOrdersOperator(WaitingOperator):
             if count:
                 self.log.warning("%d orders %s.", count, effect)
         self.log.info(
-            "Of %d orders %d are loaded, %d rejected and %d unknown, with %d calls.",
-            summary.orders, summary.loaded, summary.rejected, summary.unknown, summary.api_calls,
+            "Of %d orders %d are loaded, %d rejected (%d of them superseded) and %d unknown, with %d calls.",
+            summary.orders, summary.loaded, summary.rejected, summary.superseded, summary.unknown, summary.api_calls,
         )  # fmt: skip
         summary.check(self.max_rejected, self.max_unknown if self.wait_for_completion else summary.orders)
         telemetry.clear()
@@ -303,6 +304,7 @@ class ImportOrdersOperator(WaitingOperator):
             check_number("cycle_calls_left", calls_left, 0)
         self.hook.list_async_actions(limit=1)  # its headers tell the limit; and wrong keys show here
         report = Report(self._folder / DRY_RUN_FOLDER if self._folder else None)
+        report.check_writable()
         report.clear()
         plan = make_plan(
             source,
@@ -333,7 +335,7 @@ class ImportOrdersOperator(WaitingOperator):
 
     @property
     def _folder(self) -> ObjectStoragePath | None:
-        return ObjectStoragePath(self.report_path) if self.report_path else None
+        return storage_path("report_path", self.report_path) if self.report_path else None
 
     def _ledger(self, context: Context) -> Ledger:
         """Choose where the state is kept: in Airflow from 3.3 on, under ``report_path`` below it."""
@@ -359,7 +361,7 @@ class ImportOrdersOperator(WaitingOperator):
             )
         return open_source(
             self.orders,
-            None if paths is None else [ObjectStoragePath(path) for path in paths],
+            None if paths is None else [storage_path("orders_path", path) for path in paths],
             file_format=self.file_format,
             column_mapping=from_json("column_mapping", self.column_mapping),
             amount_unit=self.amount_unit,

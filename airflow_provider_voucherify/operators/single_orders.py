@@ -97,7 +97,9 @@ class UpdateOrderOperator(VoucherifyOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Change the order."""
-        order = self.hook.update_order(self.order_id, self._changes())
+        changes = self._changes()
+        order = self.hook.update_order(self.order_id, changes)
+        self.log.info("Order %s is updated: %s.", self.order_id, ", ".join(changes))
         return {key: order.get(key) for key in ("id", "source_id", "status")}
 
     def _changes(self) -> Mapping[str, Any]:

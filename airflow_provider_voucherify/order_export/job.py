@@ -189,7 +189,7 @@ class ExportJob:
         part.export_id = export_id
         self._lost = 0
         self._save()
-        log.info("Export %s brings %s.", export_id, f"{part.window.name} by {part.by}" if part.window else "all orders")
+        log.info("Export %s brings %s.", export_id, part)
 
     def _find(self, part: Part, request: ExportRequest) -> Export | None:
         """Look for an export whose answer was lost: any that asks for the same since then brings the same."""

@@ -97,6 +97,11 @@ class Part(msgspec.Struct, kw_only=True):
     sent_at: float | None = None
     looks: int = 0
 
+    def __str__(self) -> str:
+        if self.window is None:
+            return "all orders"
+        return f"orders of {_iso(self.window.start)} to {_iso(self.window.end)} by {' or '.join(self.by)}"
+
     def request(self, request: ExportRequest) -> ExportRequest:
         """
         Give what is to be asked of the API: a little more than the window, and the times to cut it by.

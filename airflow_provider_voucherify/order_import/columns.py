@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -51,20 +52,23 @@ def plan(names: Sequence[str], column_mapping: Mapping[str, str | None], table: 
         else:
             columns.append(Column(index, name, path, shape))
     if unknown:
-        raise _unknown_columns(unknown, table)
+        raise _unknown_columns(unknown, [*column_mapping, *(ORDER.fields or ())], table)
     if not columns:
         raise ConfigurationError(f"{table}: no column is left of {', '.join(map(repr, names)) or 'none'}.")
     _check_distinct(columns, table)
     return columns
 
 
-def _unknown_columns(paths: Mapping[str, str], table: str) -> ConfigurationError:
+def _unknown_columns(paths: Mapping[str, str], known: Sequence[str], table: str) -> ConfigurationError:
     shown = [repr(name) if name == path else f"{name!r} (mapped to {path})" for name, path in paths.items()]
     more = f" and {len(shown) - SHOWN_COLUMNS} more" if len(shown) > SHOWN_COLUMNS else ""
     first = next(iter(paths))
+    close = difflib.get_close_matches(first, known, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else "."
     return ConfigurationError(
         f"{table}: {', '.join(shown[:SHOWN_COLUMNS])}{more} {'is no field' if len(shown) == 1 else 'are no fields'} "
-        f"of an order in the API. Map it with column_mapping={{{first!r}: 'metadata.{first.rpartition('.')[2]}'}}, "
+        f"of an order in the API{guess} "
+        f"Map it with column_mapping={{{first!r}: 'metadata.{first.rpartition('.')[2]}'}}, "
         f"or leave it out with {{{first!r}: None}}."
     )
 

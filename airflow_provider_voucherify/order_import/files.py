@@ -262,7 +262,9 @@ def _file(path: Any, name: str, file_format: Format | None) -> File:
     plain = pure.with_suffix("") if compression else pure
     known = file_format or FORMATS.get(plain.suffix)
     if known is None:
-        raise ConfigurationError(f"{path}: its name does not say what is in it. Known are {KNOWN}.")
+        raise ConfigurationError(
+            f"{path}: its name does not say what is in it. Known are {KNOWN}; otherwise give file_format."
+        )
     if known == "parquet" and compression:
         raise ConfigurationError(f"{path}: a Parquet file is compressed inside; give it without {pure.suffix}.")
     return File(path, name, int(path.stat().st_size), known, compression)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.errors import (
@@ -21,48 +19,30 @@ from airflow_provider_voucherify.api.errors import (
 )
 from airflow_provider_voucherify.api.models import ORDERS_IMPORT, ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.order_import.accounts import Accounts, OnUnknown
 from airflow_provider_voucherify.order_import.chunk import NO_RULES, Chunk
 from airflow_provider_voucherify.order_import.feed import Feed, offset, offsets
 from airflow_provider_voucherify.order_import.ledger import Ledger, NoLedger
+from airflow_provider_voucherify.order_import.pace import Pace, Pause
 from airflow_provider_voucherify.order_import.progress import Progress
-from airflow_provider_voucherify.order_import.report import Report, told
+from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.rules import Rules
 from airflow_provider_voucherify.order_import.settlement import Settlement, settle
 from airflow_provider_voucherify.order_import.source import Source
-from airflow_provider_voucherify.order_import.state import KEPT_REASONS, Flight, ImportState, Stretch
+from airflow_provider_voucherify.order_import.state import Flight, ImportState, Stretch
 from airflow_provider_voucherify.order_import.summary import ImportSummary
 
 MAX_IN_FLIGHT = 20
 MAX_BISECTIONS = 500
 POLL_INTERVAL = 30.0
-FIRST_POLL = 1.0
 MAX_LOOKS = 3
 MAX_LOST_IN_A_ROW = 5
 MAX_RESENDS = 1
 CLOCK_TOLERANCE = timedelta(seconds=5)
 PROGRESS_INTERVAL = 30.0
 RATE_POINTS = 10  # of the 60 of the timeline: fast enough to follow, slow enough to be steady
-PASSING_REASONS = frozenset({"Internal error"})  # seen in the official example
-OnUnknown = Literal["report", "resend"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pause:
-    """
-    Nothing can be done before some time has passed.
-
-    :param seconds: How long.
-    :param reason: What is waited for, for people.
-    :param action_ids: The actions that are waited for; empty when it is something else.
-    :param enough: How many of these actions must have ended before there is something to do.
-    """
-
-    seconds: float
-    reason: str
-    action_ids: tuple[str, ...] = ()
-    enough: int = 0
 
 
 class OrderImport:
@@ -116,14 +96,12 @@ class OrderImport:
         self.state = state
         self._client = client
         self._feed = Feed(source, state, rules)
-        self._report = report
         self._ledger = NoLedger() if ledger is None else ledger
         self._max_in_flight = max_in_flight
         self._wait = wait
         self._poll_interval = poll_interval
         self._max_bisections = max_bisections
-        self._max_attempts = 1 + max_resends
-        self._on_unknown = on_unknown
+        self._accounts = Accounts(state, report, max_resends, on_unknown, clock)
         self._on_progress = on_progress
         self._clock = clock
         self._progress_at = clock()
@@ -132,7 +110,7 @@ class OrderImport:
         self._calls_before = client.transport.calls
         self._lost_in_a_row = 0
         self._poll = Poll(poll_interval, failures=failures)
-        self._next_wait = min(FIRST_POLL, poll_interval)
+        self._pace = Pace(state, poll_interval)
 
     def advance(self) -> Pause | None:
         """
@@ -168,7 +146,7 @@ class OrderImport:
             return Pause(seconds=seconds, reason="an import whose answer was lost")
         if not self.state.in_flight:
             return None
-        return self._pause_for_actions()
+        return self._pace.pause(more=self._feed.more)
 
     @property
     def failures(self) -> int:
@@ -239,7 +217,7 @@ class OrderImport:
         state = self.state
         number = state.take_number()
         if not chunk.orders:
-            self._settle(number, chunk, Settlement())
+            self._accounts.settle(number, chunk, Settlement())
             self._save()
             return
         flight = Flight(
@@ -288,7 +266,7 @@ class OrderImport:
         if not self._wait:
             if action_id not in state.action_ids:
                 state.action_ids.append(action_id)
-            self._land(flight, chunk, Settlement(unwatched=flight.orders))
+            self._accounts.land(flight, chunk, Settlement(unwatched=flight.orders))
         self._save()
 
     def _put_back(self, flight: Flight) -> None:
@@ -301,7 +279,7 @@ class OrderImport:
         state = self.state
         if len(chunk.orders) == 1:
             state.last_split = None
-            self._land(flight, chunk, Settlement(rejected={0: _reason(refused)}))
+            self._accounts.land(flight, chunk, Settlement(rejected={0: _reason(refused)}))
             self._save()
             return
         if state.bisections >= self._max_bisections:
@@ -353,7 +331,7 @@ class OrderImport:
                 ids = ", ".join(action.id for action in found)
                 chunk = self._feed.chunk_of(flight)
                 reason = f"sent, the answer was lost, and it may be any of the async actions {ids}"
-                self._land(flight, chunk, Settlement(unknown=dict.fromkeys(range(len(chunk.orders)), reason)))
+                self._accounts.land(flight, chunk, Settlement(unknown=dict.fromkeys(range(len(chunk.orders)), reason)))
                 self._save()
             else:
                 flight.looks += 1
@@ -400,70 +378,10 @@ class OrderImport:
             )
 
     def _arrived(self, flight: Flight, action: AsyncAction) -> None:
-        if action.processing_time:
-            seconds, before = action.processing_time / 1000, self.state.action_seconds
-            self.state.action_seconds = seconds if before is None else 0.7 * before + 0.3 * seconds
+        self._pace.learn(action.processing_time)
         chunk = self._feed.chunk_of(flight)
-        self._land(flight, chunk, settle(action, chunk))
-        self._next_wait = min(FIRST_POLL, self._poll_interval)
+        self._accounts.land(flight, chunk, settle(action, chunk))
         self._save()
-
-    def _land(self, flight: Flight, chunk: Chunk, settlement: Settlement) -> None:
-        if flight.stretch.attempt < self._max_attempts:
-            self._postpone(flight.stretch, chunk, settlement)
-        if flight.stretch.doubtful:
-            doubt = "sent before with unknown outcome, and now: "
-            settlement.unknown |= {index: f"{doubt}{reason}" for index, reason in settlement.rejected.items()}
-            settlement.rejected = {}
-        self._settle(flight.number, chunk, settlement)
-        self.state.in_flight.remove(flight)
-
-    def _postpone(self, stretch: Stretch, chunk: Chunk, settlement: Settlement) -> None:
-        """Take out of a settlement what is sent again in a last pass."""
-        passing = [index for index, reason in settlement.rejected.items() if reason in PASSING_REASONS]
-        doubtful = [index for index in settlement.unknown if chunk.source_ids[index] is not None]
-        if self._on_unknown == "report":
-            doubtful = []
-        for indexes, doubt in ((passing, False), (doubtful, True)):
-            if indexes:
-                for index in indexes:
-                    settlement.rejected.pop(index, None)
-                    settlement.unknown.pop(index, None)
-                places = sorted(offset(stretch, chunk.orders[index]) for index in indexes)
-                self.state.later.append(stretch.again(places, doubt))
-
-    def _settle(self, number: int, chunk: Chunk, settlement: Settlement) -> None:
-        state = self.state
-        superseded = [outcome for outcome in chunk.invalid if outcome.superseded]
-        invalid = [outcome for outcome in chunk.invalid if not outcome.superseded]
-        rejected = [*invalid, *(chunk.outcome(*entry) for entry in settlement.rejected.items())]
-        unknown = [chunk.outcome(*entry) for entry in settlement.unknown.items()]
-        self._report.write("rejected", number, rejected)
-        self._report.write("unknown", number, unknown)
-        self._report.write("superseded", number, superseded)
-        state.loaded += settlement.loaded
-        state.rejected += len(rejected) + len(superseded)
-        state.superseded += len(superseded)
-        state.unknown += len(unknown) + settlement.unwatched
-        for outcome in (*rejected, *unknown):
-            state.count_reason(outcome.reason)
-        state.mark(self._clock())
-        room = KEPT_REASONS - len(state.reasons)
-        state.reasons += [told(outcome) for outcome in [*rejected, *unknown][:room]]
-
-    def _pause_for_actions(self) -> Pause:
-        flights = self.state.in_flight
-        enough = max(1, len(flights) // 2) if self._feed.more else len(flights)
-        if self.state.action_seconds is None:
-            seconds, self._next_wait = self._next_wait, self._next_wait * 2
-        else:
-            seconds = max(self.state.action_seconds * enough, FIRST_POLL)
-        return Pause(
-            seconds=min(seconds, self._poll_interval),
-            reason=f"{len(flights)} imports in flight",
-            action_ids=tuple(flight.action_id for flight in flights if flight.action_id),
-            enough=enough,
-        )
 
     def _save(self) -> None:
         self._keep()

@@ -8,12 +8,14 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
+from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.order_import.chunk import Outcome
 
 LOGGED_A_CHUNK = 5
 KINDS = ("rejected", "unknown", "superseded")
 SUMMARY_FILE = "summary.json"
 PAGE_FILE = "report.html"
+PROBE_FILE = ".writable"
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,21 @@ class Report:
             folder.mkdir(parents=True, exist_ok=True)
             lines = b"".join(_line(outcome) for outcome in outcomes)
             (folder / f"part-{number:06}.jsonl").write_bytes(lines)
+
+    def check_writable(self) -> None:
+        """
+        Try the folder, before anything is sent: when the orders are in, it is too late.
+
+        :raises ConfigurationError: if it cannot be written.
+        """
+        if self._path is not None:
+            probe = self._path / PROBE_FILE
+            try:
+                self._path.mkdir(parents=True, exist_ok=True)
+                probe.write_bytes(b"")
+                probe.unlink()
+            except OSError as error:
+                raise ConfigurationError(f"report_path {self._path} cannot be written: {error}.") from error
 
     def clear(self) -> None:
         """Remove what an earlier import left: its orders would be taken for those of this one."""

@@ -83,11 +83,16 @@ class ImportSummary(msgspec.Struct, kw_only=True):
         ]
         if not over:
             return
-        where = f" All of them, with their payloads: {self.report_path}." if self.report_path else ""
+        where = (
+            f"All of them, with their payloads, are under {self.report_path}: correct rejected/ and give it back as "
+            "orders_path, with another report_path."
+            if self.report_path
+            else "With a report_path, all of them would be there with their payloads."
+        )
         first = "".join(f"\n  {reason}" for reason in self.reasons[:SHOWN_REASONS])
         raise OrdersNotLoadedError(
             self,
-            f"Of {self.orders} orders {self.loaded} were loaded; {' and '.join(over)}.{where} The first:{first}",
+            f"Of {self.orders} orders {self.loaded} were loaded; {' and '.join(over)}. {where} The first:{first}",
         )
 
 

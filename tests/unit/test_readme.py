@@ -8,7 +8,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.operators import orders
@@ -23,13 +22,6 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 @pytest.mark.parametrize("block", BLOCKS[:-3])
 def test_a_shown_dag_is_a_part_of_an_example(block):
     assert textwrap.indent(block, "    ") in EXAMPLES or block in EXAMPLES
-
-
-def test_a_shown_submission_is_what_the_classes_take():
-    names = {"ORDERS": "file:///orders.jsonl"}
-    with DAG("readme", schedule=None) as dag:
-        exec(BLOCKS[-3], {**vars(orders), "AsyncActionSensor": AsyncActionSensor, **names})
-    assert dag.task_ids == ["submit", "wait"]
 
 
 def test_the_shown_emulator_starts():

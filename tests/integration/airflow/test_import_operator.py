@@ -146,6 +146,16 @@ def test_what_cannot_be_read_is_named(emulator, tmp_path, prepare, message, log)
     assert message in log()
 
 
+@pytest.mark.parametrize("parameters", [{}, {"dry_run": True}])
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_sent(emulator, tmp_path, parameters, log):
+    (tmp_path / "file").touch()
+    report = (tmp_path / "file" / "report").as_uri()
+    assert run_import(orders=[order(0)], report_path=report, **parameters).state == "failed"
+    assert f"report_path {report}" in log()
+    assert "cannot be written" in log()
+    assert emulator.count_orders() == 0
+
+
 def test_an_empty_file_has_no_orders_and_is_no_error(emulator, tmp_path):
     run = run_import(orders_path=write_jsonl(tmp_path / "orders.jsonl", []).as_uri())
     assert run.state == "success"
@@ -299,6 +309,15 @@ def test_the_state_of_another_source_is_refused_unless_told_to_restart(emulator,
     assert "begin anew with restart=True" in log()
     assert run_import(orders=[order(4)], report_path=report, restart=True).state == "success"
     assert begun.load() is None
+
+
+def test_a_task_that_failed_for_its_losses_and_is_allowed_more_sends_nothing_again(emulator, tmp_path, monkeypatch):
+    monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(tmp_path))
+    given = {"orders": [order(0), {"amount": "much"}], "report_path": tmp_path.as_uri()}
+    assert run_import(**given).state == "failed"
+    run = run_import(**given, max_rejected=1)
+    assert (run.state, run.xcoms["import"]["loaded"], run.xcoms["import"]["rejected"]) == ("success", 1, 1)
+    assert len(emulator.calls()["imports"]) == 1
 
 
 def test_a_killed_task_says_what_goes_on_and_its_retry_takes_it_up(monkeypatch, tmp_path, log):

@@ -9,6 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.api.quota import DEFAULT_RESERVE
 from airflow_provider_voucherify.api.settings import DEFAULT_SCOPE, Settings
 from airflow_provider_voucherify.get_provider_info import get_provider_info
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook, settings_of
@@ -50,6 +51,15 @@ def test_a_connection_as_json(monkeypatch):
         },
     }
     assert settings(monkeypatch, json.dumps(document)) == WHOLE
+
+
+def test_what_nothing_reads_in_a_connection_is_told(monkeypatch, capfd):
+    document = {"conn_type": "voucherify", "login": "app", "password": SECRET, "extra": {"quotareserve": 0.5}}
+    assert settings(monkeypatch, json.dumps(document)).quota_reserve == DEFAULT_RESERVE
+    assert (
+        "'voucherify_default': nothing reads quotareserve of its extra. Known are quota_reserve, "
+        in capfd.readouterr().out
+    )
 
 
 def test_a_connection_as_uri(monkeypatch):

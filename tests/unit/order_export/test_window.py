@@ -35,6 +35,12 @@ def test_what_is_no_window_is_refused(field, start, end, message):
         Window.parse(field, start, end)
 
 
+def test_a_part_says_which_orders_it_brings():
+    assert str(Part()) == "all orders"
+    (part,) = parts_of(DAY, None)
+    assert str(part) == "orders of 2026-01-01T00:00:00.000Z to 2026-01-02T00:00:00.000Z by updated_at or created_at"
+
+
 def test_bounds_are_milliseconds_of_utc():
     window = Window.parse("created_at", "2026-01-01T01:00:00.000001+01:00", "2026-01-01T02:00:00+01:00")
     assert window.start == datetime(2026, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)

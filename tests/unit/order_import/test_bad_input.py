@@ -127,7 +127,12 @@ def test_a_header_alone_has_no_orders(tmp_path: Path) -> None:
         ("orders.json", b"[{}] x", "orders.json is not JSON behind orders.json[0]: behind the array there is 'x'"),
         ("orders.jsonl", b' [{"a": 1}]', "orders.jsonl is a JSON array; its name says that it has one order a line"),
         ("orders.xlsx", b"", "orders.xlsx: its name does not say what is in it. Known are .jsonl"),
-        ("orders", b"", "orders: its name does not say what is in it"),
+        (
+            "orders",
+            b"",
+            "orders: its name does not say what is in it. Known are .jsonl, .ndjson, .json, .csv and .tsv (each "
+            "also with .gz or .zst), .parquet; otherwise give file_format.",
+        ),
         ("orders.parquet.gz", b"", "orders.parquet.gz: a Parquet file is compressed inside; give it without .gz"),
         ("orders.parquet", b"PAR1 no", "orders.parquet cannot be read as Parquet: "),
         ("orders.parquet", b"", "orders.parquet cannot be read as Parquet: "),
@@ -190,6 +195,7 @@ def test_rows_with_too_few_or_too_many_cells_are_refused_alone(tmp_path: Path) -
         (b"source_id,shop id\n", "orders.csv: 'shop id' is no field of an order in the API. Map it with "
          "column_mapping={'shop id': 'metadata.shop id'}, or leave it out with {'shop id': None}"),
         (b"source_id,\n", "orders.csv: '' is no field of an order"),
+        (b"source_idd,sum\n", "'source_idd', 'sum' are no fields of an order in the API; did you mean 'source_id'?"),
         (b"items.price\n", "orders.csv: 'items.price' is no field of an order"),
         (b"a,b,c,d,e,f,g,h,i,j,k,l\n", "'j' and 2 more are no fields of an order"),
     ],
@@ -232,6 +238,8 @@ def test_columns_of_tables_are_known_before_the_first_row(tmp_path: Path) -> Non
         next(iter(open_source(paths=path).read()))
     source = open_source(paths=path, column_mapping={"loaded_at": None})
     assert [record.body for record in source.read()] == [b'{"source_id":"a"}']
+    with fails("'oder_no' is no field of an order in the API; did you mean 'order_no'? Map it"):
+        plan(["oder_no"], {"order_no": "source_id"}, "orders")
     with fails("orders: 'total' (mapped to amount.x) is no field"):
         plan(["total"], {"total": "amount.x"}, "orders")
     with fails("orders: no column is left of 'a'"):

@@ -1,0 +1,72 @@
+"""How long to wait for imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_voucherify.order_import.state import ImportState
+
+FIRST_POLL = 1.0
+WEIGHT_OF_THE_LAST = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """
+    Nothing can be done before some time has passed.
+
+    :param seconds: How long.
+    :param reason: What is waited for, for people.
+    :param action_ids: The actions that are waited for; empty when it is something else.
+    :param enough: How many of these actions must have ended before there is something to do.
+    """
+
+    seconds: float
+    reason: str
+    action_ids: tuple[str, ...] = ()
+    enough: int = 0
+
+
+class Pace:
+    """
+    Learns how long imports take, and how long to wait for those in flight.
+
+    :param state: Which these are, and what was learned.
+    :param poll_interval: Seconds between two looks at most; the processing times seen make it less.
+    """
+
+    def __init__(self, state: ImportState, poll_interval: float) -> None:
+        self._state = state
+        self._poll_interval = poll_interval
+        self._next_wait = min(FIRST_POLL, poll_interval)
+
+    def learn(self, processing_time: float | None) -> None:
+        """
+        An import has ended.
+
+        :param processing_time: Its milliseconds, if Voucherify tells them.
+        """
+        if processing_time:
+            seconds, before = processing_time / 1000, self._state.action_seconds
+            share = 1.0 if before is None else WEIGHT_OF_THE_LAST
+            self._state.action_seconds = share * seconds + (1 - share) * (before or 0.0)
+        self._next_wait = min(FIRST_POLL, self._poll_interval)
+
+    def pause(self, *, more: bool) -> Pause:
+        """
+        Tell how long to wait for the imports in flight.
+
+        :param more: Whether there is more to send: then half of them will do.
+        """
+        flights = self._state.in_flight
+        enough = max(1, len(flights) // 2) if more else len(flights)
+        if self._state.action_seconds is None:
+            seconds, self._next_wait = self._next_wait, self._next_wait * 2
+        else:
+            seconds = max(self._state.action_seconds * enough, FIRST_POLL)
+        return Pause(
+            seconds=min(seconds, self._poll_interval),
+            reason=f"{len(flights)} imports in flight",
+            action_ids=tuple(flight.action_id for flight in flights if flight.action_id),
+            enough=enough,
+        )

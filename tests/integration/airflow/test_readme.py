@@ -1,0 +1,151 @@
+"""What the README shows works: its commands in a shell, its DAGs in Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_voucherify.emulator import Emulator
+from airflow_provider_voucherify.operators import orders
+from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
+from tests.airflow_home import migrated, run_dag
+
+ROOT = Path(__file__).parents[3]
+BIN = Path(sys.executable).parent
+README = (ROOT / "README.md").read_text()
+IN_BLOCKS = [
+    line.partition("  #")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+IN_TEXT = re.findall(r"`((?:airflow|bash|curl|make|nox|pip|python|voucherify-emulator) [^`]+)`", README)
+
+
+def shell(command: str, **environment: str) -> str:
+    """Run a command as a reader would, with the commands of this Python on the path."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-ec", command],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def adapted(command: str, emulator: Emulator) -> str:
+    """Let a command that is about Voucherify be about an emulator on a port of its own."""
+    for shown, own in (
+        ("us1.api.voucherify.io", emulator.url),
+        ("APP_ID", emulator.app_id),
+        ("APP_TOKEN", emulator.app_token),
+        ("127.0.0.1:8600", urlsplit(emulator.url).netloc),
+    ):
+        command = command.replace(shown, own)
+    return command
+
+
+def demo(command, emulator, folder):
+    (folder / "demo").touch()  # all is installed here already
+    told = shell(f"{command} VENV={folder} BIN={BIN} -o {BIN}/uv")
+    assert "10,000 orders given, 9,997 loaded, 3 rejected, 0 unknown" in told
+    assert "Out: 9,997 orders in .demo/orders.parquet" in told
+
+
+def suite(command, emulator, folder):
+    assert f"\n{command}\n" in (ROOT / ".ci" / "run").read_text()
+
+
+def install(command, emulator, folder):
+    what = command.removeprefix("pip install ").replace("airflow-provider-voucherify", ".")
+    shell(f"uv pip install --quiet --no-deps --python {sys.executable} --target {folder} {what}")
+    assert "usage: voucherify-emulator" in shell(f"{folder}/bin/voucherify-emulator --help", PYTHONPATH=str(folder))
+    (entry_points,) = folder.glob("airflow_provider_voucherify-*.dist-info/entry_points.txt")
+    assert "[apache_airflow_provider]" in entry_points.read_text()
+
+
+def export(command, emulator, folder):
+    count = (
+        'python -c "from airflow_provider_voucherify.hooks.voucherify import *; VoucherifyHook().list_orders(limit=1)"'
+    )
+    shell(f"{adapted(command, emulator)}; {count}")
+    assert emulator.calls()["answers"] == {"200": 1}
+
+
+def connection_test(command, emulator, folder):
+    migrated()
+    uri = f"voucherify://{emulator.app_id}:{emulator.app_token}@{urlsplit(emulator.url).netloc}/http"
+    assert "Connection success!" in shell(command, AIRFLOW_CONN_VOUCHERIFY_DEFAULT=uri)
+
+
+def start(command, emulator, folder):
+    if "--help" in command:
+        assert "--fault" in shell(command)
+        return
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {BIN}/{command} --port 0"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout.readline().startswith("listening on http://127.0.0.1:")
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+RUNS = {
+    "make demo": demo,
+    "make test": suite,
+    "pip install": install,
+    "export AIRFLOW_CONN_": export,
+    "AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test": connection_test,
+    "voucherify-emulator": start,
+}
+
+
+@pytest.mark.parametrize("command", dict.fromkeys([*IN_BLOCKS, *IN_TEXT]))
+def test_a_shown_command_works(command, tmp_path):
+    runs = [run for beginning, run in RUNS.items() if command.startswith(beginning)]
+    assert runs, f"no test runs {command}"
+    with Emulator() as emulator:
+        runs[0](command, emulator, tmp_path)
+
+
+@pytest.mark.parametrize("path", re.findall(r"http://127\.0\.0\.1:8600(/[^\s`]+)", README))
+def test_a_shown_address_answers(path):
+    with Emulator() as emulator:
+        assert requests.get(f"{emulator.url}{path}", timeout=10).json()["total"] == 0
+
+
+@pytest.mark.parametrize("path", re.findall(r"\((example_dags/[^)]+)\)", README))
+def test_a_shown_dag_is_run_by_a_test(path):
+    dag_id = f'"{Path(path).stem}"'
+    assert any(dag_id in test.read_text() for test in Path(__file__).parent.glob("test_*.py"))
+
+
+def test_the_shown_submission_of_the_shown_order(emulator, tmp_path):
+    (order,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "orders.jsonl").write_text(order)
+    (block,) = re.findall(r"```python\n(submit = .*?)```", README, re.DOTALL)
+    names = {**vars(orders), "AsyncActionSensor": AsyncActionSensor, "ORDERS": tmp_path.as_uri()}
+    with DAG("readme", schedule=None) as dag:
+        exec(block, names)
+    run = run_dag(dag)
+    assert run.states == {"submit": "success", "wait": "success"}
+    assert emulator.count_orders() == 1
+    given = json.loads(order)
+    stored = orders.CreateOrderOperator(task_id="any", order={}).hook.get_order(given["source_id"])
+    assert (stored["amount"], stored["metadata"]) == (given["amount"], given["metadata"])
