@@ -21,19 +21,20 @@ both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["worker",
 
 @both_modes
 def test_imports_of_several_shops(emulator, tmp_path, monkeypatch, deferrable):
-    with Emulator(speed=200) as other, DAG("mapped", schedule=None) as dag:
-        monkeypatch.setenv("AIRFLOW_CONN_OTHER", connection(other))
-        shops = [
-            {
-                "voucherify_conn_id": name,
-                "orders_path": write_jsonl(tmp_path / f"{name}.jsonl", map(order, range(count))).as_uri(),
-            }
-            for name, count in (("voucherify_default", 3), ("other", 5))
-        ]
-        report = (tmp_path / "report").as_uri()
+    shops = [
+        {
+            "voucherify_conn_id": name,
+            "orders_path": write_jsonl(tmp_path / f"{name}.jsonl", map(order, range(count))).as_uri(),
+        }
+        for name, count in (("voucherify_default", 3), ("other", 5))
+    ]
+    report = (tmp_path / "report").as_uri()
+    with DAG("mapped", schedule=None) as dag:
         ImportOrdersOperator.partial(
             task_id="import", report_path=report + "/{{ ti.map_index }}", poll_interval=0.2, deferrable=deferrable
         ).expand_kwargs(shops)
+    with Emulator(speed=200) as other:
+        monkeypatch.setenv("AIRFLOW_CONN_OTHER", connection(other))
         assert run_dag(dag).state == "success"
         assert (emulator.count_orders(), other.count_orders()) == (3, 5)
     summaries = [json.loads((tmp_path / "report" / f"{n}" / "summary.json").read_bytes()) for n in range(2)]
