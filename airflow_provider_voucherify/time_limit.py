@@ -10,6 +10,17 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_voucherify.api.errors import WaitTimeoutError
 
+GRACE = timedelta(minutes=1)
+
+
+def longest_wait(deadline: float) -> timedelta:
+    """
+    Tell when the scheduler ends the wait of a deferred task: if there is no triggerer, nobody else does.
+
+    :param deadline: When a trigger ends it, in seconds since the epoch.
+    """
+    return timedelta(seconds=max(0.0, deadline - time.time())) + GRACE
+
 
 class TimeLimit(NamedTuple):
     """

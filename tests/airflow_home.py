@@ -23,10 +23,13 @@ else:
 if not AIRFLOW_V_3_0_PLUS:
     import airflow.providers.fab.auth_manager.models  # noqa: F401 - tables of Airflow refer to its table of users
 elif not AIRFLOW_V_3_1_PLUS:
+    import structlog
     from airflow.sdk.execution_time import supervisor
 
-    # one API for all tasks, as later versions have: it takes a second to make
+    # as later versions have it: one API for all tasks, and plain tracebacks. Each takes a second to make otherwise
     supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
 @functools.cache

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, ObjectStoragePath, conf
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.parameters import check_switches, seconds_of
-from airflow_provider_voucherify.time_limit import TimeLimit
+from airflow_provider_voucherify.time_limit import TimeLimit, longest_wait
 from airflow_provider_voucherify.triggers.polling import PollingTrigger, Wake, Woken
 
 if TYPE_CHECKING:
@@ -42,6 +43,25 @@ def storage_path(parameter: str, path: str) -> ObjectStoragePath:
             "abfs:// with apache-airflow-providers-microsoft-azure."
         ) from error
     return opened
+
+
+class Pause(Protocol):
+    """A wait that a job needs."""
+
+    @property
+    def reason(self) -> str:
+        """What is waited for."""
+
+
+P = TypeVar("P", bound=Pause)
+P_co = TypeVar("P_co", bound=Pause, covariant=True)
+
+
+class Job(Protocol[P_co]):
+    """An import or export, as the engines run it."""
+
+    def advance(self) -> P_co | None:
+        """Do what can be done now, and tell how long to wait then."""
 
 
 class VoucherifyOperator(BaseOperator):
@@ -93,6 +113,16 @@ class WaitingOperator(VoucherifyOperator):
         """Tell whether to wait in the triggerer."""
         return self.deferrable and seconds >= DEFER_FROM
 
+    def _pauses(self, job: Job[P]) -> Iterator[P]:
+        """Drive a job to its end, and give the waits that it needs."""
+        waiting_for = "Voucherify"
+        try:
+            while pause := job.advance():
+                waiting_for = pause.reason
+                yield pause
+        except AirflowTaskTimeout:
+            raise self._time_limit.error(waiting_for) from None
+
     def _sleep(self, seconds: float, deadline: float, waiting_for: str) -> None:
         """Sleep in the worker, but not over the deadline."""
         left = deadline - time.time()
@@ -128,6 +158,7 @@ class WaitingOperator(VoucherifyOperator):
                 **arguments,
             ),
             method_name="execute_complete",
+            timeout=longest_wait(deadline),
         )
 
     def _check_time(self, woken: Woken) -> None:

@@ -144,6 +144,7 @@ class OrdersExportOperator(WaitingOperator):
         state = open_state(
             self._ledger(context), self._request(), self._window(), restart=context["run_id"] if self.restart else None
         )
+        self._tell_ids(context, state)
         return self._go_on(context, state, self._time_limit.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -152,6 +153,7 @@ class OrdersExportOperator(WaitingOperator):
         if seen.handover["try_number"] != context["ti"].try_number:
             return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
         state = ExportState.from_json(self._ledger(context).load() or seen.handover["state"])
+        self._tell_ids(context, state)
         self._check_time(seen)
         return self._go_on(context, state, seen.handover["deadline"], seen.failures)
 
@@ -173,7 +175,7 @@ class OrdersExportOperator(WaitingOperator):
             poll_interval=self.poll_interval,
             failures=failures,
         )
-        while pause := job.advance():
+        for pause in self._pauses(job):
             self._tell_ids(context, state)
             if pause.seconds:
                 self.log.info("Waiting for %s.", pause.reason)
@@ -200,8 +202,8 @@ class OrdersExportOperator(WaitingOperator):
         return self._result
 
     def _tell_ids(self, context: Context, state: ExportState) -> None:
-        context["ti"].xcom_push(key="export_ids", value=state.export_ids)
         if state.export_ids:
+            context["ti"].xcom_push(key="export_ids", value=state.export_ids)
             ExportLink().show(context, self.hook, state.export_ids[-1])
 
     def _handed_over(self) -> list[str]:

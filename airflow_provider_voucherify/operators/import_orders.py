@@ -213,6 +213,7 @@ class ImportOrdersOperator(WaitingOperator):
             self.log.info(
                 "Going on: %d orders have an outcome, %d chunks in flight.", state.settled, len(state.in_flight)
             )
+            self._tell_ids(context, state)
         else:
             report.clear()
         return self._go_on(context, source, state, ledger, self._time_limit.deadline())
@@ -224,6 +225,7 @@ class ImportOrdersOperator(WaitingOperator):
             return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
         source, ledger = self._source(), self._ledger(context)
         state = ImportState.from_json(ledger.load() or seen.handover["state"])
+        self._tell_ids(context, state)
         state.api_calls += seen.calls
         self._check_time(seen)
         if source.fingerprint() != state.fingerprint:
@@ -262,7 +264,7 @@ class ImportOrdersOperator(WaitingOperator):
             on_progress=show,
             failures=failures,
         )
-        while pause := job.advance():
+        for pause in self._pauses(job):
             telemetry.count(job.state)
             if self._defers(pause.seconds):
                 self._defer(context, job, pause, deadline)

@@ -21,7 +21,7 @@ from airflow_provider_voucherify.api.polling import Poll
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.parameters import check_number, check_switches, is_templated
-from airflow_provider_voucherify.time_limit import TimeLimit
+from airflow_provider_voucherify.time_limit import TimeLimit, longest_wait
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
 
@@ -121,6 +121,7 @@ class AsyncActionSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Look for itself at what the trigger saw."""
+        AsyncActionLink().show(context, self.hook, self._ids[-1])
         seen = woken(event)
         if seen.handover["try_number"] != context["ti"].try_number:
             return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
@@ -148,6 +149,7 @@ class AsyncActionSensor(BaseSensorOperator):
                 handover={"deadline": deadline, "try_number": context["ti"].try_number},
             ),
             method_name="execute_complete",
+            timeout=longest_wait(deadline),
         )
 
     def _poke_as_told(self, context: Context) -> bool | PokeReturnValue:

@@ -378,6 +378,8 @@ def play(tmp_path, monkeypatch):
             with DAG(dag_id, schedule=None) as dag:
                 scenario.task(task_id="task", deferrable=deferrable, **parameters_of(scenario, emulator, folder))
             state = run_dag(dag).states["task"]
+            for waits in (error for error in seen if isinstance(error, TaskDeferred)):
+                assert waits.timeout > timedelta(seconds=TIME)  # where no triggerer runs, the scheduler ends the wait
             return outcome_of(state, dag_id, folder, ledger, emulator, list(seen))
 
     return play

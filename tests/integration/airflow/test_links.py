@@ -99,10 +99,11 @@ def test_without_a_dashboard_there_is_no_link(emulator):
     assert link(dag, run, BACKGROUND_TASKS) is None
 
 
-def test_a_task_that_sent_nothing_has_no_link(dashboard):
+def test_a_task_that_sent_nothing_has_no_link(dashboard, log):
     dag, run = run_import(orders=[{"amount": "much"}])
     assert run.state == "failed"
     assert link(dag, run, BACKGROUND_TASKS) is None
+    assert "XCom not found" not in log()
 
 
 def test_a_link_does_not_wait_for_the_outcome(monkeypatch):
