@@ -125,7 +125,9 @@ class ExportJourney(Journey):
         return self.shop.run(dag_id, self.path)
 
     def wait_for_the_middle(self) -> None:
-        self.shop.airflow.wait_for(self._asked_for, 60, f"the export of {self} is asked for")
+        self.shop.airflow.wait_for(
+            lambda: "exp_" in json.dumps(self.run.stored), 60, f"the export of {self} is in the task store"
+        )
         if self.way == "deferred":
             self.run.wait_for_state("deferred")
 
