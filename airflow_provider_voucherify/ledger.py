@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import msgspec
 
 from airflow_provider_voucherify.api.errors import VoucherifyError
+from airflow_provider_voucherify.storage import StoragePath
 
 STATE_FILE = "state.json"
 
@@ -37,28 +38,6 @@ class NoLedger:
         """There is nothing to remove."""
 
 
-class LedgerPath(Protocol):
-    """What is needed of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
-
-    def __truediv__(self, name: str) -> Self:
-        """Name a file in this folder."""
-
-    def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
-        """Make this folder."""
-
-    def read_bytes(self) -> bytes:
-        """Read this file."""
-
-    def write_bytes(self, data: bytes) -> Any:
-        """Write this file."""
-
-    def rename(self, target: Any) -> Any:
-        """Move this file over another."""
-
-    def unlink(self, missing_ok: bool = False) -> None:
-        """Remove this file."""
-
-
 class FileLedger:
     """
     Keeps the document as a file in a folder.
@@ -67,7 +46,7 @@ class FileLedger:
     :param name: The name of the file.
     """
 
-    def __init__(self, folder: LedgerPath, name: str = STATE_FILE) -> None:
+    def __init__(self, folder: StoragePath, name: str = STATE_FILE) -> None:
         self._folder = folder
         self._name = name
         self._file = folder / name

@@ -10,6 +10,7 @@ from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.order_export.filters import TIME_FIELDS
 from airflow_provider_voucherify.order_export.names import hint
 from airflow_provider_voucherify.order_export.publishing import OutputPath, check_path
+from airflow_provider_voucherify.storage import check_writable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,14 @@ class Output:
             check_path(self.path)
         elif self.path.is_file():
             raise ConfigurationError(f"output_path {self.path} is a file, and several files need a folder.")
+
+    def check_writable(self) -> None:
+        """
+        Try the folder, before an export is asked for.
+
+        :raises ConfigurationError: if it cannot be written.
+        """
+        check_writable(self.path if self.is_folder else self.path.parent, "output_path")
 
     @property
     def is_folder(self) -> bool:

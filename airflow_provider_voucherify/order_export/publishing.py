@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.storage import StoragePath
 
 log = logging.getLogger(__name__)
 
 
-class OutputPath(Protocol):
-    """What is used of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
+class OutputPath(StoragePath, Protocol):
+    """What more is used of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
 
     @property
     def name(self) -> str:
@@ -28,12 +29,6 @@ class OutputPath(Protocol):
     def with_name(self, name: str) -> Self:
         """Give the path of another file in the same folder."""
 
-    def __truediv__(self, name: str) -> Any:
-        """Give the path of a file in this folder."""
-
-    def glob(self, pattern: str) -> Any:
-        """Find files in this folder."""
-
     def is_dir(self) -> bool:
         """Tell whether it is a folder."""
 
@@ -42,12 +37,6 @@ class OutputPath(Protocol):
 
     def open(self, mode: str) -> Any:
         """Open it."""
-
-    def rename(self, target: Any) -> Any:
-        """Move it over another file of the same file system."""
-
-    def unlink(self, missing_ok: bool = False) -> None:
-        """Remove it."""
 
 
 class HashedFile:

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, Self
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.order_import.chunk import Outcome
+from airflow_provider_voucherify.storage import StoragePath, check_writable
 
 LOGGED_A_CHUNK = 5
 KINDS = ("rejected", "unknown", "superseded")
 SUMMARY_FILE = "summary.json"
 PAGE_FILE = "report.html"
-PROBE_FILE = ".writable"
 
 log = logging.getLogger(__name__)
-
-
-class WritablePath(Protocol):
-    """What is needed of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
-
-    def __truediv__(self, name: str) -> Self:
-        """Name a file in this folder."""
-
-    def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
-        """Make this folder."""
-
-    def write_bytes(self, data: bytes) -> Any:
-        """Write this file."""
-
-    def glob(self, pattern: str) -> Iterable[Self]:
-        """Find files in this folder; none where there is no such folder."""
-
-    def unlink(self, missing_ok: bool = False) -> None:
-        """Remove this file."""
 
 
 class Report:
@@ -49,7 +29,7 @@ class Report:
     :param path: The folder, on any file system; None writes no files, and the log has to do.
     """
 
-    def __init__(self, path: WritablePath | None) -> None:
+    def __init__(self, path: StoragePath | None) -> None:
         self._path = path
 
     def write(self, kind: str, number: int, outcomes: Sequence[Outcome]) -> None:
@@ -79,13 +59,7 @@ class Report:
         :raises ConfigurationError: if it cannot be written.
         """
         if self._path is not None:
-            probe = self._path / PROBE_FILE
-            try:
-                self._path.mkdir(parents=True, exist_ok=True)
-                probe.write_bytes(b"")
-                probe.unlink()
-            except OSError as error:
-                raise ConfigurationError(f"report_path {self._path} cannot be written: {error}.") from error
+            check_writable(self._path, "report_path")
 
     def clear(self) -> None:
         """Remove what an earlier import left: its orders would be taken for those of this one."""

@@ -198,3 +198,12 @@ def test_files_that_are_not_as_expected(emulator, orders, tmp_path, monkeypatch,
         assert pq.read_table(path).to_pylist() == rows
     if message:
         assert message in log()
+
+
+@pytest.mark.parametrize("layout", [{}, {"max_rows_per_file": 10}], ids=["file", "folder"])
+def test_a_place_that_cannot_be_written_is_told_before_an_export_is_asked_for(emulator, tmp_path, layout, log):
+    (tmp_path / "file").touch()
+    assert run_export(tmp_path / "file" / "orders" / "orders.parquet", **layout).state == "failed"
+    assert f"output_path {(tmp_path / 'file' / 'orders').as_uri()}" in log()
+    assert "cannot be written" in log()
+    assert EXPORT not in emulator.calls()["calls"]
