@@ -320,11 +320,12 @@ def test_a_task_that_failed_for_its_losses_and_is_allowed_more_sends_nothing_aga
     assert len(emulator.calls()["imports"]) == 1
 
 
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="a timeout breaks off dag.test() of Airflow 2 before the retry")
 def test_a_killed_task_says_what_goes_on_and_its_retry_takes_it_up(monkeypatch, tmp_path, log):
     monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(tmp_path))
-    with Emulator(import_base_ms=1500) as emulator:
+    with Emulator(import_base_ms=3000) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
-        run = run_import(orders=[order(1)], execution_timeout=timedelta(seconds=0.7), retries=5, poll_interval=30)
+        run = run_import(orders=[order(1)], execution_timeout=timedelta(seconds=2), retries=5, poll_interval=30)
         (sent,) = emulator.calls()["imports"]
     assert run.xcoms["import"]["loaded"] == 1
     action = sent["async_action_id"]
