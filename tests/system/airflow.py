@@ -16,6 +16,8 @@ from typing import Any, Self, TypeVar
 
 import psutil
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 T = TypeVar("T")
 
@@ -72,6 +74,9 @@ class Airflow:
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self._processes: dict[str, psutil.Popen] = {}
         self._session = requests.Session()
+        # SQLite is locked for a moment now and then, of which nothing remains
+        locked = Retry(5, status_forcelist=[500], allowed_methods=None, backoff_factor=0.5, raise_on_status=False)
+        self._session.mount(self.url, HTTPAdapter(max_retries=locked))
 
     def __enter__(self) -> Self:
         """Start all components and wait until they are healthy."""
