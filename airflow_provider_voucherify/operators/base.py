@@ -109,9 +109,9 @@ class WaitingOperator(VoucherifyOperator):
         self.timeout = seconds_of("timeout", timeout)
         self._is_durable = False
 
-    def _defers(self, seconds: float) -> bool:
-        """Tell whether to wait in the triggerer."""
-        return self.deferrable and seconds >= DEFER_FROM
+    def _defers(self, seconds: float, deadline: float) -> bool:
+        """Tell whether to wait in the triggerer: only what is long, and does not end soon at the deadline."""
+        return self.deferrable and min(seconds, deadline - time.time()) >= DEFER_FROM
 
     def _pauses(self, job: Job[P]) -> Iterator[P]:
         """Drive a job to its end, and give the waits that it needs."""

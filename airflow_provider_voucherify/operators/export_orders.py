@@ -179,7 +179,7 @@ class OrdersExportOperator(WaitingOperator):
             self._tell_ids(context, state)
             if pause.seconds:
                 self.log.info("Waiting for %s.", pause.reason)
-            if self._defers(pause.seconds):
+            if self._defers(pause.seconds, deadline):
                 self._hand_over(
                     ExportTrigger,
                     context,

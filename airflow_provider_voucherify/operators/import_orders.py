@@ -266,7 +266,7 @@ class ImportOrdersOperator(WaitingOperator):
         )
         for pause in self._pauses(job):
             telemetry.count(job.state)
-            if self._defers(pause.seconds):
+            if self._defers(pause.seconds, deadline):
                 self._defer(context, job, pause, deadline)
             self._sleep(pause.seconds, deadline, pause.reason)
         self._tell_ids(context, job.state)
