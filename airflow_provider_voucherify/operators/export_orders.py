@@ -141,6 +141,9 @@ class OrdersExportOperator(WaitingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the orders, or go on with the exports that an earlier try asked for."""
+        output = self._output()
+        output.check()
+        output.check_writable()
         state = open_state(
             self._ledger(context), self._request(), self._window(), restart=context["run_id"] if self.restart else None
         )
