@@ -147,7 +147,10 @@ class Exports:
             self.file(export_id, number).unlink(missing_ok=True)
 
     def _write(self, export_id: str) -> int:
-        parameters = msgspec.json.decode(self._row(export_id)[3])
+        rows = self._database.rows("SELECT parameters FROM exports WHERE id = ?", (export_id,))
+        if not rows:
+            return 0  # the export was deleted before the first order was written
+        parameters = msgspec.json.decode(rows[0][0])
         where = compile_filters(parameters.get("filters"), inclusive=self._options.window_bounds == "inclusive")
         files = [self.file(export_id, number) for number in range(self._options.export_files)]
         order = parameters.get("order") or ""

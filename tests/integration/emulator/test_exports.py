@@ -148,9 +148,10 @@ def test_a_deleted_export_is_gone(api):
 
 
 def test_an_export_that_is_deleted_while_it_runs_leaves_no_file(api, emulator, monkeypatch):
-    deleted, written = threading.Event(), threading.Event()
+    begun, deleted, written = threading.Event(), threading.Event(), threading.Event()
 
     def write_late(*arguments: Any) -> int:
+        begun.set()
         deleted.wait(10)
         orders = write_csv(*arguments)
         written.set()
@@ -158,8 +159,7 @@ def test_an_export_that_is_deleted_while_it_runs_leaves_no_file(api, emulator, m
 
     monkeypatch.setattr("airflow_provider_voucherify.emulator.exports.write_csv", write_late)
     export = api.post("/v1/orders/export", json={}).json()
-    while api.get(f"/v1/exports/{export['id']}").json()["status"] == "SCHEDULED":
-        pass
+    assert begun.wait(10)
     assert api.delete(f"/v1/exports/{export['id']}").status_code == 204
     deleted.set()
     assert written.wait(10)
