@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, Self
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
@@ -12,6 +12,13 @@ PROBE_FILE = ".writable"
 
 class StoragePath(Protocol):
     """What is needed of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
+
+    @property
+    def parents(self) -> Sequence[Self]:
+        """The folder, the folder of that, and so on."""
+
+    def exists(self) -> bool:
+        """Tell whether there is such a file or folder."""
 
     def __truediv__(self, name: str) -> Self:
         """Name a file in this folder."""
@@ -39,14 +46,20 @@ def check_writable(folder: StoragePath, parameter: str) -> None:
     """
     Try a folder before there is something to lose.
 
-    :param folder: The folder; it is made if need be.
+    :param folder: The folder; it is made if need be, but a bucket never is.
     :param parameter: Which parameter names it.
     :raises ConfigurationError: if it cannot be written.
     """
     probe = folder / PROBE_FILE
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
+        try:
+            probe.write_bytes(b"")
+        except FileNotFoundError:
+            # object stores have no folders to be made; to make one would make the bucket that its name misspells
+            if not [folder, *folder.parents][-1].exists():
+                raise
+            folder.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
         raise ConfigurationError(f"{parameter} {folder} cannot be written: {error}.") from error

@@ -44,10 +44,11 @@ class Output:
 
     def check_writable(self) -> None:
         """
-        Try the folder, before an export is asked for.
+        Check the path, and try its folder, before an export is asked for.
 
-        :raises ConfigurationError: if it cannot be written.
+        :raises ConfigurationError: as :meth:`check`, or if the folder cannot be written.
         """
+        self.check()
         check_writable(self.path if self.is_folder else self.path.parent, "output_path")
 
     @property

@@ -140,6 +140,8 @@ def test_a_bucket_that_is_missing_is_an_error(server, s3, path):
     missing = type(path)(str(path).replace(BUCKET, "nowhere"), **getattr(path, "storage_options", {}))
     with pytest.raises(FileNotFoundError):
         convert(server, missing)
+    with pytest.raises(ConfigurationError, match=r"output_path .*nowhere.* cannot be written"):
+        Output(path=missing).check_writable()
     assert "nowhere" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
 
 
