@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -28,20 +28,6 @@ def is_templated(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(is_templated(part) for part in value)
     return isinstance(value, XComArg)
-
-
-def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
-    """
-    Check that a value is one of some.
-
-    :param name: Of the parameter.
-    :param value: What the author gives.
-    :param choices: What there is to choose from.
-    :raises ConfigurationError: if it is none of them.
-    """
-    choices = list(choices)
-    if value not in choices:
-        raise ConfigurationError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}.")
 
 
 def check_number(name: str, value: Any, least: int, *, whole: bool = True) -> None:

@@ -14,8 +14,9 @@ import pyarrow as pa
 import tenacity
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
-from airflow_provider_voucherify.api.errors import ConfigurationError, ServerError, TransportError
+from airflow_provider_voucherify.api.errors import ServerError, TransportError
 from airflow_provider_voucherify.api.models import ExportStatus
+from airflow_provider_voucherify.choice import check_choice
 from airflow_provider_voucherify.order_export.bad_rows import BadRows
 from airflow_provider_voucherify.order_export.conversion import BLOCK_BYTES, ROW_GROUP_ROWS, BadRow, Conversion
 from airflow_provider_voucherify.order_export.csv_stream import CsvStream, UnprovenEndError
@@ -107,8 +108,7 @@ def download_to_parquet(
     :raises TransportError: if the download fails each time.
     :raises ApiError: if Voucherify refuses it, or fails each time.
     """
-    if on_bad_value not in get_args(OnBadValue):
-        raise ConfigurationError(f"on_bad_value must be 'fail' or 'side_file', got {on_bad_value!r}.")
+    check_choice("on_bad_value", on_bad_value, get_args(OnBadValue))
     output.check()
     task = _Download(client, parts, request, output, window, on_bad_value, compression, row_group_rows)
     retrying = tenacity.Retrying(

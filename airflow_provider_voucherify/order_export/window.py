@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 import msgspec
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.choice import check_choice
 from airflow_provider_voucherify.order_export.filters import check_filters
 from airflow_provider_voucherify.order_export.request import ExportRequest
 
@@ -44,8 +45,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         :param end: Alike.
         :raises ConfigurationError: if one is none of these, or the window is empty.
         """
-        if field not in get_args(WindowField):
-            raise ConfigurationError(f"window_field must be one of {', '.join(get_args(WindowField))}, got {field!r}.")
+        check_choice("window_field", field, get_args(WindowField))
         bounds = [_moment(name, value) for name, value in (("window_start", start), ("window_end", end))]
         if bounds[0] >= bounds[1]:
             raise ConfigurationError(f"window_start must be before window_end, got {start!s} and {end!s}.")

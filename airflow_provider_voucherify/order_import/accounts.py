@@ -61,9 +61,8 @@ class Accounts:
         :param settlement: What became of them.
         """
         state = self._state
-        superseded = [outcome for outcome in chunk.invalid if outcome.superseded]
-        invalid = [outcome for outcome in chunk.invalid if not outcome.superseded]
-        rejected = [*invalid, *(chunk.outcome(*entry) for entry in settlement.rejected.items())]
+        superseded = chunk.superseded
+        rejected = [*chunk.rejected, *(chunk.outcome(*entry) for entry in settlement.rejected.items())]
         unknown = [chunk.outcome(*entry) for entry in settlement.unknown.items()]
         self._report.write("rejected", number, rejected)
         self._report.write("unknown", number, unknown)

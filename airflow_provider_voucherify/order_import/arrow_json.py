@@ -19,15 +19,13 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_provider_voucherify.order_import.columns import Column
-from airflow_provider_voucherify.order_import.csv_file import JSON_NUMBER
-from airflow_provider_voucherify.order_import.order import MALFORMED, Effects, SoundOrder
-from airflow_provider_voucherify.order_import.shape import ANYTHING, ORDER, Kind, Shape
+from airflow_provider_voucherify.order_import.order import CUSTOMER_FIELDS, Effects, SoundOrder
+from airflow_provider_voucherify.order_import.shape import ANYTHING, JSON_NUMBER, ORDER, Kind, Shape, is_json
 
 _ESCAPED = bytes(range(0x20)) + b'"\\'
 
 Text: TypeAlias = "str | pa.StringArray"
 TEXT = Shape(Kind.TEXT)
-CUSTOMER_FIELDS = ("customer", "customer_id", "referrer", "referrer_id")
 TO_THE_END = 2**31 - 1
 
 
@@ -260,7 +258,9 @@ def _text(text: pa.StringArray, shape: Shape) -> _Value:
             literal = _either(lower, ("true", "false"))
             text = pc.if_else(literal, lower, text)
         case Kind.OBJECT | Kind.LIST:
-            return _Value.of(_written(text, lambda value: value if _is_json(value) else _quote(value)), sound=False)
+            return _Value.of(
+                _written(text, lambda value: value if is_json(value.encode()) else _quote(value)), sound=False
+            )
         case _:
             return _quoted(text, shape.choices is None or not _any(pc.invert(_either(text, shape.choices))))
     if not _any(pc.invert(literal)):
@@ -309,13 +309,4 @@ def _any(flags: pa.BooleanArray) -> bool:
     return bool(pc.any(flags).as_py())
 
 
-def _is_json(value: str) -> bool:
-    try:
-        _decode_json(value)
-    except MALFORMED:
-        return False
-    return True
-
-
-_decode_json = msgspec.json.Decoder(msgspec.Raw).decode
 _encode = msgspec.json.Encoder().encode

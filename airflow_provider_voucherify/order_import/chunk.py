@@ -81,6 +81,16 @@ class Chunk:
         """How many records of the source lie in it."""
         return len(self.orders) + len(self.invalid)
 
+    @property
+    def rejected(self) -> list[Outcome]:
+        """The records that do not go because something is wrong with them."""
+        return [outcome for outcome in self.invalid if not outcome.superseded]
+
+    @property
+    def superseded(self) -> list[Outcome]:
+        """The records that gave way to another order with their ``source_id``."""
+        return [outcome for outcome in self.invalid if outcome.superseded]
+
     def body(self) -> bytes:
         """Build the JSON array: orders that need no change go into it as the bytes they came in."""
         if not self.bodies:

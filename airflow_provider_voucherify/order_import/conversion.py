@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.order_import.order import MALFORMED, InvalidOrderError
+from airflow_provider_voucherify.choice import check_choice
+from airflow_provider_voucherify.order_import.order import MALFORMED, InvalidOrderError, shown
 
 AmountUnit = Literal["minor", "major"]
 
@@ -47,8 +48,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     order_date_metadata_key: str | None = None
 
     def __post_init__(self) -> None:
-        if self.amount_unit not in ("minor", "major"):
-            raise ConfigurationError(f"amount_unit must be minor or major, got {self.amount_unit!r}.")
+        check_choice("amount_unit", self.amount_unit, get_args(AmountUnit))
         if not 0 <= self.amount_decimals <= MAX_AMOUNT_DECIMALS:
             raise ConfigurationError(
                 f"amount_decimals must be 0 to {MAX_AMOUNT_DECIMALS}, got {self.amount_decimals!r}."
@@ -109,14 +109,14 @@ def minor_units(value: object, decimals: int) -> int:
     """
     number = Decimal(value.strip()) if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) else value
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
-        raise ValueError(f"must be an amount such as 12.34 (amount_unit='major'), got {_shown(value)}")
+        raise ValueError(f"must be an amount such as 12.34 (amount_unit='major'), got {shown(value)}")
     sign, digits, exponent = Decimal(number).as_tuple()
     shift = int(exponent) + decimals
     if shift < 0 and any(digits[shift:]):
-        raise ValueError(f"has more than {decimals} decimals (amount_decimals), got {_shown(value)}")
+        raise ValueError(f"has more than {decimals} decimals (amount_decimals), got {shown(value)}")
     digits = digits[:shift] if shift < 0 else digits
     if any(digits) and len(digits) + shift > MAX_DIGITS:
-        raise ValueError(f"is too large an amount: {_shown(value)}")
+        raise ValueError(f"is too large an amount: {shown(value)}")
     units = int("".join(map(str, digits)) or "0") * (10**shift if shift > 0 and any(digits) else 1)
     return -units if sign else units
 
@@ -128,7 +128,7 @@ def _keep_date(order: dict[str, Any], key: str) -> None:
     try:
         moment = _iso_8601(value)
     except ValueError:
-        raise InvalidOrderError(f"created_at must be an ISO 8601 date or time, got {_shown(value)}") from None
+        raise InvalidOrderError(f"created_at must be an ISO 8601 date or time, got {shown(value)}") from None
     metadata = order.get("metadata")
     if metadata is None:
         metadata = order["metadata"] = {}
@@ -143,11 +143,6 @@ def _iso_8601(value: object) -> str:
         return date.fromisoformat(value.strip()).isoformat()
     except ValueError:
         return datetime.fromisoformat(value.strip()).isoformat().replace("+00:00", "Z")
-
-
-def _shown(value: object) -> str:
-    shown = _encode(value).decode()
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
 def renamed(column_mapping: Mapping[str, str | None]) -> Callable[[bytes], bytes]:

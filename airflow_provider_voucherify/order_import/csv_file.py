@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
@@ -12,34 +12,22 @@ import msgspec
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.order_import.columns import Column, plan
-from airflow_provider_voucherify.order_import.files import File
-from airflow_provider_voucherify.order_import.order import MALFORMED
-from airflow_provider_voucherify.order_import.shape import Kind
-from airflow_provider_voucherify.order_import.source import IDS_A_BATCH, Cursor, Origin, Record
+from airflow_provider_voucherify.order_import.reader import Reader
+from airflow_provider_voucherify.order_import.shape import JSON_NUMBER, Kind, is_json
+from airflow_provider_voucherify.order_import.source import IDS_A_BATCH, Cursor, Record
 
 DELIMITERS = ",;\t|"
 MAX_CELL_CHARACTERS = 16 << 20
 
-JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
-
-class CsvFile:
+class CsvFile(Reader):
     """
     A CSV file in UTF-8 whose columns are named by paths: ``source_id``, ``customer.source_id``, ``metadata.channel``.
 
     An empty cell is a field that the order does not have. Numbers and booleans are read where the API takes them;
     lists and objects (``items``, ``metadata``) are cells with JSON; the rest, ``metadata.channel`` included, is text.
     Cells are parted by what parts the names in the header: comma, semicolon, tab or bar.
-
-    :param file: The file.
-    :param origin: What its records have in common.
-    :param column_mapping: Path by column; None leaves a column out.
     """
-
-    def __init__(self, file: File, origin: Origin, column_mapping: Mapping[str, str | None]) -> None:
-        self._file = file
-        self._origin = origin
-        self._column_mapping = column_mapping
 
     def read(self, start: Cursor) -> Generator[Record, None, int]:
         """
@@ -173,11 +161,7 @@ def _boolean(cell: str) -> str | bool:
 
 def _json(cell: str) -> str | msgspec.Raw:
     document = cell.encode()
-    try:
-        _decode_json(document)
-    except MALFORMED:
-        return cell
-    return msgspec.Raw(document)
+    return msgspec.Raw(document) if is_json(document) else cell
 
 
 _READERS = {
@@ -188,5 +172,4 @@ _READERS = {
     Kind.LIST: _json,
 }
 _encode = msgspec.json.Encoder().encode
-_decode_json = msgspec.json.Decoder(msgspec.Raw).decode
 _is_number = re.compile(JSON_NUMBER).fullmatch

@@ -103,8 +103,8 @@ def dry_run(
     plan = Plan()
     records = source.read(Cursor())
     for number, chunk in enumerate(chunks(records, Cursor(), max_orders, max_body_bytes, rules), start=1):
-        report.write("rejected", number, [outcome for outcome in chunk.invalid if not outcome.superseded])
-        report.write("superseded", number, [outcome for outcome in chunk.invalid if outcome.superseded])
+        report.write("rejected", number, chunk.rejected)
+        report.write("superseded", number, chunk.superseded)
         _count(plan, chunk)
     polls = math.ceil(plan.chunks / max(1, max_in_flight // 2))
     plan.api_calls = CALLS_A_CHUNK * plan.chunks + polls + 1
@@ -117,11 +117,11 @@ def dry_run(
 def _count(plan: Plan, chunk: Chunk) -> None:
     plan.orders += chunk.records
     plan.rejected += len(chunk.invalid)
-    plan.superseded += sum(outcome.superseded for outcome in chunk.invalid)
+    plan.superseded += len(chunk.superseded)
     plan.with_customer += chunk.with_customer
     plan.with_override += chunk.with_override
     if chunk.orders:
         plan.chunks += 1
         plan.bytes += len(chunk.body())
     room = KEPT_REASONS - len(plan.reasons)
-    plan.reasons += [told(outcome) for outcome in chunk.invalid if not outcome.superseded][:room]
+    plan.reasons += [told(outcome) for outcome in chunk.rejected[:room]]

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from tempfile import TemporaryFile
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, get_args
 
 import msgspec
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.choice import check_choice
 from airflow_provider_voucherify.order_import.order import InvalidOrderError, SupersededOrderError, source_id_of
 from airflow_provider_voucherify.order_import.source import Record, Source
 
@@ -99,8 +99,7 @@ def find_duplicates(source: Source, on_duplicate: OnDuplicate) -> FoundDuplicate
         and the others be rejected.
     :raises ConfigurationError: if it is none of these, or the source cannot be read.
     """
-    if on_duplicate not in ("error", "first", "last"):
-        raise ConfigurationError(f"on_duplicate must be error, first or last, got {on_duplicate!r}.")
+    check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
     records = 0
     with _Hashes() as hashes:
         for ids in source.source_ids():

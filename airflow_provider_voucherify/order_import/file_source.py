@@ -7,18 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.order_import.conversion import Conversion, renamed
+from airflow_provider_voucherify.order_import.conversion import Conversion
 from airflow_provider_voucherify.order_import.csv_file import CsvFile
 from airflow_provider_voucherify.order_import.files import File, Format, fingerprint
 from airflow_provider_voucherify.order_import.json_array import JsonArray
 from airflow_provider_voucherify.order_import.jsonl import BYTE_ORDER_MARK, JsonLines
 from airflow_provider_voucherify.order_import.parquet import ParquetFile
+from airflow_provider_voucherify.order_import.reader import Reader
 from airflow_provider_voucherify.order_import.replay import Replay
-from airflow_provider_voucherify.order_import.source import Cursor, Origin, Record, Source, source_ids_of
+from airflow_provider_voucherify.order_import.source import Cursor, Origin, Record, Source
 
 SNIFFED_BYTES = 4096
 
-Reader = JsonLines | JsonArray | CsvFile | ParquetFile
+READERS: dict[Format, type[Reader]] = {"jsonl": JsonLines, "json": JsonArray, "csv": CsvFile, "parquet": ParquetFile}
 
 
 class FileSource(Source):
@@ -40,7 +41,6 @@ class FileSource(Source):
         self.name = f"{first} and {more} more files" if more else first
         self._files = files
         self._column_mapping = column_mapping or {}
-        self._rename = renamed(column_mapping) if column_mapping else None
         self._conversion = conversion
         self._formats: dict[int, Format] = {}
         self._row_counts: dict[int, int] = {}
@@ -81,11 +81,7 @@ class FileSource(Source):
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, as fast as the format allows."""
         for index in range(len(self._files)):
-            reader = self._reader(index)
-            if isinstance(reader, JsonArray):
-                yield from source_ids_of(reader.read(Cursor(file=index)))
-            else:
-                yield from reader.source_ids()
+            yield from self._reader(index).source_ids()
 
     def _read_files(self, start: Cursor) -> Iterator[Record]:
         number = start.number
@@ -94,21 +90,12 @@ class FileSource(Source):
             number = yield from self._reader(index).read(place)
 
     def _reader(self, index: int) -> Reader:
-        file, origin = self._files[index], self.origin(index)
-        match self._format(index):
-            case "csv":
-                return CsvFile(file, origin, self._column_mapping)
-            case "parquet":
-                return ParquetFile(file, origin, self._column_mapping)
-            case "json":
-                return JsonArray(file, origin, self._rename)
-            case _:
-                return JsonLines(file, origin, self._rename)
+        return READERS[self._format(index)](self._files[index], self.origin(index), self._column_mapping)
 
     def _rows(self, index: int) -> int:
         if index not in self._row_counts:
-            reader = self._reader(index)
-            self._row_counts[index] = reader.rows() if isinstance(reader, ParquetFile) else 0
+            file = ParquetFile(self._files[index], self.origin(index), self._column_mapping)
+            self._row_counts[index] = file.rows()
         return self._row_counts[index]
 
     def _format(self, index: int) -> Format:

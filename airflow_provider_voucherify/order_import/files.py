@@ -129,38 +129,49 @@ class File(msgspec.Struct, frozen=True):
         return bytes(self.path.fs.cat_file(self.path.path, start=start, end=end))  # one request for just these bytes
 
 
-class _Stored(io.RawIOBase):
-    """A file of a remote file system, which may be a file in its manners alone, as one that can be buffered."""
+class _Raw(io.RawIOBase):
+    """
+    A file that can be buffered.
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    :param source: What it reads from, and closes with itself.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
 
     def readable(self) -> bool:
         return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._next(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _next(self, size: int) -> bytes:
+        return self._source.read(size)  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        if not self.closed:
+            self._source.close()
+        super().close()
+
+
+class _Stored(_Raw):
+    """A file of a remote file system, which may be a file in its manners alone."""
 
     def seekable(self) -> bool:
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._file.seek(offset, whence)
-        return int(self._file.tell())
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
+        self._source.seek(offset, whence)
+        return int(self._source.tell())
 
 
-class _Decompressed(io.RawIOBase):
+class _Decompressed(_Raw):
     """A compressed file as what was compressed, with errors that name it."""
 
     def __init__(self, stored: io.BufferedReader, file: File) -> None:
-        self._stored = stored
+        super().__init__(stored)
         self._file = file
         self._plain: Any
         if file.compression == "gz":
@@ -170,24 +181,14 @@ class _Decompressed(io.RawIOBase):
 
             self._plain = pa.CompressedInputStream(pa.PythonFile(stored), "zstd")
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
+    def _next(self, size: int) -> bytes:
         try:
-            data = self._plain.read(len(buffer))
+            return self._plain.read(size)  # type: ignore[no-any-return]
         except (EOFError, gzip.BadGzipFile, OSError) as error:
             kind = {"gz": "gzip", "zst": "zstd"}[self._file.compression or ""]
             raise ConfigurationError(
                 f"{self._file.name} cannot be decompressed as {kind}, as its name says: {error}. Is it whole?"
             ) from error
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._stored.close()
-        super().close()
 
 
 def find_files(paths: Any, file_format: Format | None = None) -> list[File]:

@@ -9,8 +9,8 @@ from collections.abc import Generator
 from typing import BinaryIO
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.order_import.files import File
-from airflow_provider_voucherify.order_import.source import Cursor, Origin, Record, Rename, rename_body
+from airflow_provider_voucherify.order_import.reader import JsonReader
+from airflow_provider_voucherify.order_import.source import Cursor, Record, rename_body
 
 BLOCK_BYTES = 64 << 10
 MAX_ORDER_CHARACTERS = 64 << 20
@@ -19,27 +19,11 @@ CUT_OFF = 16  # characters: this far before the end of a text that breaks off th
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
-class JsonArray:
-    """
-    A file that is a JSON array of orders. They go on as the bytes they came in.
-
-    :param file: The file.
-    :param origin: What its records have in common.
-    :param rename: What gives the orders the names of the API.
-    """
-
-    def __init__(self, file: File, origin: Origin, rename: Rename | None = None) -> None:
-        self._file = file
-        self._origin = origin
-        self._rename = rename
+class JsonArray(JsonReader):
+    """A file that is a JSON array of orders."""
 
     def read(self, start: Cursor) -> Generator[Record, None, int]:
-        """
-        Read from a place on.
-
-        :return: How many records of the source lie before the end of the file.
-        :raises ConfigurationError: where it is not JSON: behind that no order can be found.
-        """
+        """Read from a place on, up to where it is not JSON: behind that no order can be found."""
         number, index, offset = start.number, start.line, start.offset
         with self._file.open(offset) as file:
             text = _Text(file)
@@ -61,9 +45,7 @@ class JsonArray:
                 except (ValueError, RecursionError) as error:
                     raise self._broken(index, str(error)) from None
                 offset += len(body)
-                why = None
-                if self._rename is not None:
-                    body, why = rename_body(self._rename, body)
+                body, why = rename_body(self._rename, body)
                 yield Record(self._origin, number, index, body, index + 1, offset, why)
                 number += 1
                 index += 1

@@ -9,36 +9,24 @@ from operator import attrgetter
 import msgspec
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.order_import.files import File
 from airflow_provider_voucherify.order_import.order import MALFORMED, SourceId, source_id_of
-from airflow_provider_voucherify.order_import.source import Cursor, Origin, Record, Rename, rename_body
+from airflow_provider_voucherify.order_import.reader import JsonReader
+from airflow_provider_voucherify.order_import.source import Cursor, Record, rename_body
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 IDS_BYTES = 64 << 10
 
 
-class JsonLines:
+class JsonLines(JsonReader):
     """
     A file with one order a line. Empty lines are passed over.
 
-    A line may also be one of ``rejected/`` or ``unknown/`` of a former import: then the order in it counts.
-
-    :param file: The file.
-    :param origin: What its records have in common.
-    :param rename: What gives the orders the names of the API; not asked for lines of a former import, which have them.
+    A line may also be one of ``rejected/`` or ``unknown/`` of a former import: then the order in it counts, which has
+    the names of the API.
     """
 
-    def __init__(self, file: File, origin: Origin, rename: Rename | None = None) -> None:
-        self._file = file
-        self._origin = origin
-        self._rename = rename
-
     def read(self, start: Cursor) -> Generator[Record, None, int]:
-        """
-        Read from a place on.
-
-        :return: How many records of the source lie before the end of the file.
-        """
+        """Read from a place on."""
         origin, rename = self._origin, self._rename
         number, line, offset = start.number, start.line, start.offset
         with self._file.open(offset) as file:
@@ -48,11 +36,8 @@ class JsonLines:
                 here, line, offset = line, line + 1, offset + len(body)
                 if body.isspace():
                     continue
-                if rename is None:
-                    yield Record(origin, number, here, body, line, offset)
-                else:
-                    renamed, why = rename_body(rename, body)
-                    yield Record(origin, number, here, renamed, line, offset, why)
+                order, why = rename_body(rename, body)
+                yield Record(origin, number, here, order, line, offset, why)
                 number += 1
         return number
 
@@ -90,7 +75,7 @@ class JsonLines:
         for line in lines.split(b"\n"):
             if line and not line.isspace():
                 body = line.removeprefix(BYTE_ORDER_MARK)
-                ids.append(source_id_of(body if self._rename is None else rename_body(self._rename, body)[0]))
+                ids.append(source_id_of(rename_body(self._rename, body)[0]))
         return ids
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.choice import check_choice
 from airflow_provider_voucherify.order_import.conversion import AMOUNT_DECIMALS, AmountUnit, Conversion, renamed
 from airflow_provider_voucherify.order_import.file_source import FileSource
-from airflow_provider_voucherify.order_import.files import FORMATS, Format, find_files
+from airflow_provider_voucherify.order_import.files import Format, find_files
 from airflow_provider_voucherify.order_import.shape import ORDER
 from airflow_provider_voucherify.order_import.source import ListSource, Source
 
@@ -43,8 +44,8 @@ def open_source(
     for name, path in (column_mapping or {}).items():
         if path is not None and ORDER.inner(path.split(".")) is None:
             raise ConfigurationError(f"column_mapping maps {name!r} to {path!r}, which is no field of an order.")
-    if file_format not in (None, *FORMATS.values()):
-        raise ConfigurationError(f"file_format must be jsonl, json, csv or parquet, got {file_format!r}.")
+    if file_format is not None:
+        check_choice("file_format", file_format, get_args(Format))
     converted = Conversion(
         amount_unit=amount_unit, amount_decimals=amount_decimals, order_date_metadata_key=order_date_metadata_key
     )

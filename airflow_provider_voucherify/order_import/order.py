@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol
 import msgspec
 
 MAX_ITEMS = 500
+SHOWN_CHARACTERS = 80
+CUSTOMER_FIELDS = ("customer", "customer_id", "referrer", "referrer_id")
 
 
 class Anything(msgspec.Struct, gc=False):
@@ -189,6 +191,7 @@ MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decode_order = msgspec.json.Decoder(GivenOrder).decode
 _decode_returned = msgspec.json.Decoder(ReturnedOrder).decode
 _decode_source_id = msgspec.json.Decoder(SourceId).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def check(body: bytes) -> GivenOrder:
@@ -239,6 +242,12 @@ def source_id_of(body: bytes) -> str | None:
     return order.source_id
 
 
+def shown(value: object) -> str:
+    """Show a value of an order to people: as JSON, and not all of it where that is long."""
+    text = _encode(value).decode()
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
+
+
 _ERROR = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 
@@ -261,19 +270,18 @@ def _explain(body: bytes, error: str) -> str:
 def _rule(what: str, field: str, value: Any) -> str:
     if isinstance(value, list) and "length" in what:
         return f"has {len(value)} entries, and Voucherify takes {MAX_ITEMS}"
-    shown = msgspec.json.encode(value).decode()
-    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    given = shown(value)
     if isinstance(value, float) and "`int" in what:
-        return f"must be an integer in the smallest currency unit, got {shown}"
+        return f"must be an integer in the smallest currency unit, got {given}"
     if field.endswith("status") and "enum" in what:
-        return f"must be one of CREATED, PAID, CANCELED, FULFILLED, got {shown}"
+        return f"must be one of CREATED, PAID, CANCELED, FULFILLED, got {given}"
     if field.endswith("related_object") and "enum" in what:
-        return f"must be product or sku, got {shown}"
+        return f"must be product or sku, got {given}"
     expected = re.match(r"Expected `(?P<type>[^`]*)`(?P<bound> [<>=]+ \d+)?", what)
     if expected:
         names = {"int": "an integer", "str": "a string", "bool": "true or false", "object": "an object",
                  "array": "an array", "float": "a number"}  # fmt: skip
         kinds = [kind.strip() for kind in expected["type"].split("|")]
         bound = expected["bound"] or ""
-        return f"must be {' or '.join(names.get(kind, kind) for kind in kinds)}{bound}, got {shown}"
-    return f"is not valid ({what}), got {shown}"
+        return f"must be {' or '.join(names.get(kind, kind) for kind in kinds)}{bound}, got {given}"
+    return f"is not valid ({what}), got {given}"

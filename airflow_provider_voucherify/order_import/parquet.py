@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.order_import.columns import Column, plan
-from airflow_provider_voucherify.order_import.files import File
 from airflow_provider_voucherify.order_import.order import source_id_of
-from airflow_provider_voucherify.order_import.source import Cursor, Origin, Record
+from airflow_provider_voucherify.order_import.reader import Reader
+from airflow_provider_voucherify.order_import.source import Cursor, Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,19 +20,8 @@ BATCH_BYTES = 4 << 20
 BATCH_ROWS = range(64, 4097)
 
 
-class ParquetFile:
-    """
-    A Parquet file with one order a row, its columns named by paths and as nested as they like.
-
-    :param file: The file.
-    :param origin: What its records have in common.
-    :param column_mapping: Path in an order by column; None leaves a column out.
-    """
-
-    def __init__(self, file: File, origin: Origin, column_mapping: Mapping[str, str | None]) -> None:
-        self._file = file
-        self._origin = origin
-        self._column_mapping = column_mapping
+class ParquetFile(Reader):
+    """A Parquet file with one order a row, its columns named by paths and as nested as they like."""
 
     def read(self, start: Cursor) -> Generator[Record, None, int]:
         """

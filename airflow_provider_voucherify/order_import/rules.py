@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.choice import check_choice
 from airflow_provider_voucherify.order_import.duplicates import Duplicates
-from airflow_provider_voucherify.order_import.order import CheckedOrder, InvalidOrderError
+from airflow_provider_voucherify.order_import.order import CUSTOMER_FIELDS, CheckedOrder, InvalidOrderError
 
 Treatment = Literal["send", "strip", "reject"]
-
-_CUSTOMER_FIELDS = ("customer", "customer_id", "referrer", "referrer_id")
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +32,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in ("customers", "product_overrides"):
-            if getattr(self, name) not in ("send", "strip", "reject"):
-                raise ConfigurationError(f"{name} must be send, strip or reject, got {getattr(self, name)!r}.")
+            check_choice(name, getattr(self, name), get_args(Treatment))
 
     def apply(self, order: CheckedOrder, body: bytes) -> bytes:
         """
@@ -52,7 +49,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
                 raise InvalidOrderError(
                     "has a customer or referrer, who would move through segments (customers='reject')"
                 )
-            body = _without(body, _CUSTOMER_FIELDS)
+            body = _without(body, CUSTOMER_FIELDS)
         if self.product_overrides != "send" and override:
             if self.product_overrides == "reject":
                 raise InvalidOrderError("overrides products of the catalogue (product_overrides='reject')")

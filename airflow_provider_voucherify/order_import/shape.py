@@ -8,7 +8,9 @@ from enum import Enum, auto
 import msgspec
 from msgspec import inspect
 
-from airflow_provider_voucherify.order_import.order import Anything, Order
+from airflow_provider_voucherify.order_import.order import MALFORMED, Anything, Order
+
+JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
 
 class Kind(Enum):
@@ -97,5 +99,16 @@ def _shape(node: inspect.Type) -> Shape:
         case _:
             raise TypeError(f"no shape is known for {node}")
 
+
+def is_json(text: bytes) -> bool:
+    """Tell whether the text of a cell is a JSON document."""
+    try:
+        _decode(text)
+    except MALFORMED:
+        return False
+    return True
+
+
+_decode = msgspec.json.Decoder(msgspec.Raw).decode
 
 ORDER = _shape(inspect.type_info(Order))

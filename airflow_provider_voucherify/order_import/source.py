@@ -167,7 +167,7 @@ class ListSource(Source):
                 position = self._origin.position(index)
                 raise ConfigurationError(f"{position} cannot be written as JSON: {error}.") from error
             why = "holds an infinite number, which JSON has not" if _infinite(self._orders[index], body) else None
-            if self._rename is not None and why is None:
+            if why is None:
                 body, why = rename_body(self._rename, body)
             yield Record(self._origin, index, index, body, index + 1, error=why)
 
@@ -190,8 +190,10 @@ def source_ids_of(records: Iterator[Record]) -> Iterator[list[str | None]]:
         yield ids
 
 
-def rename_body(rename: Rename, body: bytes) -> tuple[bytes, str | None]:
+def rename_body(rename: Rename | None, body: bytes) -> tuple[bytes, str | None]:
     """Give an order the names of the API, or say why that cannot be. One of a former import has them."""
+    if rename is None:
+        return body, None
     if b'"payload"' in body and returned(body):
         return body, None
     try:

@@ -339,6 +339,6 @@ def test_no_token_is_in_an_error_or_log(server, path, caplog, failure):
 def test_a_folder_and_an_unknown_policy_are_refused_before_any_call(server, tmp_path):
     with pytest.raises(ConfigurationError, match="is a folder"):
         convert(server, tmp_path)
-    with pytest.raises(ConfigurationError, match="on_bad_value must be 'fail' or 'side_file', got 'null'"):
+    with pytest.raises(ConfigurationError, match="on_bad_value must be one of fail, side_file, got 'null'"):
         convert(server, tmp_path / "orders.parquet", on_bad_value="null")
     assert server.calls == {}

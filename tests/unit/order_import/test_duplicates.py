@@ -163,5 +163,5 @@ def test_ids_in_columns(tmp_path) -> None:
 
 
 def test_an_unknown_policy() -> None:
-    with pytest.raises(ConfigurationError, match="on_duplicate must be error, first or last, got 'keep'"):
+    with pytest.raises(ConfigurationError, match="on_duplicate must be one of error, first, last, got 'keep'"):
         find_duplicates(open_source([]), "keep")

@@ -82,5 +82,5 @@ def test_orders_without_such_parts_go_as_the_bytes_they_came_in(tmp_path) -> Non
 
 @pytest.mark.parametrize("name", ["customers", "product_overrides"])
 def test_unknown_treatments(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"{name} must be send, strip or reject, got 'drop'"):
+    with pytest.raises(ConfigurationError, match=f"{name} must be one of send, strip, reject, got 'drop'"):
         Rules(**{name: "drop"})
