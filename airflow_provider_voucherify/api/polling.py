@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from airflow_provider_voucherify.api.errors import QuotaError, ServerError, TransportError
 
 MAX_FAILURES = 5
 FIRST_WAIT = 1.0
+SHORTEST_QUOTA_WAIT = 1.0
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """
+    A wait that the caller has to make: nothing can be done before.
+
+    :param seconds: How long.
+    :param reason: What is waited for, for people.
+    :param ids: The async actions or exports that are waited for; empty when it is something else.
+    :param enough: How many of these must have ended before there is something to do; 0 for all.
+    """
+
+    seconds: float
+    reason: str
+    ids: tuple[str, ...] = ()
+    enough: int = 0
 
 
 class Poll:
@@ -67,3 +86,21 @@ class Poll:
         if not partial:
             self.failures = 0
         return seen
+
+    def pause(self, ids: Iterable[str] = ()) -> Pause:
+        """
+        Tell how long to wait after a look without an answer.
+
+        :param ids: What was looked at.
+        """
+        return Pause(self.wait, f"an answer. {self.trouble}", tuple(ids))
+
+    def pause_for_quota(self, refused: QuotaError, now: float) -> Pause:
+        """
+        Tell how long to wait when the quota did not allow a call.
+
+        :param refused: What Voucherify, or the reserve, said to it.
+        :param now: The time in seconds since the epoch.
+        """
+        seconds = (refused.answer.retry_at or now + self.interval) - now
+        return Pause(max(SHORTEST_QUOTA_WAIT, seconds), f"the quota. {refused}")

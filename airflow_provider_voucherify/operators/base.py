@@ -1,4 +1,4 @@
-"""What the operators share: the connection, and the wait."""
+"""What the operators share: the connection, the wait, and the state that a retry takes up."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, ObjectStoragePath, conf
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.api.polling import Pause
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.ledger import FileLedger, Ledger, NoLedger
+from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.parameters import check_switches, seconds_of
-from airflow_provider_voucherify.time_limit import TimeLimit, longest_wait
+from airflow_provider_voucherify.task import VoucherifyTask, WaitingTask
 from airflow_provider_voucherify.triggers.polling import PollingTrigger, Wake, Woken
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-# Seconds. A task that is woken within one loop of the scheduler is taken for one that ended without a word, which
-# costs it a try (seen with Airflow 3.3.2); and a shorter wait ends before a task could be deferred and woken.
-DEFER_FROM = 5.0
 
 
 def storage_path(parameter: str, path: str) -> ObjectStoragePath:
@@ -45,48 +43,46 @@ def storage_path(parameter: str, path: str) -> ObjectStoragePath:
     return opened
 
 
-class Pause(Protocol):
-    """A wait that a job needs."""
+class JobState(Protocol):
+    """How far a job has come."""
 
-    @property
-    def reason(self) -> str:
-        """What is waited for."""
-
-
-P = TypeVar("P", bound=Pause)
-P_co = TypeVar("P_co", bound=Pause, covariant=True)
+    def to_json(self) -> dict[str, Any]:
+        """Give the document."""
 
 
-class Job(Protocol[P_co]):
+class Job(Protocol):
     """An import or export, as the engines run it."""
 
-    def advance(self) -> P_co | None:
+    @property
+    def state(self) -> JobState:
+        """Where it goes on."""
+
+    @property
+    def failures(self) -> int:
+        """Looks without an answer, in a row, up to now."""
+
+    def advance(self) -> Pause | None:
         """Do what can be done now, and tell how long to wait then."""
 
 
-class VoucherifyOperator(BaseOperator):
+class VoucherifyOperator(VoucherifyTask, BaseOperator):
     """
     What the operators share: the connection.
 
     :param voucherify_conn_id: The connection. (templated)
     """
 
-    ui_color = "#dfe6f5"
-
     def __init__(self, *, voucherify_conn_id: str = VoucherifyHook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.voucherify_conn_id = voucherify_conn_id
 
-    @cached_property
-    def hook(self) -> VoucherifyHook:
-        """The hook of the connection."""
-        return VoucherifyHook(self.voucherify_conn_id)
 
-
-class WaitingOperator(VoucherifyOperator):
+class WaitingOperator(WaitingTask, VoucherifyOperator):
     """
-    What the operators share that wait for Voucherify, in the worker or deferred.
+    What the operators share that wait for Voucherify, in the worker or deferred, and that a retry goes on with.
 
+    :param durable: Whether a retry, or the clearing of a failed task, goes on where the last try stood.
+    :param restart: Whether to begin anew, whatever an earlier run left; a retry in the same run goes on all the same.
     :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
         ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds, or a timedelta, between two looks at most.
@@ -97,23 +93,37 @@ class WaitingOperator(VoucherifyOperator):
     def __init__(
         self,
         *,
+        durable: bool = True,
+        restart: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float | timedelta = 30.0,
         timeout: float | timedelta,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_switches(deferrable=deferrable)
+        check_switches(durable=durable, restart=restart, deferrable=deferrable)
+        self.durable = durable
+        self.restart = restart
         self.deferrable = deferrable
         self.poll_interval = seconds_of("poll_interval", poll_interval)
         self.timeout = seconds_of("timeout", timeout)
         self._is_durable = False
 
-    def _defers(self, seconds: float, deadline: float) -> bool:
-        """Tell whether to wait in the triggerer: only what is long, and does not end soon at the deadline."""
-        return self.deferrable and min(seconds, deadline - time.time()) >= DEFER_FROM
+    def _choose_ledger(self, context: Context, key: str, file: FileLedger | None) -> Ledger:
+        """
+        Choose where the state is kept: in Airflow from 3.3 on, in a file below it.
 
-    def _pauses(self, job: Job[P]) -> Iterator[P]:
+        :param context: The task.
+        :param key: What Airflow keeps it under.
+        :param file: The file, if there is a place for one.
+        """
+        if not self.durable:
+            return NoLedger()
+        if (store := context.get("task_state_store")) is not None:
+            return TaskStoreLedger(store, key)
+        return file or NoLedger()
+
+    def _pauses(self, job: Job) -> Iterator[Pause]:
         """Drive a job to its end, and give the waits that it needs."""
         waiting_for = "Voucherify"
         try:
@@ -121,51 +131,41 @@ class WaitingOperator(VoucherifyOperator):
                 waiting_for = pause.reason
                 yield pause
         except AirflowTaskTimeout:
-            raise self._time_limit.error(waiting_for) from None
+            raise self._timed_out(waiting_for) from None
 
-    def _sleep(self, seconds: float, deadline: float, waiting_for: str) -> None:
-        """Sleep in the worker, but not over the deadline."""
-        left = deadline - time.time()
-        try:
-            time.sleep(max(0.0, min(seconds, left)))
-        except AirflowTaskTimeout:
-            raise self._time_limit.error(waiting_for) from None
-        if seconds >= left:
-            raise self._time_limit.error(waiting_for)
-
-    @property
-    def _time_limit(self) -> TimeLimit:
-        return TimeLimit.of(self.timeout, self.execution_timeout)
-
-    def _hand_over(
+    def _wait(
         self,
-        trigger: type[PollingTrigger],
+        pause: Pause,
+        job: Job,
         context: Context,
-        *,
         deadline: float,
-        waiting_for: str,
-        handover: dict[str, Any],
+        trigger: type[PollingTrigger],
         **arguments: Any,
     ) -> None:
-        """Let a trigger wait, and give it what the task needs to go on afterwards."""
-        self.defer(
-            trigger=trigger(
-                voucherify_conn_id=self.voucherify_conn_id,
-                poll_interval=self.poll_interval,
+        """Wait in the worker, but not over the deadline; or let a trigger wait, which ends this process."""
+        if self._defers(pause.seconds, deadline):
+            self._hand_over(
+                trigger,
+                context,
                 deadline=deadline,
-                handover=handover
-                | {"deadline": deadline, "waiting_for": waiting_for, "try_number": context["ti"].try_number},
+                handover={"state": job.state.to_json(), "waiting_for": pause.reason},
+                poll_interval=self.poll_interval,
+                wait=pause.seconds,
+                failures=job.failures,
                 **arguments,
-            ),
-            method_name="execute_complete",
-            timeout=longest_wait(deadline),
-        )
+            )
+        left = deadline - time.time()
+        try:
+            time.sleep(max(0.0, min(pause.seconds, left)))
+        except AirflowTaskTimeout:
+            raise self._timed_out(pause.reason) from None
+        if pause.seconds >= left:
+            raise self._timed_out(pause.reason)
 
     def _check_time(self, woken: Woken) -> None:
         """End a task whose time was over before there was anything to do."""
         if woken.wake is Wake.TIMEOUT:
-            waiting_for = f"an answer. {woken.trouble}" if woken.trouble else woken.handover["waiting_for"]
-            raise self._time_limit.error(waiting_for)
+            raise self._timed_out(f"an answer. {woken.trouble}" if woken.trouble else woken.handover["waiting_for"])
 
     @abstractmethod
     def _handed_over(self) -> list[str]:

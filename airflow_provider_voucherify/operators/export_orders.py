@@ -8,20 +8,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.choice import check_choice
 from airflow_provider_voucherify.ledger import FileLedger, Ledger, NoLedger
 from airflow_provider_voucherify.links.dashboard import ExportLink
 from airflow_provider_voucherify.operators.base import WaitingOperator, storage_path
 from airflow_provider_voucherify.operators.lineage import openlineage_of_export, tell_of_export
-from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.order_export.output import Output, check_partition
 from airflow_provider_voucherify.order_export.request import ExportRequest, OnBadValue
 from airflow_provider_voucherify.order_export.state import ExportState, open_state
 from airflow_provider_voucherify.order_export.window import Window, WindowField, parts_of
 from airflow_provider_voucherify.parameters import (
     JSON_FILES,
-    check_choice,
     check_number,
-    check_switches,
     from_json,
     is_templated,
 )
@@ -104,8 +102,6 @@ class OrdersExportOperator(WaitingOperator):
         max_window_splits: int = 16,
         max_rows_per_file: int | None = None,
         partition_by: str | None = None,
-        durable: bool = True,
-        restart: bool = False,
         timeout: float | timedelta = timedelta(hours=6),
         **kwargs: Any,
     ) -> None:
@@ -122,8 +118,6 @@ class OrdersExportOperator(WaitingOperator):
         self.max_window_splits = max_window_splits
         self.max_rows_per_file = max_rows_per_file
         self.partition_by = partition_by
-        self.durable = durable
-        self.restart = restart
         self._result: dict[str, Any] | None = None
         self._state: ExportState | None = None
         check_choice("on_bad_value", on_bad_value, get_args(OnBadValue))
@@ -131,7 +125,6 @@ class OrdersExportOperator(WaitingOperator):
         check_number("max_window_splits", max_window_splits, 0)
         if max_rows_per_file is not None:
             check_number("max_rows_per_file", max_rows_per_file, 1)
-        check_switches(durable=durable, restart=restart)
         if (window_start is None) != (window_end is None):
             raise ConfigurationError("Give both window_start and window_end, or neither.")
         if not is_templated([fields, filters, order]):
@@ -141,30 +134,29 @@ class OrdersExportOperator(WaitingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the orders, or go on with the exports that an earlier try asked for."""
-        output = self._output()
-        output.check()
-        output.check_writable()
-        state = open_state(
-            self._ledger(context), self._request(), self._window(), restart=context["run_id"] if self.restart else None
-        )
+        self._output().check_writable()
+        ledger = self._ledger(context)
+        state = open_state(ledger, self._request(), self._window(), restart=context["run_id"] if self.restart else None)
         self._tell_ids(context, state)
-        return self._go_on(context, state, self._time_limit.deadline())
+        return self._go_on(context, state, ledger, self._time_limit.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
         seen = woken(event)
-        if seen.handover["try_number"] != context["ti"].try_number:
-            return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
-        state = ExportState.from_json(self._ledger(context).load() or seen.handover["state"])
+        if self._is_of_an_earlier_try(seen, context):
+            return self.execute(context)
+        ledger = self._ledger(context)
+        state = ExportState.from_json(ledger.load() or seen.handover["state"])
         self._tell_ids(context, state)
         self._check_time(seen)
-        return self._go_on(context, state, seen.handover["deadline"], seen.failures)
+        return self._go_on(context, state, ledger, seen.handover["deadline"], seen.failures)
 
-    def _go_on(self, context: Context, state: ExportState, deadline: float, failures: int = 0) -> dict[str, Any]:
+    def _go_on(
+        self, context: Context, state: ExportState, ledger: Ledger, deadline: float, failures: int = 0
+    ) -> dict[str, Any]:
         # pyarrow takes half a second to load: only a task that runs needs it
         from airflow_provider_voucherify.order_export.job import ExportJob
 
-        ledger = self._ledger(context)
         self._state, self._is_durable = state, not isinstance(ledger, NoLedger)
         job = ExportJob(
             self.hook,
@@ -182,18 +174,7 @@ class OrdersExportOperator(WaitingOperator):
             self._tell_ids(context, state)
             if pause.seconds:
                 self.log.info("Waiting for %s.", pause.reason)
-            if self._defers(pause.seconds, deadline):
-                self._hand_over(
-                    ExportTrigger,
-                    context,
-                    deadline=deadline,
-                    waiting_for=pause.reason,
-                    handover={"state": state.to_json()},
-                    wait=pause.seconds,
-                    failures=job.failures,
-                    export_ids=list(pause.export_ids),
-                )
-            self._sleep(pause.seconds, deadline, pause.reason)
+            self._wait(pause, job, context, deadline, ExportTrigger, export_ids=list(pause.ids))
         self._tell_ids(context, state)
         result = job.result()
         if result.unknown_columns:
@@ -218,13 +199,8 @@ class OrdersExportOperator(WaitingOperator):
         return None if self._result is None else openlineage_of_export(self._result, self._request())
 
     def _ledger(self, context: Context) -> Ledger:
-        """Choose where the state is kept: in Airflow from 3.3 on, beside the output below it."""
-        if not self.durable:
-            return NoLedger()
-        if (store := context.get("task_state_store")) is not None:
-            return TaskStoreLedger(store, "order_export")
         beside = self._output().beside("state.json")
-        return FileLedger(beside.parent, beside.name)
+        return self._choose_ledger(context, "order_export", FileLedger(beside.parent, beside.name))
 
     def _request(self) -> ExportRequest:
         request = ExportRequest(

@@ -10,9 +10,10 @@ import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.choice import check_choice
+from airflow_provider_voucherify.ledger import FileLedger, Ledger, NoLedger
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.operators.base import WaitingOperator, storage_path
-from airflow_provider_voucherify.operators.task_store import TaskStoreLedger
 from airflow_provider_voucherify.operators.telemetry import Telemetry
 from airflow_provider_voucherify.order_import.accounts import OnUnknown
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
@@ -21,13 +22,6 @@ from airflow_provider_voucherify.order_import.dry_run import dry_run as make_pla
 from airflow_provider_voucherify.order_import.duplicates import Duplicates, OnDuplicate, find_duplicates
 from airflow_provider_voucherify.order_import.files import Format
 from airflow_provider_voucherify.order_import.html_report import html_report
-from airflow_provider_voucherify.order_import.ledger import (
-    FileLedger,
-    Ledger,
-    NoLedger,
-    SourceChangedError,
-    open_state,
-)
 from airflow_provider_voucherify.order_import.open_source import open_source
 from airflow_provider_voucherify.order_import.order_import import (
     MAX_BISECTIONS,
@@ -35,13 +29,12 @@ from airflow_provider_voucherify.order_import.order_import import (
     MAX_RESENDS,
     OrderImport,
 )
-from airflow_provider_voucherify.order_import.pace import Pause
 from airflow_provider_voucherify.order_import.progress import Progress
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.rules import Rules, Treatment
 from airflow_provider_voucherify.order_import.source import Source
-from airflow_provider_voucherify.order_import.state import ImportState
-from airflow_provider_voucherify.parameters import check_choice, check_number, check_switches, from_json
+from airflow_provider_voucherify.order_import.state import ImportState, SourceChangedError, open_state
+from airflow_provider_voucherify.parameters import check_number, check_switches, from_json
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import woken
 
@@ -136,8 +129,6 @@ class ImportOrdersOperator(WaitingOperator):
         max_bisections: int = MAX_BISECTIONS,
         max_resends: int = MAX_RESENDS,
         on_unknown: OnUnknown = "report",
-        restart: bool = False,
-        durable: bool = True,
         dry_run: bool = False,
         cycle_calls_left: int | str | None = None,
         wait_for_completion: bool = True,
@@ -167,7 +158,7 @@ class ImportOrdersOperator(WaitingOperator):
             check_number(name, number, least)
         check_number("max_rejected", max_rejected, 0, whole=False)
         check_number("max_unknown", max_unknown, 0, whole=False)
-        check_switches(restart=restart, durable=durable, dry_run=dry_run, wait_for_completion=wait_for_completion)
+        check_switches(dry_run=dry_run, wait_for_completion=wait_for_completion)
         self._state: ImportState | None = None
         self.orders = orders
         self.orders_path = orders_path
@@ -188,8 +179,6 @@ class ImportOrdersOperator(WaitingOperator):
         self.max_bisections = max_bisections
         self.max_resends = max_resends
         self.on_unknown = on_unknown
-        self.restart = restart
-        self.durable = durable
         self.dry_run_only = dry_run  # dry_run is a method of every operator
         self.cycle_calls_left = cycle_calls_left
         self.wait_for_completion = wait_for_completion
@@ -221,8 +210,8 @@ class ImportOrdersOperator(WaitingOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
         seen = woken(event)
-        if seen.handover["try_number"] != context["ti"].try_number:
-            return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
+        if self._is_of_an_earlier_try(seen, context):
+            return self.execute(context)
         source, ledger = self._source(), self._ledger(context)
         state = ImportState.from_json(ledger.load() or seen.handover["state"])
         self._tell_ids(context, state)
@@ -266,9 +255,15 @@ class ImportOrdersOperator(WaitingOperator):
         )
         for pause in self._pauses(job):
             telemetry.count(job.state)
-            if self._defers(pause.seconds, deadline):
-                self._defer(context, job, pause, deadline)
-            self._sleep(pause.seconds, deadline, pause.reason)
+            self._wait(
+                pause,
+                job,
+                context,
+                deadline,
+                AsyncActionTrigger,
+                async_action_ids=list(pause.ids),
+                enough=pause.enough,
+            )
         self._tell_ids(context, job.state)
         summary = job.summary(self.report_path)
         telemetry.count(job.state)
@@ -322,37 +317,19 @@ class ImportOrdersOperator(WaitingOperator):
         plan.check(self.max_rejected, calls_left)
         return {"dry_run": True, **msgspec.to_builtins(plan)}
 
-    def _defer(self, context: Context, job: OrderImport, pause: Pause, deadline: float) -> None:
-        self._hand_over(
-            AsyncActionTrigger,
-            context,
-            deadline=deadline,
-            waiting_for=pause.reason,
-            handover={"state": job.state.to_json()},
-            wait=pause.seconds,
-            failures=job.failures,
-            async_action_ids=list(pause.action_ids),
-            enough=pause.enough,
-        )
-
     @property
     def _folder(self) -> ObjectStoragePath | None:
         return storage_path("report_path", self.report_path) if self.report_path else None
 
     def _ledger(self, context: Context) -> Ledger:
-        """Choose where the state is kept: in Airflow from 3.3 on, under ``report_path`` below it."""
-        store = context.get("task_state_store")
-        if not self.durable:
-            return NoLedger()
-        if store is not None:
-            return TaskStoreLedger(store)
-        if self._folder is not None:
-            return FileLedger(self._folder)
-        self.log.warning(
-            "There is no place for the state of this import: a retry will begin anew. Give a report_path, or use "
-            "Airflow 3.3 or newer; durable=False says that this is meant."
-        )
-        return NoLedger()
+        file = None if self._folder is None else FileLedger(self._folder)
+        ledger = self._choose_ledger(context, "order_import", file)
+        if self.durable and isinstance(ledger, NoLedger):
+            self.log.warning(
+                "There is no place for the state of this import: a retry will begin anew. Give a report_path, or use "
+                "Airflow 3.3 or newer; durable=False says that this is meant."
+            )
+        return ledger
 
     def _source(self) -> Source:
         paths = [self.orders_path] if isinstance(self.orders_path, str) else self.orders_path

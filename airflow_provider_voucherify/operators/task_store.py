@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
-STATE_KEY = "order_import"
-
 
 class TaskStoreLedger:
     """
@@ -18,7 +16,7 @@ class TaskStoreLedger:
     :param key: The key.
     """
 
-    def __init__(self, store: TaskStateStoreAccessor, key: str = STATE_KEY) -> None:
+    def __init__(self, store: TaskStateStoreAccessor, key: str) -> None:
         self._store = store
         self._key = key
 

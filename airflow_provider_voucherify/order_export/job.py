@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_voucherify.api.endpoints import LAST_PAGE, PAGE_SIZE, Endpoints
 from airflow_provider_voucherify.api.errors import NotFoundError, QuotaError, ServerError, TransportError
 from airflow_provider_voucherify.api.models import Export, ExportStatus
-from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.api.polling import Pause, Poll
 from airflow_provider_voucherify.ledger import Ledger
 from airflow_provider_voucherify.order_export.errors import ExportFailedError
 from airflow_provider_voucherify.order_export.export import ExportResult, download_to_parquet
@@ -28,21 +27,6 @@ LOOK_WAIT = 2.0
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Pause:
-    """
-    A wait that the caller has to make.
-
-    :param seconds: How long.
-    :param reason: What is waited for, for people.
-    :param export_ids: The exports that are waited for; empty when it is something else.
-    """
-
-    seconds: float
-    reason: str
-    export_ids: tuple[str, ...] = ()
 
 
 class ExportJob:
@@ -141,12 +125,11 @@ class ExportJob:
         return self._result
 
     def _ask_for_all(self) -> Pause | None:
-        self._output.check()
         if self._client.transport.server_offset is None:
             # a lost answer is looked for by the time of its request, on Voucherify's clock; and wrong keys show here
             poll = Poll(self._poll.interval)
             if poll.look(lambda: self._client.list_exports(limit=1)) is None:
-                return Pause(poll.wait, f"an answer. {poll.trouble}")
+                return poll.pause()
         if self._window is not None:
             self._window.check_over(datetime.fromtimestamp(self._now(), UTC))
         for part in self.state.parts:
@@ -173,7 +156,7 @@ class ExportJob:
             self._accept(part, request.submit(self._client))
         except QuotaError as refused:
             self._forget([part])
-            return Pause(max(1.0, (refused.answer.retry_at or 0.0) - self._clock()), f"the quota. {refused}")
+            return self._poll.pause_for_quota(refused, self._clock())
         except (TransportError, ServerError) as error:
             if isinstance(error, TransportError) and not error.sent:
                 self._forget([part])
@@ -209,7 +192,7 @@ class ExportJob:
         """See which exports have ended."""
         exports = self._poll.look(self._pending)
         if exports is None:
-            return Pause(self._poll.wait, f"an answer. {self._poll.trouble}", tuple(self.state.export_ids))
+            return self._poll.pause(self.state.export_ids)
         failed = {export.id for export in exports if export.status == ExportStatus.ERROR}
         if failed:
             for part in [part for part in self.state.parts if part.export_id in failed]:

@@ -80,6 +80,32 @@ class Feed:
             )
         return chunk
 
+    def halve(self, stretch: Stretch, chunk: Chunk) -> None:
+        """
+        Give a refused chunk again, next, in two halves.
+
+        :param stretch: The records that it covers.
+        :param chunk: Its orders.
+        """
+        places = offsets(stretch, chunk)
+        second_half = offset(stretch, chunk.orders[len(chunk.orders) // 2])
+        parts = [place for place in places if place < second_half], [place for place in places if place >= second_half]
+        self._state.queue[:0] = [stretch.part(part) for part in parts]
+        self._state.last_split = (len(chunk.orders), 0)
+
+    def learn(self, orders: int) -> None:
+        """
+        A chunk was taken. Where both halves of a refused one are, that was not for a bad order: the limit was lowered.
+
+        :param orders: Its orders.
+        """
+        state = self._state
+        if state.last_split is not None:
+            refused, taken = state.last_split
+            state.last_split = (refused, taken + 1) if taken == 0 else None
+            if taken and refused <= state.max_orders:
+                self.shrink(max(orders, refused - orders), state.max_body_bytes, f"{refused} orders were refused.")
+
     def shrink(self, max_orders: int, max_body_bytes: int, why: str) -> None:
         """Give smaller chunks from now on."""
         state = self._state

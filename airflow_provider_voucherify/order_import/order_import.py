@@ -18,12 +18,12 @@ from airflow_provider_voucherify.api.errors import (
     VoucherifyError,
 )
 from airflow_provider_voucherify.api.models import ORDERS_IMPORT, ActionStatus, AsyncAction
-from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.api.polling import Pause, Poll
+from airflow_provider_voucherify.ledger import Ledger, NoLedger
 from airflow_provider_voucherify.order_import.accounts import Accounts, OnUnknown
 from airflow_provider_voucherify.order_import.chunk import NO_RULES, Chunk
-from airflow_provider_voucherify.order_import.feed import Feed, offset, offsets
-from airflow_provider_voucherify.order_import.ledger import Ledger, NoLedger
-from airflow_provider_voucherify.order_import.pace import Pace, Pause
+from airflow_provider_voucherify.order_import.feed import Feed
+from airflow_provider_voucherify.order_import.pace import Pace
 from airflow_provider_voucherify.order_import.progress import Progress
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.rules import Rules
@@ -99,7 +99,6 @@ class OrderImport:
         self._ledger = NoLedger() if ledger is None else ledger
         self._max_in_flight = max_in_flight
         self._wait = wait
-        self._poll_interval = poll_interval
         self._max_bisections = max_bisections
         self._accounts = Accounts(state, report, max_resends, on_unknown, clock)
         self._on_progress = on_progress
@@ -129,21 +128,19 @@ class OrderImport:
         try:
             ended = self._poll.look(self._look, partial=True) if self.state.in_flight else []
             if ended is None:
-                return Pause(seconds=self._poll.wait, reason=f"an answer. {self._poll.trouble}")
+                return self._poll.pause()
             # first the next chunks, then the results: Voucherify shall not wait for us
             self._fill(landed=len(ended))
             if self._poll.look(lambda: self._settle_all(ended)) is None:
-                return Pause(seconds=self._poll.wait, reason=f"an answer. {self._poll.trouble}")
+                return self._poll.pause()
             if not self.state.in_flight:
                 self._fill(landed=0)
         except QuotaError as refused:
-            now = self._clock()
-            seconds = max(1.0, (refused.answer.retry_at or now + self._poll_interval) - now)
-            return Pause(seconds=seconds, reason=f"the quota. {refused}")
+            return self._poll.pause_for_quota(refused, self._clock())
         lost = [flight for flight in self.state.in_flight if flight.action_id is None]
         if lost:
-            seconds = min(self._poll_interval, 2.0 ** max(flight.looks for flight in lost))
-            return Pause(seconds=seconds, reason="an import whose answer was lost")
+            seconds = min(self._poll.interval, 2.0 ** max(flight.looks for flight in lost))
+            return Pause(seconds, "an import whose answer was lost")
         if not self.state.in_flight:
             return None
         return self._pace.pause(more=self._feed.more)
@@ -258,7 +255,7 @@ class OrderImport:
             state.with_override += chunk.with_override
         state.remember(action_id)
         self._lost_in_a_row = 0
-        self._learn_from_halves(flight.orders)
+        self._feed.learn(flight.orders)
         log.info(
             "Chunk %d: %d orders are imported by async action %s; %d in flight.",
             flight.number, flight.orders, action_id, len(state.in_flight),
@@ -290,26 +287,11 @@ class OrderImport:
                 f"Correct the orders, or raise max_bisections. {refused}"
             ) from refused
         state.bisections += 2
-        state.last_split = (len(chunk.orders), 0)
         if isinstance(refused, PayloadTooLargeError):
             self._feed.shrink(len(chunk.orders) // 2, len(chunk.body()) // 2, str(refused))
-        places = offsets(flight.stretch, chunk)
-        second_half = offset(flight.stretch, chunk.orders[len(chunk.orders) // 2])
-        parts = [place for place in places if place < second_half], [place for place in places if place >= second_half]
         state.in_flight.remove(flight)
-        state.queue[:0] = [flight.stretch.part(part) for part in parts]
+        self._feed.halve(flight.stretch, chunk)
         self._save()
-
-    def _learn_from_halves(self, orders: int) -> None:
-        """Where both halves of a refused chunk are taken, it was not for a bad order: the limit was lowered."""
-        state = self.state
-        if state.last_split is not None:
-            refused, taken = state.last_split
-            state.last_split = (refused, taken + 1) if taken == 0 else None
-            if taken and refused <= state.max_orders:
-                self._feed.shrink(
-                    max(orders, refused - orders), state.max_body_bytes, f"{refused} orders were refused."
-                )
 
     # lost answers
 

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from airflow_provider_voucherify.api.polling import Pause
 from airflow_provider_voucherify.order_import.state import ImportState
 
 FIRST_POLL = 1.0
 WEIGHT_OF_THE_LAST = 0.3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pause:
-    """
-    Nothing can be done before some time has passed.
-
-    :param seconds: How long.
-    :param reason: What is waited for, for people.
-    :param action_ids: The actions that are waited for; empty when it is something else.
-    :param enough: How many of these actions must have ended before there is something to do.
-    """
-
-    seconds: float
-    reason: str
-    action_ids: tuple[str, ...] = ()
-    enough: int = 0
 
 
 class Pace:
@@ -67,6 +49,6 @@ class Pace:
         return Pause(
             seconds=min(seconds, self._poll_interval),
             reason=f"{len(flights)} imports in flight",
-            action_ids=tuple(flight.action_id for flight in flights if flight.action_id),
+            ids=tuple(flight.action_id for flight in flights if flight.action_id),
             enough=enough,
         )

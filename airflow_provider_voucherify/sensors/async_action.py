@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from airflow_provider_voucherify.api.polling import Poll
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.parameters import check_number, check_switches, is_templated
-from airflow_provider_voucherify.time_limit import TimeLimit, longest_wait
+from airflow_provider_voucherify.task import WaitingTask
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
 
@@ -35,7 +36,7 @@ class AsyncActionFailedError(VoucherifyError):
     """An async action FAILED, or could not process some of its records."""
 
 
-class AsyncActionSensor(BaseSensorOperator):
+class AsyncActionSensor(WaitingTask, BaseSensorOperator):
     """
     Waits until async actions of any of the 22 types have ended, and fails when they did not end well.
 
@@ -56,7 +57,7 @@ class AsyncActionSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("async_action_id", "voucherify_conn_id")
     operator_extra_links = (AsyncActionLink(),)
-    ui_color = "#dfe6f5"
+    timeout_error = AirflowSensorTimeout
 
     def __init__(
         self,
@@ -79,11 +80,6 @@ class AsyncActionSensor(BaseSensorOperator):
         self.deferrable = deferrable
         if not is_templated(async_action_id):
             self._check_ids()
-
-    @cached_property
-    def hook(self) -> VoucherifyHook:
-        """The hook of the connection."""
-        return VoucherifyHook(self.voucherify_conn_id)
 
     @cached_property
     def _poll(self) -> Poll:
@@ -117,39 +113,44 @@ class AsyncActionSensor(BaseSensorOperator):
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowTaskTimeout):
-            raise self._timed_out() from None
+            raise self._timed_out(self._waiting_for) from None
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Look for itself at what the trigger saw."""
         AsyncActionLink().show(context, self.hook, self._ids[-1])
         seen = woken(event)
-        if seen.handover["try_number"] != context["ti"].try_number:
-            return self.execute(context)  # Airflow 3.0 wakes a retry with the event of the try before
+        if self._is_of_an_earlier_try(seen, context):
+            return self.execute(context)
         is_over = seen.wake is Wake.TIMEOUT
         if is_over and self._time_limit.name == "execution_timeout":
-            raise self._timed_out()
+            raise self._timed_out(self._waiting_for)
         self._poll = Poll(self.poke_interval, first=self.poke_interval, failures=seen.failures)
         return self._end_or_defer(context, seen.handover["deadline"], is_over)
 
     def _end_or_defer(self, context: Context, deadline: float, is_over: bool = False) -> Any:
-        looked = self._poke_as_told(context)
-        if isinstance(looked, PokeReturnValue):
-            return looked.xcom_value
-        if is_over:
-            raise self._timed_out()
-        return self.defer(
-            trigger=AsyncActionTrigger(
-                async_action_ids=self._ids,
-                enough=len(self._ids),
-                voucherify_conn_id=self.voucherify_conn_id,
-                poll_interval=self.poke_interval,
-                wait=self._poll.wait,
-                failures=self._poll.failures,
-                deadline=deadline,
-                handover={"deadline": deadline, "try_number": context["ti"].try_number},
-            ),
-            method_name="execute_complete",
-            timeout=longest_wait(deadline),
+        try:
+            while not isinstance(looked := self._poke_as_told(context), PokeReturnValue):
+                if is_over:
+                    raise self._timed_out(self._waiting_for)
+                if self._defers(self._poll.wait, deadline):
+                    self._defer(context, deadline)
+                left = max(0.0, deadline - time.time())
+                is_over = self._poll.wait >= left
+                time.sleep(min(self._poll.wait, left))
+        except AirflowTaskTimeout:
+            raise self._timed_out(self._waiting_for) from None
+        return looked.xcom_value
+
+    def _defer(self, context: Context, deadline: float) -> None:
+        self._hand_over(
+            AsyncActionTrigger,
+            context,
+            deadline=deadline,
+            poll_interval=self.poke_interval,
+            wait=self._poll.wait,
+            failures=self._poll.failures,
+            async_action_ids=self._ids,
+            enough=len(self._ids),
         )
 
     def _poke_as_told(self, context: Context) -> bool | PokeReturnValue:
@@ -165,11 +166,8 @@ class AsyncActionSensor(BaseSensorOperator):
             raise
 
     @property
-    def _time_limit(self) -> TimeLimit:
-        return TimeLimit.of(self.timeout, self.execution_timeout)
-
-    def _timed_out(self) -> BaseException:
-        return self._time_limit.error(f"async actions {', '.join(self._ids)}", AirflowSensorTimeout)
+    def _waiting_for(self) -> str:
+        return f"async actions {', '.join(self._ids)}"
 
     def _look(self) -> list[AsyncAction]:
         """Get the actions, with their results if all have ended."""

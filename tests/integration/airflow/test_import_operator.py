@@ -10,8 +10,8 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, A
 
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.ledger import FileLedger
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator
-from airflow_provider_voucherify.order_import.ledger import FileLedger
 from airflow_provider_voucherify.order_import.state import ImportState
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import connection, run_dag

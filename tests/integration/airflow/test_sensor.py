@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_voucherify import task
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import run_dag
@@ -14,6 +15,7 @@ TYPES = (
     "PRODUCTS.METADATA_KEY_PURGE PRODUCTS.IMPORT_CSV SKUS.IMPORT_CSV VOUCHERS.IMPORT VOUCHERS.IMPORT_CSV "
     "VOUCHERS.BULK_UPDATE VOUCHERS.METADATA_UPDATE VOUCHERS.METADATA_KEY_PURGE ORDERS.IMPORT ORDERS.METADATA_KEY_PURGE"
 ).split()
+LOOK = "GET /v1/async-actions/{asyncActionId}"
 
 
 def run_sensor(ids, **parameters):
@@ -53,6 +55,20 @@ def test_all_types_at_once(emulator):
 def test_rescheduled(emulator):
     action = emulator.seed_action(type="VOUCHERS.IMPORT", status="DONE")
     assert run_sensor(action, mode="reschedule").state == "success"
+
+
+@pytest.mark.parametrize(
+    ("limits", "state", "looks"),
+    [({"poke_interval": 0.2}, "success", 3), ({"poke_interval": 60, "timeout": 1}, "failed", 2)],
+    ids=["short", "soon over"],
+)
+def test_a_wait_that_is_not_worth_a_deferral_stays_in_the_worker(emulator, monkeypatch, limits, state, looks):
+    monkeypatch.setattr(task, "DEFER_FROM", 5.0)
+    monkeypatch.setattr(AsyncActionSensor, "defer", None)
+    emulator.add_fault("still_running", route=LOOK, times=2)
+    action = emulator.seed_action(type="ORDERS.IMPORT", status="DONE", result={"done_count": 1, "failed_count": 0})
+    assert run_sensor(action, deferrable=True, **limits).state == state
+    assert emulator.calls()["calls"][LOOK] == looks
 
 
 FAILED = {"status": "FAILED", "result": {"message": "Internal error"}}

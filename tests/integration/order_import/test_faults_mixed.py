@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from airflow_provider_voucherify.api.errors import VoucherifyError
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.order_import.ledger import FileLedger, open_state
+from airflow_provider_voucherify.ledger import FileLedger
 from airflow_provider_voucherify.order_import.order_import import OrderImport
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.source import ListSource
+from airflow_provider_voucherify.order_import.state import open_state
 from tests.integration.order_import.test_order_import import client_of, outcomes
 from tests.orders import order
 

@@ -18,7 +18,7 @@ import re, sys, time
 from pathlib import Path
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
-from airflow_provider_voucherify.order_import.ledger import FileLedger
+from airflow_provider_voucherify.ledger import FileLedger
 from airflow_provider_voucherify.order_import.order_import import OrderImport
 from airflow_provider_voucherify.order_import.report import Report
 from airflow_provider_voucherify.order_import.open_source import open_source

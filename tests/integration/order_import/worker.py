@@ -11,10 +11,11 @@ from pathlib import Path
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.api.transport import Transport
-from airflow_provider_voucherify.order_import.ledger import FileLedger, open_state
+from airflow_provider_voucherify.ledger import FileLedger
 from airflow_provider_voucherify.order_import.open_source import open_source
 from airflow_provider_voucherify.order_import.order_import import OrderImport
 from airflow_provider_voucherify.order_import.report import Report
+from airflow_provider_voucherify.order_import.state import open_state
 
 left = 0
 
@@ -54,7 +55,7 @@ def main() -> None:
     )
     while pause := job.advance():
         moment()
-        time.sleep(min(pause.seconds, 0.05) if pause.action_ids else pause.seconds)
+        time.sleep(min(pause.seconds, 0.05) if pause.ids else pause.seconds)
     summary = job.summary()
     print(summary.orders, summary.loaded, summary.rejected, summary.unknown)
 
