@@ -31,8 +31,8 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         assert line.startswith("listening on http://127.0.0.1:"), line or process.stderr.read()
         yield process, line.split()[-1]
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()  # a killed one would leave its database behind
+        process.communicate(timeout=30)
 
 
 def refused(*arguments: str) -> str:
