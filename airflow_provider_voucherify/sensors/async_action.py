@@ -50,7 +50,8 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         else a number. 0 by default.
     :param fail_on_failed: Whether an action whose status or operation status is FAILED fails the task.
     :param voucherify_conn_id: The connection. (templated)
-    :param deferrable: Whether to wait in the triggerer. By default as ``[operators] default_deferrable`` says.
+    :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
+        ``[operators] default_deferrable`` says.
     :param poke_interval: Seconds between two looks; 30 by default. One call looks at up to 100 actions.
     :raises AsyncActionFailedError: naming the actions and the first reasons.
     """
