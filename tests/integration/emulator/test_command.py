@@ -32,7 +32,10 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         yield process, line.split()[-1]
     finally:
         process.terminate()  # a killed one would leave its database behind
-        process.communicate(timeout=30)
+        try:
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
 
 
 def refused(*arguments: str) -> str:

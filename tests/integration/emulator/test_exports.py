@@ -14,8 +14,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.emulator.csv_file import write_csv
+from airflow_provider_voucherify.emulator import Emulator, exports
 from airflow_provider_voucherify.emulator.exports import FIELDS
 
 from .api import Api
@@ -147,17 +146,23 @@ def test_a_deleted_export_is_gone(api):
     assert requests.get(export["result"]["url"], timeout=10).status_code == 404
 
 
-def test_an_export_that_is_deleted_while_it_runs_leaves_no_file(api, emulator, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [(exports.Exports, "_write"), (exports, "write_csv")],
+    ids=["before it is read", "as it is written"],
+)
+def test_an_export_that_is_deleted_while_it_runs_leaves_no_file(api, emulator, monkeypatch, caplog, place, name):
     begun, deleted, written = threading.Event(), threading.Event(), threading.Event()
+    write = getattr(place, name)
 
     def write_late(*arguments: Any) -> int:
         begun.set()
         deleted.wait(10)
-        orders = write_csv(*arguments)
+        orders = write(*arguments)
         written.set()
         return orders
 
-    monkeypatch.setattr("airflow_provider_voucherify.emulator.exports.write_csv", write_late)
+    monkeypatch.setattr(place, name, write_late)
     export = api.post("/v1/orders/export", json={}).json()
     assert begun.wait(10)
     assert api.delete(f"/v1/exports/{export['id']}").status_code == 204
@@ -165,6 +170,7 @@ def test_an_export_that_is_deleted_while_it_runs_leaves_no_file(api, emulator, m
     assert written.wait(10)
     while list(emulator.project.database.files.iterdir()):
         time.sleep(0.005)
+    assert "broke off" not in caplog.text
 
 
 def test_the_content_is_that_of_the_time_the_export_ran():
