@@ -114,7 +114,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowTaskTimeout):
-            raise self._timed_out(self._waiting_for) from None
+            raise self._time_is_over() from None
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Look for itself at what the trigger saw."""
@@ -122,25 +122,25 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         seen = woken(event)
         if self._is_of_an_earlier_try(seen, context):
             return self.execute(context)
-        is_over = seen.wake is Wake.TIMEOUT
-        if is_over and self._time_limit.name == "execution_timeout":
-            raise self._timed_out(self._waiting_for)
         self._poll = Poll(self.poke_interval, first=self.poke_interval, failures=seen.failures)
-        return self._end_or_defer(context, seen.handover["deadline"], is_over)
+        return self._end_or_defer(context, seen.handover["deadline"], seen.wake is Wake.TIMEOUT)
 
     def _end_or_defer(self, context: Context, deadline: float, is_over: bool = False) -> Any:
         try:
-            while not isinstance(looked := self._poke_as_told(context), PokeReturnValue):
+            while not (is_over and self._time_limit.name == "execution_timeout"):
+                looked = self._poke_as_told(context)
+                if isinstance(looked, PokeReturnValue):
+                    return looked.xcom_value
                 if is_over:
-                    raise self._timed_out(self._waiting_for)
+                    break
                 if self._defers(self._poll.wait, deadline):
                     self._defer(context, deadline)
                 left = max(0.0, deadline - time.time())
                 is_over = self._poll.wait >= left
                 time.sleep(min(self._poll.wait, left))
         except AirflowTaskTimeout:
-            raise self._timed_out(self._waiting_for) from None
-        return looked.xcom_value
+            raise self._time_is_over() from None
+        raise self._time_is_over()
 
     def _defer(self, context: Context, deadline: float) -> None:
         self._hand_over(
@@ -166,9 +166,12 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
 
-    @property
-    def _waiting_for(self) -> str:
-        return f"async actions {', '.join(self._ids)}"
+    def _time_is_over(self) -> BaseException:
+        """Make the error of a sensor that has waited too long: a skip, if it is not to fail for that."""
+        error = self._timed_out(f"async actions {', '.join(self._ids)}")
+        if isinstance(error, AirflowSensorTimeout) and (self.soft_fail or self.never_fail):
+            return AirflowSkipException(str(error))
+        return error
 
     def _look(self) -> list[AsyncAction]:
         """Get the actions, with their results if all have ended."""

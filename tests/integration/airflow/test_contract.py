@@ -325,13 +325,16 @@ SCENARIOS = {
     "sensor, skipped when it fails": sensing(
         FAILED, parameters={"never_fail": True}, state="skipped", looks={ACTION: 1}
     ),
-    "sensor, skipped at its timeout": sensing(
-        DONE,
-        running=(still_running(ACTION, times=FOREVER),),
-        parameters={"timeout": TIME, "soft_fail": True},
-        state="skipped",
-        looks=None,
-    ),
+    **{
+        f"sensor, skipped at its timeout ({parameter})": sensing(
+            DONE,
+            running=(still_running(ACTION, times=FOREVER),),
+            parameters={"timeout": TIME, parameter: True},
+            state="skipped",
+            looks=None,
+        )
+        for parameter in ("soft_fail", "never_fail")
+    },
 }
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
@@ -59,15 +61,21 @@ def test_rescheduled(emulator):
 
 @pytest.mark.parametrize(
     ("limits", "state", "looks"),
-    [({"poke_interval": 0.2}, "success", 3), ({"poke_interval": 60, "timeout": 1}, "failed", 2)],
-    ids=["short", "soon over"],
+    [
+        ({"poke_interval": 0.2}, "success", 3),
+        ({"poke_interval": 60, "timeout": 1}, "failed", 2),
+        ({"poke_interval": 60, "timeout": 1, "soft_fail": True}, "skipped", 2),
+        ({"poke_interval": 60, "timeout": 1, "never_fail": True}, "skipped", 2),
+        ({"poke_interval": 60, "execution_timeout": timedelta(seconds=1), "soft_fail": True}, "failed", 1),
+    ],
+    ids=["short", "soon over", "soft_fail", "never_fail", "execution_timeout"],
 )
 def test_a_wait_that_is_not_worth_a_deferral_stays_in_the_worker(emulator, monkeypatch, limits, state, looks):
     monkeypatch.setattr(task, "DEFER_FROM", 5.0)
     monkeypatch.setattr(AsyncActionSensor, "defer", None)
     emulator.add_fault("still_running", route=LOOK, times=2)
     action = emulator.seed_action(type="ORDERS.IMPORT", status="DONE", result={"done_count": 1, "failed_count": 0})
-    assert run_sensor(action, deferrable=True, **limits).state == state
+    assert run_sensor(action, deferrable=True, **limits).states["wait"] == state
     assert emulator.calls()["calls"][LOOK] == looks
 
 
