@@ -54,8 +54,8 @@ def check_writable(folder: StoragePath, parameter: str) -> None:
     try:
         try:
             probe.write_bytes(b"")
-        except FileNotFoundError:
-            # object stores have no folders to be made; to make one would make the bucket that its name misspells
+        except OSError:
+            # an object store needs no folder, and would make the bucket whose name is misspelt
             if not [folder, *folder.parents][-1].exists():
                 raise
             folder.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ class Pause:
     :param seconds: How long.
     :param reason: What is waited for, for people.
     :param ids: The async actions or exports that are waited for; empty when it is something else.
-    :param enough: How many of these must have ended before there is something to do; 0 for all.
+    :param enough: How many of these must have ended before there is something to do; exports wait for all.
     """
 
     seconds: float

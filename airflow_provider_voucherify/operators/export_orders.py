@@ -65,7 +65,8 @@ class OrdersExportOperator(WaitingOperator):
     :param durable: Whether a retry, or the clearing of a failed task, takes up the exports of the last try. The state
         lives in Airflow's task store (3.3 and newer) or beside the output; success removes it.
     :param restart: Whether to begin anew, whatever an earlier run left; a retry in the same run goes on all the same.
-    :param deferrable: Whether to wait in the triggerer. By default as ``[operators] default_deferrable`` says.
+    :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
+        ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds between two looks at most; the first ones come sooner.
     :param timeout: Seconds, or a timedelta, for the wait; 6 hours by default.
     :param voucherify_conn_id: The connection. (templated)

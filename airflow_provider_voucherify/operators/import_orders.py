@@ -93,7 +93,8 @@ class ImportOrdersOperator(WaitingOperator):
         fails. (templated)
     :param wait_for_completion: Whether to wait for the outcome. If not, all orders that were sent are
         ``unknown``, and ``async_action_ids`` has all actions, for an ``AsyncActionSensor`` to wait for.
-    :param deferrable: Whether to wait in the triggerer. By default as ``[operators] default_deferrable`` says.
+    :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
+        ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds between two looks at most; the processing times seen make it less.
     :param timeout: Seconds, or a timedelta, for the whole import; 7 days by default.
     :param voucherify_conn_id: The connection. (templated)

@@ -125,6 +125,7 @@ class ExportJob:
         return self._result
 
     def _ask_for_all(self) -> Pause | None:
+        self._output.check()
         if self._client.transport.server_offset is None:
             # a lost answer is looked for by the time of its request, on Voucherify's clock; and wrong keys show here
             poll = Poll(self._poll.interval)

@@ -12,7 +12,7 @@ import msgspec
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.choice import check_choice
-from airflow_provider_voucherify.order_import.order import MALFORMED, InvalidOrderError, shown
+from airflow_provider_voucherify.order_import.order import MALFORMED, InvalidOrderError, encode, shown
 
 AmountUnit = Literal["minor", "major"]
 
@@ -25,7 +25,6 @@ _ITEM_AMOUNTS = ("amount", "initial_amount", "discount_amount", "price")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +77,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
             self._convert_amounts(order)
         if self.order_date_metadata_key is not None:
             _keep_date(order, self.order_date_metadata_key)
-        return _encode(order)
+        return encode(order)
 
     def _convert_amounts(self, order: dict[str, Any]) -> None:
         self._convert_fields(order, _ORDER_AMOUNTS, "")
@@ -165,7 +164,7 @@ def renamed(column_mapping: Mapping[str, str | None]) -> Callable[[bytes], bytes
         for name, path, value in moved:
             if path is not None and not _put(order, path, value):
                 raise InvalidOrderError(f"{name} is mapped to {'.'.join(path)}, and the order has something there")
-        return _encode(order)
+        return encode(order)
 
     return rename
 

@@ -36,8 +36,11 @@ class JsonLines(JsonReader):
                 here, line, offset = line, line + 1, offset + len(body)
                 if body.isspace():
                     continue
-                order, why = rename_body(rename, body)
-                yield Record(origin, number, here, order, line, offset, why)
+                if rename is None:  # nothing to be called for: this is where an import spends its time
+                    yield Record(origin, number, here, body, line, offset)
+                else:
+                    renamed, why = rename_body(rename, body)
+                    yield Record(origin, number, here, renamed, line, offset, why)
                 number += 1
         return number
 

@@ -191,7 +191,7 @@ MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decode_order = msgspec.json.Decoder(GivenOrder).decode
 _decode_returned = msgspec.json.Decoder(ReturnedOrder).decode
 _decode_source_id = msgspec.json.Decoder(SourceId).decode
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def check(body: bytes) -> GivenOrder:
@@ -244,7 +244,7 @@ def source_id_of(body: bytes) -> str | None:
 
 def shown(value: object) -> str:
     """Show a value of an order to people: as JSON, and not all of it where that is long."""
-    text = _encode(value).decode()
+    text = encode(value).decode()
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
 
 

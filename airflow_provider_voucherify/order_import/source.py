@@ -13,7 +13,7 @@ import msgspec
 
 from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.order_import.conversion import Conversion
-from airflow_provider_voucherify.order_import.order import InvalidOrderError, SoundOrder, returned, source_id_of
+from airflow_provider_voucherify.order_import.order import InvalidOrderError, SoundOrder, encode, returned, source_id_of
 
 Rename = Callable[[bytes], bytes]
 
@@ -162,7 +162,7 @@ class ListSource(Source):
         """Read from an index on."""
         for index in range(start.number, len(self._orders)):
             try:
-                body = _encode(self._orders[index])
+                body = encode(self._orders[index])
             except (TypeError, ValueError) as error:
                 position = self._origin.position(index)
                 raise ConfigurationError(f"{position} cannot be written as JSON: {error}.") from error
@@ -213,12 +213,9 @@ def _infinite(value: object, body: bytes) -> bool:
     return isinstance(value, float) and math.isinf(value)
 
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
 def content_hash(source: Source, conversion: Conversion | None) -> str:
     """Fingerprint a source that is in memory by the orders in it."""
-    digest, count = hashlib.sha256(_encode(conversion)), 0
+    digest, count = hashlib.sha256(encode(conversion)), 0
     for record in source.read():
         digest.update(record.body)
         digest.update(b"\n")
