@@ -51,6 +51,12 @@ class WaitingTask(VoucherifyTask):
         """Tell whether to wait in the triggerer: only what is long, and does not end soon at the deadline."""
         return self.deferrable and min(seconds, deadline - time.time()) >= DEFER_FROM
 
+    def _sleep(self, seconds: float, deadline: float) -> bool:
+        """Sleep in the worker, but not over the deadline; tell whether that has come."""
+        left = deadline - time.time()
+        time.sleep(max(0.0, min(seconds, left)))
+        return seconds >= left
+
     def _hand_over(
         self,
         trigger: type[PollingTrigger],

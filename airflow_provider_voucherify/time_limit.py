@@ -8,8 +8,6 @@ from typing import NamedTuple, Self
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
-from airflow_provider_voucherify.api.errors import WaitTimeoutError
-
 GRACE = timedelta(minutes=1)
 
 
@@ -50,7 +48,7 @@ class TimeLimit(NamedTuple):
         """Tell when a try that begins now has to end, in seconds since the epoch."""
         return time.time() + self.seconds
 
-    def error(self, waiting_for: str, kind: type[Exception] = WaitTimeoutError) -> BaseException:
+    def error(self, waiting_for: str, kind: type[Exception]) -> BaseException:
         """
         Make the error of a try that is over, not raised yet.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, ObjectStoragePath, conf
 
@@ -21,6 +20,9 @@ from airflow_provider_voucherify.triggers.polling import PollingTrigger, Wake, W
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_voucherify.order_export.job import ExportJob
+    from airflow_provider_voucherify.order_import.order_import import OrderImport
 
 
 def storage_path(parameter: str, path: str) -> ObjectStoragePath:
@@ -41,28 +43,6 @@ def storage_path(parameter: str, path: str) -> ObjectStoragePath:
             "abfs:// with apache-airflow-providers-microsoft-azure."
         ) from error
     return opened
-
-
-class JobState(Protocol):
-    """How far a job has come."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the document."""
-
-
-class Job(Protocol):
-    """An import or export, as the engines run it."""
-
-    @property
-    def state(self) -> JobState:
-        """Where it goes on."""
-
-    @property
-    def failures(self) -> int:
-        """Looks without an answer, in a row, up to now."""
-
-    def advance(self) -> Pause | None:
-        """Do what can be done now, and tell how long to wait then."""
 
 
 class VoucherifyOperator(VoucherifyTask, BaseOperator):
@@ -123,7 +103,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
             return TaskStoreLedger(store, key)
         return file or NoLedger()
 
-    def _pauses(self, job: Job) -> Iterator[Pause]:
+    def _pauses(self, job: OrderImport | ExportJob) -> Iterator[Pause]:
         """Drive a job to its end, and give the waits that it needs."""
         waiting_for = "Voucherify"
         try:
@@ -136,7 +116,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
     def _wait(
         self,
         pause: Pause,
-        job: Job,
+        job: OrderImport | ExportJob,
         context: Context,
         deadline: float,
         trigger: type[PollingTrigger],
@@ -154,12 +134,11 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
                 failures=job.failures,
                 **arguments,
             )
-        left = deadline - time.time()
         try:
-            time.sleep(max(0.0, min(pause.seconds, left)))
+            is_over = self._sleep(pause.seconds, deadline)
         except AirflowTaskTimeout:
             raise self._timed_out(pause.reason) from None
-        if pause.seconds >= left:
+        if is_over:
             raise self._timed_out(pause.reason)
 
     def _check_time(self, woken: Woken) -> None:

@@ -323,8 +323,8 @@ class ImportOrdersOperator(WaitingOperator):
         return storage_path("report_path", self.report_path) if self.report_path else None
 
     def _ledger(self, context: Context) -> Ledger:
-        file = None if self._folder is None else FileLedger(self._folder)
-        ledger = self._choose_ledger(context, "order_import", file)
+        folder = self._folder
+        ledger = self._choose_ledger(context, "order_import", None if folder is None else FileLedger(folder))
         if self.durable and isinstance(ledger, NoLedger):
             self.log.warning(
                 "There is no place for the state of this import: a retry will begin anew. Give a report_path, or use "

@@ -258,9 +258,7 @@ def _text(text: pa.StringArray, shape: Shape) -> _Value:
             literal = _either(lower, ("true", "false"))
             text = pc.if_else(literal, lower, text)
         case Kind.OBJECT | Kind.LIST:
-            return _Value.of(
-                _written(text, lambda value: value if is_json(value.encode()) else _quote(value)), sound=False
-            )
+            return _Value.of(_written(text, lambda value: value if is_json(value) else _quote(value)), sound=False)
         case _:
             return _quoted(text, shape.choices is None or not _any(pc.invert(_either(text, shape.choices))))
     if not _any(pc.invert(literal)):

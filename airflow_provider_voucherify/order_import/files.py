@@ -8,7 +8,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,36 +32,6 @@ READ_BYTES = 1 << 20
 REQUEST_BYTES = 4 << 20  # that a request to an object storage fetches ahead
 SAMPLE_BYTES = 64 << 10
 SAMPLES = 32
-
-
-class ReadablePath(Protocol):
-    """What is needed of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-
-    @property
-    def parent(self) -> Any:
-        """The folder it is in."""
-
-    def open(self, mode: str = ..., buffering: int = ...) -> Any:
-        """Open the file."""
-
-    def exists(self) -> bool:
-        """Tell whether there is such a file or folder."""
-
-    def is_dir(self) -> bool:
-        """Tell whether it is a folder."""
-
-    def is_file(self) -> bool:
-        """Tell whether it is a file."""
-
-    def stat(self) -> Any:
-        """Tell its size."""
-
-    def glob(self, pattern: str) -> Any:
-        """Find files and folders in it."""
 
 
 class File(msgspec.Struct, frozen=True):

@@ -100,7 +100,7 @@ def _shape(node: inspect.Type) -> Shape:
             raise TypeError(f"no shape is known for {node}")
 
 
-def is_json(text: bytes) -> bool:
+def is_json(text: str | bytes) -> bool:
     """Tell whether the text of a cell is a JSON document."""
     try:
         _decode(text)

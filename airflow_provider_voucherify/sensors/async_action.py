@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -135,9 +134,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
                     break
                 if self._defers(self._poll.wait, deadline):
                     self._defer(context, deadline)
-                left = max(0.0, deadline - time.time())
-                is_over = self._poll.wait >= left
-                time.sleep(min(self._poll.wait, left))
+                is_over = self._sleep(self._poll.wait, deadline)
         except AirflowTaskTimeout:
             raise self._time_is_over() from None
         raise self._time_is_over()
