@@ -8,7 +8,7 @@ from typing import Any
 import requests
 import urllib3.exceptions
 
-from airflow_provider_voucherify.api.errors import TruncatedDownloadError
+from airflow_provider_voucherify.exceptions import TruncatedDownloadError
 
 
 class Download(io.RawIOBase):

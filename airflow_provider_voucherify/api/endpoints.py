@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from airflow_provider_voucherify.api.errors import AuthenticationError, PagingLimitError, TransportError
 from airflow_provider_voucherify.api.models import (
     AsyncAction,
     AsyncActionPage,
@@ -20,6 +19,7 @@ from airflow_provider_voucherify.api.models import (
     OrderPage,
 )
 from airflow_provider_voucherify.api.repeat import Repeat
+from airflow_provider_voucherify.exceptions import AuthenticationError, PagingLimitError, TransportError
 
 if TYPE_CHECKING:
     # these load requests, which takes longer than all else here: a DAG file that is parsed needs none of it

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from airflow_provider_voucherify.api.errors import QuotaError, ServerError, TransportError
+from airflow_provider_voucherify.exceptions import QuotaError, ServerError, TransportError
 
 MAX_FAILURES = 5
 FIRST_WAIT = 1.0
@@ -71,7 +71,7 @@ class Poll:
             seen = what()
         except QuotaError as refused:
             self.trouble = str(refused)
-            self.wait = max(self.interval, (refused.answer.retry_at or 0.0) - time.time())
+            self.wait = max(self.interval, (refused.response.retry_at or 0.0) - time.time())
             log.info("Looking again in %.0f s, when the quota allows it. %s", self.wait, refused)
             return None
         except (TransportError, ServerError) as error:
@@ -102,5 +102,5 @@ class Poll:
         :param refused: What Voucherify, or the reserve, said to it.
         :param now: The time in seconds since the epoch.
         """
-        seconds = (refused.answer.retry_at or now + self.interval) - now
+        seconds = (refused.response.retry_at or now + self.interval) - now
         return Pause(max(SHORTEST_QUOTA_WAIT, seconds), f"the quota. {refused}")

@@ -6,8 +6,8 @@ import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.api.quota import DEFAULT_RESERVE
+from airflow_provider_voucherify.exceptions import ConfigurationError
 
 DEFAULT_HOST = "api.voucherify.io"
 VOUCHERIFY_DOMAIN = ".voucherify.io"

@@ -16,19 +16,19 @@ import urllib3.exceptions
 
 from airflow_provider_voucherify.api.auth import KeyAuth, TokenAuth
 from airflow_provider_voucherify.api.download import Download
-from airflow_provider_voucherify.api.errors import (
-    AuthenticationError,
-    ErrorAnswer,
-    QuotaError,
-    ServerError,
-    TransportError,
-    VoucherifyError,
-    error_for,
-)
+from airflow_provider_voucherify.api.errors import error_for
 from airflow_provider_voucherify.api.models import AccessToken
 from airflow_provider_voucherify.api.quota import Quota, server_time
 from airflow_provider_voucherify.api.repeat import Repeat
 from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.exceptions import (
+    AuthenticationError,
+    ErrorResponse,
+    QuotaError,
+    ServerError,
+    TransportError,
+    VoucherifyError,
+)
 
 API_VERSION = "v2018-08-01"
 ATTEMPTS = 5
@@ -186,7 +186,7 @@ class Transport:
         if wait > self.patience:
             quota = self.quota
             raise QuotaError(
-                ErrorAnswer(
+                ErrorResponse(
                     connection=self.settings.name,
                     request=f"{method} {path}",
                     status=429,
@@ -236,13 +236,13 @@ class Transport:
             raise error_for(self._error_answer(answer, method, path))
         return answer.content
 
-    def _error_answer(self, answer: requests.Response, method: str, path: str) -> ErrorAnswer:
+    def _error_answer(self, answer: requests.Response, method: str, path: str) -> ErrorResponse:
         try:
             told = msgspec.json.decode(answer.content)
         except (msgspec.DecodeError, requests.RequestException):
             told = None
         told = told if isinstance(told, dict) else {}
-        return ErrorAnswer(
+        return ErrorResponse(
             connection=self.settings.name,
             request=f"{method} {path}",
             status=answer.status_code,

@@ -10,13 +10,8 @@ from airflow.providers.common.compat.connection import get_async_connection, get
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
-from airflow_provider_voucherify.api.errors import (
-    ApiError,
-    AuthenticationError,
-    ConfigurationError,
-    VoucherifyError,
-)
 from airflow_provider_voucherify.api.settings import Settings, base_url_of
+from airflow_provider_voucherify.exceptions import ApiError, AuthenticationError, ConfigurationError, VoucherifyError
 from airflow_provider_voucherify.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 
 if TYPE_CHECKING:
@@ -37,7 +32,7 @@ class VoucherifyHook(Endpoints, BaseHook):
     :param voucherify_conn_id: The connection: host (``api.voucherify.io`` when empty), login (application id),
         password (secret key) and the fields of the form in its extra.
     :param patience: Seconds to sleep at most for the quota before one call; where more are needed, a
-        :class:`~airflow_provider_voucherify.api.errors.QuotaError` is raised.
+        :class:`~airflow_provider_voucherify.exceptions.QuotaError` is raised.
     """
 
     conn_name_attr = "voucherify_conn_id"

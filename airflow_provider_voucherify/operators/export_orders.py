@@ -7,17 +7,17 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.choice import check_choice
-from airflow_provider_voucherify.ledger import FileLedger, Ledger, NoLedger
+from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.core.validation import check_choice
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.links.dashboard import ExportLink
-from airflow_provider_voucherify.operators.base import WaitingOperator, storage_path
-from airflow_provider_voucherify.operators.lineage import openlineage_of_export, tell_of_export
-from airflow_provider_voucherify.order_export.output import Output, check_partition
+from airflow_provider_voucherify.operators._base import WaitingOperator, storage_path
+from airflow_provider_voucherify.order_export.checkpoint import ExportState, open_state
 from airflow_provider_voucherify.order_export.request import ExportRequest, OnBadValue
-from airflow_provider_voucherify.order_export.state import ExportState, open_state
+from airflow_provider_voucherify.order_export.sink.layout import Output, check_partition
 from airflow_provider_voucherify.order_export.window import Window, WindowField, parts_of
-from airflow_provider_voucherify.parameters import (
+from airflow_provider_voucherify.task.lineage import openlineage_of_export, tell_of_export
+from airflow_provider_voucherify.task.parameters import (
     JSON_FILES,
     check_number,
     from_json,
@@ -136,35 +136,37 @@ class OrdersExportOperator(WaitingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the orders, or go on with the exports that an earlier try asked for."""
         self._output().check_writable()
-        ledger = self._ledger(context)
-        state = open_state(ledger, self._request(), self._window(), restart=context["run_id"] if self.restart else None)
+        state_store = self._state_store(context)
+        state = open_state(
+            state_store, self._request(), self._window(), restart=context["run_id"] if self.restart else None
+        )
         self._tell_ids(context, state)
-        return self._go_on(context, state, ledger, self._time_limit.deadline())
+        return self._go_on(context, state, state_store, self._time_limit.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
         seen = woken(event)
         if self._is_of_an_earlier_try(seen, context):
             return self.execute(context)
-        ledger = self._ledger(context)
-        state = ExportState.from_json(ledger.load() or seen.handover["state"])
+        state_store = self._state_store(context)
+        state = ExportState.from_json(state_store.load() or seen.handover["state"])
         self._tell_ids(context, state)
         self._check_time(seen)
-        return self._go_on(context, state, ledger, seen.handover["deadline"], seen.failures)
+        return self._go_on(context, state, state_store, seen.handover["deadline"], seen.failures)
 
     def _go_on(
-        self, context: Context, state: ExportState, ledger: Ledger, deadline: float, failures: int = 0
+        self, context: Context, state: ExportState, state_store: StateStore, deadline: float, failures: int = 0
     ) -> dict[str, Any]:
         # pyarrow takes half a second to load: only a task that runs needs it
         from airflow_provider_voucherify.order_export.job import ExportJob
 
-        self._state, self._is_durable = state, not isinstance(ledger, NoLedger)
+        self._state, self._is_durable = state, not isinstance(state_store, NoStateStore)
         job = ExportJob(
             self.hook,
             self._request(),
             self._window(),
             state,
-            ledger,
+            state_store,
             self._output(),
             on_bad_value=self.on_bad_value,
             max_splits=self.max_window_splits,
@@ -183,7 +185,7 @@ class OrdersExportOperator(WaitingOperator):
         self.log.info("%d orders are in %s (%d bytes).", result.rows, result.path, result.bytes)
         self._result = asdict(result)
         tell_of_export(context, self.outlets, self._result)
-        ledger.clear()
+        state_store.clear()
         return self._result
 
     def _tell_ids(self, context: Context, state: ExportState) -> None:
@@ -199,9 +201,9 @@ class OrdersExportOperator(WaitingOperator):
         """Tell OpenLineage, if its provider is installed, which columns are where."""
         return None if self._result is None else openlineage_of_export(self._result, self._request())
 
-    def _ledger(self, context: Context) -> Ledger:
+    def _state_store(self, context: Context) -> StateStore:
         beside = self._output().beside("state.json")
-        return self._choose_ledger(context, "order_export", FileLedger(beside.parent, beside.name))
+        return self._choose_state_store(context, "order_export", FileStateStore(beside.parent, beside.name))
 
     def _request(self) -> ExportRequest:
         request = ExportRequest(

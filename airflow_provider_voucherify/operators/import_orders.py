@@ -9,32 +9,32 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.choice import check_choice
-from airflow_provider_voucherify.ledger import FileLedger, Ledger, NoLedger
+from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.core.validation import check_choice
+from airflow_provider_voucherify.exceptions import ConfigurationError, SourceChangedError
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
-from airflow_provider_voucherify.operators.base import WaitingOperator, storage_path
-from airflow_provider_voucherify.operators.telemetry import Telemetry
-from airflow_provider_voucherify.order_import.accounts import OnUnknown
+from airflow_provider_voucherify.operators._base import WaitingOperator, storage_path
+from airflow_provider_voucherify.order_import.checkpoint import ImportState, open_state
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
-from airflow_provider_voucherify.order_import.conversion import AMOUNT_DECIMALS, AmountUnit
 from airflow_provider_voucherify.order_import.dry_run import dry_run as make_plan
-from airflow_provider_voucherify.order_import.duplicates import Duplicates, OnDuplicate, find_duplicates
-from airflow_provider_voucherify.order_import.files import Format
-from airflow_provider_voucherify.order_import.html_report import html_report
-from airflow_provider_voucherify.order_import.open_source import open_source
-from airflow_provider_voucherify.order_import.order_import import (
+from airflow_provider_voucherify.order_import.job import (
     MAX_BISECTIONS,
     MAX_IN_FLIGHT,
     MAX_RESENDS,
-    OrderImport,
+    ImportJob,
 )
-from airflow_provider_voucherify.order_import.progress import Progress
-from airflow_provider_voucherify.order_import.report import Report
-from airflow_provider_voucherify.order_import.rules import Rules, Treatment
-from airflow_provider_voucherify.order_import.source import Source
-from airflow_provider_voucherify.order_import.state import ImportState, SourceChangedError, open_state
-from airflow_provider_voucherify.parameters import check_number, check_switches, from_json
+from airflow_provider_voucherify.order_import.outcomes import OnUnknown
+from airflow_provider_voucherify.order_source.duplicates import Duplicates, OnDuplicate, find_duplicates
+from airflow_provider_voucherify.order_source.files import Format
+from airflow_provider_voucherify.order_source.mapping.normalize import AMOUNT_DECIMALS, AmountUnit
+from airflow_provider_voucherify.order_source.open_source import open_source
+from airflow_provider_voucherify.order_source.schema.side_effects import Rules, Treatment
+from airflow_provider_voucherify.order_source.source import Source
+from airflow_provider_voucherify.reporting.html_report import html_report
+from airflow_provider_voucherify.reporting.progress import Progress
+from airflow_provider_voucherify.reporting.reject_files import Report
+from airflow_provider_voucherify.task.observability import Telemetry
+from airflow_provider_voucherify.task.parameters import check_number, check_switches, from_json
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import woken
 
@@ -191,9 +191,9 @@ class ImportOrdersOperator(WaitingOperator):
             return self._plan(source)
         report = Report(self._folder)
         report.check_writable()
-        ledger = self._ledger(context)
+        state_store = self._state_store(context)
         state, begun = open_state(
-            ledger,
+            state_store,
             source.fingerprint(),
             restart=context["run_id"] if self.restart else None,
             max_orders=self.chunk_size,
@@ -206,44 +206,44 @@ class ImportOrdersOperator(WaitingOperator):
             self._tell_ids(context, state)
         else:
             report.clear()
-        return self._go_on(context, source, state, ledger, self._time_limit.deadline())
+        return self._go_on(context, source, state, state_store, self._time_limit.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
         seen = woken(event)
         if self._is_of_an_earlier_try(seen, context):
             return self.execute(context)
-        source, ledger = self._source(), self._ledger(context)
-        state = ImportState.from_json(ledger.load() or seen.handover["state"])
+        source, state_store = self._source(), self._state_store(context)
+        state = ImportState.from_json(state_store.load() or seen.handover["state"])
         self._tell_ids(context, state)
         state.api_calls += seen.calls
         self._check_time(seen)
         if source.fingerprint() != state.fingerprint:
             raise SourceChangedError(f"{source.name} changed while it was imported: the import cannot go on.")
-        return self._go_on(context, source, state, ledger, seen.handover["deadline"], seen.failures)
+        return self._go_on(context, source, state, state_store, seen.handover["deadline"], seen.failures)
 
     def _go_on(
         self,
         context: Context,
         source: Source,
         state: ImportState,
-        ledger: Ledger,
+        state_store: StateStore,
         deadline: float,
         failures: int = 0,
     ) -> dict[str, Any]:
-        self._state, self._is_durable = state, not isinstance(ledger, NoLedger)
+        self._state, self._is_durable = state, not isinstance(state_store, NoStateStore)
         report, telemetry = Report(self._folder), Telemetry(context, state)
 
         def show(progress: Progress) -> None:
             telemetry.show(progress)
             self._tell_ids(context, state)
 
-        job = OrderImport(
+        job = ImportJob(
             self.hook,
             source,
             state,
             report=report,
-            ledger=ledger,
+            state_store=state_store,
             max_in_flight=self.max_in_flight,
             max_bisections=self.max_bisections,
             max_resends=self.max_resends,
@@ -281,7 +281,7 @@ class ImportOrdersOperator(WaitingOperator):
         )  # fmt: skip
         summary.check(self.max_rejected, self.max_unknown if self.wait_for_completion else summary.orders)
         telemetry.clear()
-        ledger.clear()
+        state_store.clear()
         return summary.to_xcom()
 
     def _tell_ids(self, context: Context, state: ImportState) -> None:
@@ -290,10 +290,12 @@ class ImportOrdersOperator(WaitingOperator):
             AsyncActionLink().show(context, self.hook, state.recent_ids[-1])
 
     def _handed_over(self) -> list[str]:
-        flights = self._state.in_flight if self._state else []
+        submissions = self._state.in_flight if self._state else []
         return [
-            f"async action {flight.action_id}" if flight.action_id else f"{flight.orders} orders without an answer yet"
-            for flight in flights
+            f"async action {submission.action_id}"
+            if submission.action_id
+            else f"{submission.orders} orders without an answer yet"
+            for submission in submissions
         ]
 
     def _plan(self, source: Source) -> dict[str, Any]:
@@ -322,15 +324,17 @@ class ImportOrdersOperator(WaitingOperator):
     def _folder(self) -> ObjectStoragePath | None:
         return storage_path("report_path", self.report_path) if self.report_path else None
 
-    def _ledger(self, context: Context) -> Ledger:
+    def _state_store(self, context: Context) -> StateStore:
         folder = self._folder
-        ledger = self._choose_ledger(context, "order_import", None if folder is None else FileLedger(folder))
-        if self.durable and isinstance(ledger, NoLedger):
+        state_store = self._choose_state_store(
+            context, "order_import", None if folder is None else FileStateStore(folder)
+        )
+        if self.durable and isinstance(state_store, NoStateStore):
             self.log.warning(
                 "There is no place for the state of this import: a retry will begin anew. Give a report_path, or use "
                 "Airflow 3.3 or newer; durable=False says that this is meant."
             )
-        return ledger
+        return state_store
 
     def _source(self) -> Source:
         paths = [self.orders_path] if isinstance(self.orders_path, str) else self.orders_path

@@ -1,14 +1,9 @@
 """Orders into Voucherify and out of it: the operators under the names to import them by."""
 
+from airflow_provider_voucherify.exceptions import ExportFailedError, OrdersNotLoadedError, OrdersRefusedError
 from airflow_provider_voucherify.operators.export_orders import OrdersExportOperator
 from airflow_provider_voucherify.operators.import_orders import ImportOrdersOperator
-from airflow_provider_voucherify.operators.single_orders import (
-    CreateOrderOperator,
-    OrdersRefusedError,
-    UpdateOrderOperator,
-)
-from airflow_provider_voucherify.order_export.errors import ExportFailedError
-from airflow_provider_voucherify.order_import.summary import OrdersNotLoadedError
+from airflow_provider_voucherify.operators.single_orders import CreateOrderOperator, UpdateOrderOperator
 
 __all__ = [
     "CreateOrderOperator",

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voucherify.api.errors import ConfigurationError, InvalidRequestError, VoucherifyError
-from airflow_provider_voucherify.operators.base import VoucherifyOperator
-from airflow_provider_voucherify.parameters import JSON_FILES, from_json, is_templated
+from airflow_provider_voucherify.exceptions import ConfigurationError, InvalidRequestError, OrdersRefusedError
+from airflow_provider_voucherify.operators._base import VoucherifyOperator
+from airflow_provider_voucherify.task.parameters import JSON_FILES, from_json, is_templated
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 SHOWN_REASONS = 5
-
-
-class OrdersRefusedError(VoucherifyError):
-    """Voucherify refused some of the orders."""
 
 
 class CreateOrderOperator(VoucherifyOperator):

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
-from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export.names import METADATA, METADATA_X, hint, is_metadata_key
 
 JUNCTIONS = ("and", "or")

@@ -8,15 +8,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_voucherify.api.endpoints import LAST_PAGE, PAGE_SIZE, Endpoints
-from airflow_provider_voucherify.api.errors import NotFoundError, QuotaError, ServerError, TransportError
 from airflow_provider_voucherify.api.models import Export, ExportStatus
 from airflow_provider_voucherify.api.polling import Pause, Poll
-from airflow_provider_voucherify.ledger import Ledger
-from airflow_provider_voucherify.order_export.errors import ExportFailedError
-from airflow_provider_voucherify.order_export.export import ExportResult, download_to_parquet
-from airflow_provider_voucherify.order_export.output import Output
+from airflow_provider_voucherify.core.state_store import StateStore
+from airflow_provider_voucherify.exceptions import (
+    ExportFailedError,
+    NotFoundError,
+    QuotaError,
+    ServerError,
+    TransportError,
+)
+from airflow_provider_voucherify.order_export.checkpoint import ExportState
+from airflow_provider_voucherify.order_export.download import ExportResult, download_to_parquet
 from airflow_provider_voucherify.order_export.request import ExportRequest, OnBadValue
-from airflow_provider_voucherify.order_export.state import ExportState
+from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.window import Part, Window
 
 MAX_SPLITS = 16
@@ -43,7 +48,7 @@ class ExportJob:
     :param request: What the author asks for.
     :param window: Of which span of time.
     :param state: Where to go on.
-    :param ledger: Keeps the state: before each request that changes something, and after it.
+    :param state_store: Keeps the state: before each request that changes something, and after it.
     :param output: Where the rows go.
     :param on_bad_value: What becomes of a row that does not fit its columns.
     :param max_splits: How often windows whose export ends in ERROR are split in half at most, in all.
@@ -58,7 +63,7 @@ class ExportJob:
         request: ExportRequest,
         window: Window | None,
         state: ExportState,
-        ledger: Ledger,
+        state_store: StateStore,
         output: Output,
         *,
         on_bad_value: OnBadValue = "fail",
@@ -72,7 +77,7 @@ class ExportJob:
         self._client = client
         self._request = request
         self._window = window
-        self._ledger = ledger
+        self._state_store = state_store
         self._output = output
         self._on_bad_value: OnBadValue = on_bad_value
         self._max_splits = max_splits
@@ -231,4 +236,4 @@ class ExportJob:
         self._save()
 
     def _save(self) -> None:
-        self._ledger.save(self.state.to_json())
+        self._state_store.save(self.state.to_json())

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS, Endpoints
-from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.api.models import Export
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export.filters import check_filters
 from airflow_provider_voucherify.order_export.names import METADATA_PREFIX, METADATA_X, hint, is_metadata_key
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_voucherify.order_export.errors import ExportFileError
+from airflow_provider_voucherify.exceptions import ExportFileError
 from airflow_provider_voucherify.order_export.window import Part
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

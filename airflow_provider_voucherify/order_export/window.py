@@ -9,8 +9,8 @@ from typing import Any, Literal, Self, get_args
 
 import msgspec
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.choice import check_choice
+from airflow_provider_voucherify.core.validation import check_choice
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export.filters import check_filters
 from airflow_provider_voucherify.order_export.request import ExportRequest
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import msgspec
 
-from airflow_provider_voucherify.order_import.order import (
+from airflow_provider_voucherify.order_source.schema.order import (
     CheckedOrder,
     InvalidOrderError,
     SupersededOrderError,
@@ -17,8 +17,8 @@ from airflow_provider_voucherify.order_import.order import (
     returned,
     source_id_of,
 )
-from airflow_provider_voucherify.order_import.rules import Rules
-from airflow_provider_voucherify.order_import.source import Cursor, Record
+from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_source.source import Cursor, Record
 
 MAX_ORDERS = 2000
 MAX_BODY_BYTES = 8_000_000
@@ -55,7 +55,7 @@ class Outcome:
 @dataclass
 class Chunk:
     """
-    Orders that go in one request, and the records of the same stretch of the source that do not go.
+    Orders that go in one request, and the records of the same record_range of the source that do not go.
 
     :param start: The place before its first record.
     :param end: The place behind its last record.

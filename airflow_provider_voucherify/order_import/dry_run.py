@@ -6,21 +6,17 @@ import math
 
 import msgspec
 
-from airflow_provider_voucherify.api.errors import VoucherifyError
 from airflow_provider_voucherify.api.quota import Quota
+from airflow_provider_voucherify.exceptions import DryRunFailedError
+from airflow_provider_voucherify.order_import.checkpoint import KEPT_REASONS
 from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
-from airflow_provider_voucherify.order_import.report import Report, told
-from airflow_provider_voucherify.order_import.rules import Rules
-from airflow_provider_voucherify.order_import.source import Cursor, Source
-from airflow_provider_voucherify.order_import.state import KEPT_REASONS
-from airflow_provider_voucherify.order_import.summary import tolerated
+from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_source.source import Cursor, Source
+from airflow_provider_voucherify.reporting.reject_files import Report, told
+from airflow_provider_voucherify.reporting.summary import tolerated
 
 CALLS_A_CHUNK = 2  # one to send it, one for its result
 MINUTES_AN_HOUR = 60
-
-
-class PlanError(VoucherifyError):
-    """An import that could not be made as it is."""
 
 
 class Plan(msgspec.Struct, kw_only=True):
@@ -58,15 +54,15 @@ class Plan(msgspec.Struct, kw_only=True):
 
         :param max_rejected: Orders that may be rejected: a share of all when below 1, else a number.
         :param cycle_calls_left: Calls left in the billing cycle, as the dashboard shows them; None if nobody looked.
-        :raises PlanError: if it needs more calls, or more orders would be rejected.
+        :raises DryRunFailedError: if it needs more calls, or more orders would be rejected.
         """
         if cycle_calls_left is not None and self.api_calls > cycle_calls_left:
-            raise PlanError(
+            raise DryRunFailedError(
                 f"This import needs about {self.api_calls:,} calls, and {cycle_calls_left:,} are left in the billing "
                 "cycle (cycle_calls_left). Import a part of the orders, wait for the next cycle, or raise the plan."
             )
         if not tolerated(self.rejected - self.superseded, max_rejected, self.orders):
-            raise PlanError(
+            raise DryRunFailedError(
                 f"Of {self.orders:,} orders {self.rejected:,} would be rejected (at most {max_rejected:g} tolerated by "
                 "max_rejected). The first:" + "".join(f"\n  {reason}" for reason in self.reasons)
             )

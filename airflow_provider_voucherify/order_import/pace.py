@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_voucherify.api.polling import Pause
-from airflow_provider_voucherify.order_import.state import ImportState
+from airflow_provider_voucherify.order_import.checkpoint import ImportState
 
 FIRST_POLL = 1.0
 WEIGHT_OF_THE_LAST = 0.3
@@ -40,15 +40,15 @@ class Pace:
 
         :param more: Whether there is more to send: then half of them will do.
         """
-        flights = self._state.in_flight
-        enough = max(1, len(flights) // 2) if more else len(flights)
+        submissions = self._state.in_flight
+        enough = max(1, len(submissions) // 2) if more else len(submissions)
         if self._state.action_seconds is None:
             seconds, self._next_wait = self._next_wait, self._next_wait * 2
         else:
             seconds = max(self._state.action_seconds * enough, FIRST_POLL)
         return Pause(
             seconds=min(seconds, self._poll_interval),
-            reason=f"{len(flights)} imports in flight",
-            ids=tuple(flight.action_id for flight in flights if flight.action_id),
+            reason=f"{len(submissions)} imports in flight",
+            ids=tuple(submission.action_id for submission in submissions if submission.action_id),
             enough=enough,
         )

@@ -15,13 +15,13 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_voucherify.api.errors import ConfigurationError, VoucherifyError
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.exceptions import AsyncActionFailedError, ConfigurationError, VoucherifyError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
-from airflow_provider_voucherify.parameters import check_number, check_switches, is_templated
-from airflow_provider_voucherify.task import WaitingTask
+from airflow_provider_voucherify.task.parameters import check_number, check_switches, is_templated
+from airflow_provider_voucherify.task.waiting import WaitingTask
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import Wake, woken
 
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 SHOWN_FAILURES = 10
-
-
-class AsyncActionFailedError(VoucherifyError):
-    """An async action FAILED, or could not process some of its records."""
 
 
 class AsyncActionSensor(WaitingTask, BaseSensorOperator):

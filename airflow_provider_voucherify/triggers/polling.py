@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
-from airflow_provider_voucherify.api.errors import VoucherifyError
 from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.exceptions import VoucherifyError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 
 PATIENCE_IN_THREAD = 5.0

@@ -98,16 +98,16 @@ class FileClient:
 
 
 def engine(source: Path, target: Path) -> None:
-    from airflow_provider_voucherify.order_export.export import download_to_parquet
-    from airflow_provider_voucherify.order_export.output import Output
+    from airflow_provider_voucherify.order_export.download import download_to_parquet
+    from airflow_provider_voucherify.order_export.sink.layout import Output
 
     parts, output = [Part(export_id=EXPORT_ID)], Output(path=target)
     download_to_parquet(FileClient(source), parts, ExportRequest(), output)  # type: ignore[arg-type]
 
 
 def engine_over_http(url: str, target: Path) -> None:
-    from airflow_provider_voucherify.order_export.export import download_to_parquet
-    from airflow_provider_voucherify.order_export.output import Output
+    from airflow_provider_voucherify.order_export.download import download_to_parquet
+    from airflow_provider_voucherify.order_export.sink.layout import Output
 
     client = VoucherifyClient(Settings(app_id="id", app_token="token", base_url=url))
     download_to_parquet(client, [Part(export_id=EXPORT_ID)], ExportRequest(), Output(path=target))
@@ -118,7 +118,7 @@ def pyarrow_streaming(source: Path, target: Path) -> None:
     import pyarrow.csv
     import pyarrow.parquet as pq
 
-    from airflow_provider_voucherify.order_export.schema import dictionary_columns, order_schema
+    from airflow_provider_voucherify.order_export.convert.schema import dictionary_columns, order_schema
 
     schema = order_schema(ExportRequest())
     reader = pyarrow.csv.open_csv(
@@ -140,7 +140,7 @@ def pyarrow_streaming(source: Path, target: Path) -> None:
 def polars(source: Path, target: Path) -> None:
     import polars as pl
 
-    from airflow_provider_voucherify.order_export.schema import FIELD_TYPES
+    from airflow_provider_voucherify.order_export.convert.schema import FIELD_TYPES
 
     types = {
         header: pl.Int64 if str(FIELD_TYPES.get(name)) == "int64" else pl.String
@@ -158,7 +158,7 @@ def polars(source: Path, target: Path) -> None:
 def duckdb(source: Path, target: Path) -> None:
     import duckdb as db
 
-    from airflow_provider_voucherify.order_export.schema import FIELD_TYPES
+    from airflow_provider_voucherify.order_export.convert.schema import FIELD_TYPES
 
     names = {"int64": "BIGINT", "timestamp[ms, tz=UTC]": "TIMESTAMPTZ"}
     columns = {name: names.get(str(FIELD_TYPES.get(name)), "VARCHAR") for name in ORDER_FIELDS}
@@ -171,7 +171,7 @@ def duckdb(source: Path, target: Path) -> None:
 def pandas(source: Path, target: Path) -> None:
     import pandas as pd
 
-    from airflow_provider_voucherify.order_export.schema import FIELD_TYPES
+    from airflow_provider_voucherify.order_export.convert.schema import FIELD_TYPES
 
     types = {
         header: "Int64" if str(FIELD_TYPES.get(name)) == "int64" else "category" if name == "status" else "string"
@@ -185,8 +185,8 @@ def pandas(source: Path, target: Path) -> None:
 
 OVER_HTTP = "engine over HTTP"
 CONTENDERS: dict[str, tuple[Callable[[Any, Path], None], str]] = {
-    "engine": (engine, "airflow_provider_voucherify.order_export.export"),
-    OVER_HTTP: (engine_over_http, "airflow_provider_voucherify.order_export.export"),
+    "engine": (engine, "airflow_provider_voucherify.order_export.download"),
+    OVER_HTTP: (engine_over_http, "airflow_provider_voucherify.order_export.download"),
     "pyarrow streaming, one thread": (pyarrow_streaming, "pyarrow.parquet"),
     "Polars sink_parquet": (polars, "polars"),
     "DuckDB COPY": (duckdb, "duckdb"),

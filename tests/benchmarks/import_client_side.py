@@ -100,18 +100,18 @@ def batches(values: Iterable[Any]) -> Iterator[list[Any]]:
 
 def engine(path: Path) -> int:
     from airflow_provider_voucherify.order_import.chunk import chunks
-    from airflow_provider_voucherify.order_import.open_source import open_source
-    from airflow_provider_voucherify.order_import.source import Cursor
+    from airflow_provider_voucherify.order_source.open_source import open_source
+    from airflow_provider_voucherify.order_source.source import Cursor
 
     return sum(len(chunk.orders) for chunk in chunks(open_source(paths=path).read(), Cursor()) if chunk.body())
 
 
 def engine_and_duplicates(path: Path) -> int:
     from airflow_provider_voucherify.order_import.chunk import chunks
-    from airflow_provider_voucherify.order_import.duplicates import Duplicates, find_duplicates
-    from airflow_provider_voucherify.order_import.open_source import open_source
-    from airflow_provider_voucherify.order_import.rules import Rules
-    from airflow_provider_voucherify.order_import.source import Cursor
+    from airflow_provider_voucherify.order_source.duplicates import Duplicates, find_duplicates
+    from airflow_provider_voucherify.order_source.open_source import open_source
+    from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+    from airflow_provider_voucherify.order_source.source import Cursor
 
     source = open_source(paths=path)
     rules = Rules(duplicates=Duplicates(source, find_duplicates(source, "error")))
@@ -119,8 +119,8 @@ def engine_and_duplicates(path: Path) -> int:
 
 
 def duplicates_alone(path: Path) -> int:
-    from airflow_provider_voucherify.order_import.duplicates import find_duplicates
-    from airflow_provider_voucherify.order_import.open_source import open_source
+    from airflow_provider_voucherify.order_source.duplicates import find_duplicates
+    from airflow_provider_voucherify.order_source.open_source import open_source
 
     return find_duplicates(open_source(paths=path), "error").records
 
@@ -209,10 +209,10 @@ def dict_reader(path: Path) -> int:
 
 
 ENGINE_MODULES = (
-    "airflow_provider_voucherify.order_import.duplicates",
+    "airflow_provider_voucherify.order_source.duplicates",
     "airflow_provider_voucherify.order_import.chunk",
 )
-ARROW_MODULES = (*ENGINE_MODULES, "airflow_provider_voucherify.order_import.table", "pyarrow.parquet")
+ARROW_MODULES = (*ENGINE_MODULES, "airflow_provider_voucherify.order_source.tables", "pyarrow.parquet")
 
 # what it does, and the modules it needs, imported before the time begins
 Contender = tuple[Callable[[Path], int], tuple[str, ...]]

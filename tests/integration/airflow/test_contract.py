@@ -24,9 +24,9 @@ from sqlalchemy import text
 
 from airflow_provider_voucherify import task
 from airflow_provider_voucherify.api.transport import Transport
+from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
-from airflow_provider_voucherify.ledger import FileLedger, NoLedger
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import run_dag
@@ -90,7 +90,7 @@ class Outcome:
     state: str
     errors: list[str]
     xcoms: dict[str, Any]
-    ledger: Any
+    state_store: Any
     files: dict[str, Any]
     imports: list[int]
     orders: int
@@ -365,9 +365,11 @@ def play(tmp_path, monkeypatch):
 
     def play(scenario: Scenario, deferrable: bool) -> Outcome:
         folder = tmp_path / ("deferred" if deferrable else "worker")
-        ledger = FileLedger(folder / "ledger")
+        state_store = FileStateStore(folder / "state_store")
         for cls in (ImportOrdersOperator, OrdersExportOperator):
-            monkeypatch.setattr(cls, "_ledger", lambda self, context: ledger if self.durable else NoLedger())
+            monkeypatch.setattr(
+                cls, "_state_store", lambda self, context: state_store if self.durable else NoStateStore()
+            )
         seen.clear()
         with Emulator(speed=SPEED) as emulator:
             token = emulator.app_token if scenario.keys else "wrong"
@@ -383,7 +385,7 @@ def play(tmp_path, monkeypatch):
             state = run_dag(dag).states["task"]
             for waits in (error for error in seen if isinstance(error, TaskDeferred)):
                 assert waits.timeout > timedelta(seconds=TIME)  # where no triggerer runs, the scheduler ends the wait
-            return outcome_of(state, dag_id, folder, ledger, emulator, list(seen))
+            return outcome_of(state, dag_id, folder, state_store, emulator, list(seen))
 
     return play
 
@@ -398,7 +400,7 @@ def parameters_of(scenario: Scenario, emulator: Emulator, folder: Path) -> dict[
     return defaults[scenario.task] | dict(given)
 
 
-def outcome_of(state, dag_id, folder, ledger, emulator, seen) -> Outcome:
+def outcome_of(state, dag_id, folder, state_store, emulator, seen) -> Outcome:
     errors = [error for error in seen if not isinstance(error, TaskDeferred)]
     with create_session() as session:
         query = text("SELECT key, value FROM xcom WHERE dag_id = :dag_id")
@@ -408,9 +410,11 @@ def outcome_of(state, dag_id, folder, ledger, emulator, seen) -> Outcome:
         state=state,
         errors=[f"{type(error).__name__}: {error} {error.args}" for error in errors if state != "skipped"],
         xcoms=xcoms,
-        ledger=ledger.load(),
+        state_store=state_store.load(),
         files={
-            str(path.relative_to(folder)): shown(path) for path in folder.rglob("*.*") if "ledger" not in path.parts
+            str(path.relative_to(folder)): shown(path)
+            for path in folder.rglob("*.*")
+            if "state_store" not in path.parts
         },
         imports=[sent["orders"] for sent in calls["imports"]],
         orders=emulator.count_orders(),

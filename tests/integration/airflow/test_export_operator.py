@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators.orders import OrdersExportOperator
 from tests.airflow_home import run_dag

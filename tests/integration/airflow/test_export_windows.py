@@ -10,8 +10,8 @@ from airflow.providers.common.compat.sdk import DAG, Asset, Stats
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow.utils.session import create_session
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.ledger import FileLedger
+from airflow_provider_voucherify.core.state_store import FileStateStore
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.operators.orders import OrdersExportOperator
 from tests.airflow_home import run_dag
 from tests.integration.order_export.timeline import put
@@ -53,8 +53,8 @@ def test_a_window(emulator, orders, tmp_path):
 @pytest.mark.parametrize("place", ["task store", "file"])
 def test_a_retry_takes_up_the_export(emulator, orders, tmp_path, monkeypatch, parameters, exports, place):
     if place == "file" and parameters.get("durable", True):
-        ledger = FileLedger(tmp_path, "state.json")
-        monkeypatch.setattr(OrdersExportOperator, "_ledger", lambda self, context: ledger)
+        state_store = FileStateStore(tmp_path, "state.json")
+        monkeypatch.setattr(OrdersExportOperator, "_state_store", lambda self, context: state_store)
     emulator.add_fault("truncated_download", times=3, bytes=20)
     path = tmp_path / "lake" / "orders.parquet"
     run = run_export(path, retries=1, **parameters)

@@ -8,11 +8,11 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
 
+from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
-from airflow_provider_voucherify.ledger import FileLedger
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator
-from airflow_provider_voucherify.order_import.state import ImportState
+from airflow_provider_voucherify.order_import.checkpoint import ImportState
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import connection, run_dag
 from tests.orders import order, write_jsonl
@@ -280,7 +280,7 @@ def test_a_retry_goes_on_where_the_last_try_stood(emulator, tmp_path, monkeypatc
     parameters = {}
     if kept == "report_path":
         parameters["report_path"] = tmp_path.as_uri()
-        monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(self._folder))
+        monkeypatch.setattr(ImportOrdersOperator, "_state_store", lambda self, context: FileStateStore(self._folder))
     fault = {"name": "cycle_spent", "route": "POST /v1/orders/import", "after": 4, "times": 1}
     run = run_retried(emulator, [fault], deferrable=deferrable, **parameters)
     assert run.state == "success"
@@ -301,9 +301,9 @@ def test_without_durability_a_retry_begins_anew(emulator, log):
 
 def test_the_state_of_another_source_is_refused_unless_told_to_restart(emulator, tmp_path, monkeypatch, log):
     report = tmp_path.as_uri()
-    begun = FileLedger(tmp_path)
+    begun = FileStateStore(tmp_path)
     begun.save(ImportState(fingerprint="another source", loaded=2).to_json())
-    monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(tmp_path))
+    monkeypatch.setattr(ImportOrdersOperator, "_state_store", lambda self, context: FileStateStore(tmp_path))
     assert run_import(orders=[order(4)], report_path=report).state == "failed"
     assert "This import was begun with 'another source' and cannot go on with" in log()
     assert "begin anew with restart=True" in log()
@@ -312,7 +312,7 @@ def test_the_state_of_another_source_is_refused_unless_told_to_restart(emulator,
 
 
 def test_a_task_that_failed_for_its_losses_and_is_allowed_more_sends_nothing_again(emulator, tmp_path, monkeypatch):
-    monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(tmp_path))
+    monkeypatch.setattr(ImportOrdersOperator, "_state_store", lambda self, context: FileStateStore(tmp_path))
     given = {"orders": [order(0), {"amount": "much"}], "report_path": tmp_path.as_uri()}
     assert run_import(**given).state == "failed"
     run = run_import(**given, max_rejected=1)
@@ -322,7 +322,7 @@ def test_a_task_that_failed_for_its_losses_and_is_allowed_more_sends_nothing_aga
 
 @pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="a timeout breaks off dag.test() of Airflow 2 before the retry")
 def test_a_killed_task_says_what_goes_on_and_its_retry_takes_it_up(monkeypatch, tmp_path, log):
-    monkeypatch.setattr(ImportOrdersOperator, "_ledger", lambda self, context: FileLedger(tmp_path))
+    monkeypatch.setattr(ImportOrdersOperator, "_state_store", lambda self, context: FileStateStore(tmp_path))
     with Emulator(import_base_ms=3000) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
         run = run_import(orders=[order(1)], execution_timeout=timedelta(seconds=2), retries=5, poll_interval=30)

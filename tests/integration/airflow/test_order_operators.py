@@ -5,7 +5,7 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators.orders import CreateOrderOperator, UpdateOrderOperator
 from tests.airflow_home import run_dag

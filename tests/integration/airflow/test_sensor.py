@@ -6,7 +6,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_voucherify import task
-from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import run_dag
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.order_export.convert.schema import order_schema
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.schema import order_schema
 from airflow_provider_voucherify.order_export.window import Window
 from tests.airflow_home import DagBag, run_dag
 from tests.integration.order_export.timeline import change, job_of, put, run

@@ -19,19 +19,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voucherify.api.errors import (
+from airflow_provider_voucherify.exceptions import (
     AuthenticationError,
+    BadRowError,
     ConfigurationError,
+    ExportFileError,
     NotFoundError,
     ServerError,
     TransportError,
     TruncatedDownloadError,
     VoucherifyError,
 )
-from airflow_provider_voucherify.order_export.errors import BadRowError, ExportFileError
-from airflow_provider_voucherify.order_export.export import download_to_parquet
-from airflow_provider_voucherify.order_export.output import Output
+from airflow_provider_voucherify.order_export.download import download_to_parquet
 from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.window import Part
 from tests.integration.order_export.export_server import EXPORT_ID, TOKEN
 
@@ -303,8 +304,8 @@ def test_a_killed_worker_leaves_nothing_visible_and_its_retry_succeeds(server, p
 from pathlib import Path
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
-from airflow_provider_voucherify.order_export.export import download_to_parquet
-from airflow_provider_voucherify.order_export.output import Output
+from airflow_provider_voucherify.order_export.download import download_to_parquet
+from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.window import Part
 client = VoucherifyClient(Settings(app_id="app", app_token="secret", base_url={server.url!r}))

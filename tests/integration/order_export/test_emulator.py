@@ -11,10 +11,10 @@ import pytest
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.order_export.export import download_to_parquet
-from airflow_provider_voucherify.order_export.output import Output
+from airflow_provider_voucherify.order_export.convert.schema import order_schema
+from airflow_provider_voucherify.order_export.download import download_to_parquet
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.schema import order_schema
+from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.window import Part
 from tests.orders import order
 

@@ -16,11 +16,11 @@ import pytest
 from moto.server import ThreadedMotoServer
 from upath import UPath
 
-from airflow_provider_voucherify.api.errors import ConfigurationError, TruncatedDownloadError
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.order_export.output import Output
-from airflow_provider_voucherify.order_export.publishing import Publication
+from airflow_provider_voucherify.exceptions import ConfigurationError, TruncatedDownloadError
 from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.sink.atomic import Publication
+from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.window import Window
 from tests.integration.order_export.timeline import client_of, job_of, put, run
 

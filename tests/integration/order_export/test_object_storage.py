@@ -12,11 +12,10 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from moto.server import ThreadedMotoServer
 from upath import UPath
 
-from airflow_provider_voucherify.api.errors import ConfigurationError, TruncatedDownloadError
-from airflow_provider_voucherify.order_export.errors import BadRowError
-from airflow_provider_voucherify.order_export.export import download_to_parquet
-from airflow_provider_voucherify.order_export.output import Output
+from airflow_provider_voucherify.exceptions import BadRowError, ConfigurationError, TruncatedDownloadError
+from airflow_provider_voucherify.order_export.download import download_to_parquet
 from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.window import Part
 from tests.integration.order_export.export_server import EXPORT_ID
 

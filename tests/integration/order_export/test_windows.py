@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.order_export.errors import ExportFailedError
+from airflow_provider_voucherify.exceptions import ConfigurationError, ExportFailedError
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.window import Window
 from tests.integration.order_export.timeline import change, client_of, job_of, put, run

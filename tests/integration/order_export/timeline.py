@@ -8,12 +8,12 @@ from pathlib import Path
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.core.state_store import NoStateStore, StateStore
 from airflow_provider_voucherify.emulator.ids import timestamp
-from airflow_provider_voucherify.ledger import Ledger, NoLedger
+from airflow_provider_voucherify.order_export.checkpoint import open_state
 from airflow_provider_voucherify.order_export.job import ExportJob
-from airflow_provider_voucherify.order_export.output import Output
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.state import open_state
+from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.window import Window
 
 COLUMNS = "id, source_id, created_at, updated_at, status, amount, metadata, items"
@@ -49,14 +49,16 @@ def job_of(
     *,
     request=None,
     window: Window | None = None,
-    ledger: Ledger | None = None,
+    state_store: StateStore | None = None,
     output=None,
     **options,
 ) -> ExportJob:
-    """Make a job, or go on with the one that the ledger knows."""
-    request, ledger = request or ExportRequest(), ledger or NoLedger()
-    state = open_state(ledger, request, window, restart=None)
-    return ExportJob(client, request, window, state, ledger, output or Output(path=path), poll_interval=0.05, **options)
+    """Make a job, or go on with the one that the state store knows."""
+    request, state_store = request or ExportRequest(), state_store or NoStateStore()
+    state = open_state(state_store, request, window, restart=None)
+    return ExportJob(
+        client, request, window, state, state_store, output or Output(path=path), poll_interval=0.05, **options
+    )
 
 
 def run(job: ExportJob):

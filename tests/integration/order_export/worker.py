@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
-from airflow_provider_voucherify.ledger import FileLedger
-from airflow_provider_voucherify.order_export.output import Output
-from airflow_provider_voucherify.order_export.publishing import Publication
+from airflow_provider_voucherify.core.state_store import FileStateStore
+from airflow_provider_voucherify.order_export.sink.atomic import Publication
+from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.window import Window
 from tests.integration.order_export.timeline import job_of, run
 
@@ -22,7 +22,7 @@ WINDOW = Window(field="updated_at", start=datetime(2026, 1, 1, tzinfo=UTC), end=
 STOPS = {
     "before the request": (VoucherifyClient, "create_order_export", "before"),
     "after the request": (VoucherifyClient, "create_order_export", "after"),
-    "after its id is kept": (FileLedger, "save", "after 2"),
+    "after its id is kept": (FileStateStore, "save", "after 2"),
     "while waiting": (VoucherifyClient, "get_export", "after"),
     "while downloading": (pq.ParquetWriter, "write_table", "after"),
     "before publishing": (Publication, "_publish", "before"),
@@ -55,7 +55,7 @@ if __name__ == "__main__":
     if stop in STOPS:
         kill_at(*STOPS[stop])
     client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token="emulator-app-token", base_url=url))
-    ledger = FileLedger(Path(folder), "_state.json")
+    state_store = FileStateStore(Path(folder), "_state.json")
     output = Output(path=Path(folder), max_rows_per_file=100, stem=WINDOW.name)
-    run(job_of(client, Path(folder), window=WINDOW, ledger=ledger, output=output))
-    ledger.clear()
+    run(job_of(client, Path(folder), window=WINDOW, state_store=state_store, output=output))
+    state_store.clear()

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voucherify.api.errors import VoucherifyError
+from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.ledger import FileLedger
-from airflow_provider_voucherify.order_import.order_import import OrderImport
-from airflow_provider_voucherify.order_import.report import Report
-from airflow_provider_voucherify.order_import.source import ListSource
-from airflow_provider_voucherify.order_import.state import open_state
+from airflow_provider_voucherify.exceptions import VoucherifyError
+from airflow_provider_voucherify.order_import.checkpoint import open_state
+from airflow_provider_voucherify.order_import.job import ImportJob
+from airflow_provider_voucherify.order_source.source import ListSource
+from airflow_provider_voucherify.reporting.reject_files import Report
 from tests.integration.order_import.test_order_import import client_of, outcomes
 from tests.orders import order
 
@@ -66,14 +66,14 @@ def make(number, kind):
 def import_all(emulator, source, folder, on_unknown):
     """Import as Airflow would: again after each error, until it ends."""
     for _ in range(TRIES):
-        ledger = FileLedger(folder)
-        state, _ = open_state(ledger, source.fingerprint(), restart=None, max_orders=20, max_body_bytes=100_000)
-        job = OrderImport(
+        state_store = FileStateStore(folder)
+        state, _ = open_state(state_store, source.fingerprint(), restart=None, max_orders=20, max_body_bytes=100_000)
+        job = ImportJob(
             client_of(emulator, sleep=lambda _seconds: None),
             source,
             state,
             report=Report(folder),
-            ledger=ledger,
+            state_store=state_store,
             max_in_flight=3,
             poll_interval=0.02,
             on_unknown=on_unknown,

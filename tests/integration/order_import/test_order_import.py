@@ -8,15 +8,14 @@ import time
 import pytest
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
-from airflow_provider_voucherify.api.errors import PlanExceededError, VoucherifyError
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.order_import.open_source import open_source
-from airflow_provider_voucherify.order_import.order_import import OrderImport
-from airflow_provider_voucherify.order_import.report import Report
-from airflow_provider_voucherify.order_import.source import ListSource
-from airflow_provider_voucherify.order_import.state import ImportState
-from airflow_provider_voucherify.order_import.summary import OrdersNotLoadedError
+from airflow_provider_voucherify.exceptions import OrdersNotLoadedError, PlanExceededError, VoucherifyError
+from airflow_provider_voucherify.order_import.checkpoint import ImportState
+from airflow_provider_voucherify.order_import.job import ImportJob
+from airflow_provider_voucherify.order_source.open_source import open_source
+from airflow_provider_voucherify.order_source.source import ListSource
+from airflow_provider_voucherify.reporting.reject_files import Report
 from tests.orders import order, write_jsonl
 
 IMPORT = "POST /v1/orders/import"
@@ -38,7 +37,7 @@ def prepare(emulator, source, report_path=None, *, max_orders=100, max_body_byte
         source = ListSource(source)
     state = state or ImportState(fingerprint=source.fingerprint(), max_orders=max_orders, max_body_bytes=max_body_bytes)
     report = Report(report_path)
-    return OrderImport(client_of(emulator), source, state, report=report, poll_interval=0.05, **options)
+    return ImportJob(client_of(emulator), source, state, report=report, poll_interval=0.05, **options)
 
 
 def run(job):
@@ -48,7 +47,7 @@ def run(job):
 
 
 class Saved(list):
-    """A ledger that remembers every state it was given."""
+    """A state_store that remembers every state it was given."""
 
     def load(self):
         return json.loads(self[-1]) if self else None
@@ -236,7 +235,7 @@ def test_a_spent_cycle_stops_at_once_and_the_state_goes_on(emulator):
     saved = Saved()
     source = [order(number) for number in range(500)]
     emulator.add_fault("cycle_spent", route=IMPORT, after=2)
-    job = prepare(emulator, source, ledger=saved)
+    job = prepare(emulator, source, state_store=saved)
     with pytest.raises(PlanExceededError, match="api_calls_cycle"):
         run(job)
     emulator.clear_faults()
@@ -266,7 +265,7 @@ def test_a_source_that_changes_under_way_is_noticed(emulator, tmp_path):
 
 def test_the_state_is_written_before_each_request(emulator):
     saved = Saved()
-    run(prepare(emulator, [order(number) for number in range(250)], ledger=saved))
+    run(prepare(emulator, [order(number) for number in range(250)], state_store=saved))
     first = next(state for state in map(json.loads, saved) if state["in_flight"])
     assert first["in_flight"][0]["action_id"] is None
     assert first["in_flight"][0]["body_hash"]

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
-from airflow_provider_voucherify.api.errors import PlanExceededError, QuotaError
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.order_import.state import ImportState
+from airflow_provider_voucherify.exceptions import PlanExceededError, QuotaError
+from airflow_provider_voucherify.order_import.checkpoint import ImportState
 from tests.integration.order_import.test_order_import import Saved, counts, prepare, run
 from tests.orders import order
 
@@ -81,7 +81,7 @@ def test_after_a_spent_cycle_the_next_run_goes_on():
     with Emulator(speed=1000) as emulator:
         emulator.add_fault("cycle_spent", after=6)
         with pytest.raises(PlanExceededError, match="Raise the plan") as raised:
-            run(prepare(emulator, source, max_orders=30, ledger=saved))
+            run(prepare(emulator, source, max_orders=30, state_store=saved))
         assert raised.value.limit_type == "api_calls_cycle"
         emulator.clear_faults()
         summary = run(prepare(emulator, source, state=ImportState.from_json(saved.load())))

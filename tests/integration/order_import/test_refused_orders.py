@@ -6,7 +6,7 @@ import json
 import random
 
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.order_import.open_source import open_source
+from airflow_provider_voucherify.order_source.open_source import open_source
 from tests.integration.order_import.test_order_import import client_of, counts, outcomes, prepare, run
 from tests.orders import order, write_jsonl
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.order_import.order_import import MAX_IN_FLIGHT
+from airflow_provider_voucherify.order_import.job import MAX_IN_FLIGHT
 from tests.orders import order
 
 ROOT = Path(__file__).parents[3]
@@ -19,17 +19,17 @@ import re, sys, time
 from pathlib import Path
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
-from airflow_provider_voucherify.ledger import FileLedger
-from airflow_provider_voucherify.order_import.order_import import OrderImport
-from airflow_provider_voucherify.order_import.report import Report
-from airflow_provider_voucherify.order_import.open_source import open_source
-from airflow_provider_voucherify.order_import.state import ImportState
+from airflow_provider_voucherify.core.state_store import FileStateStore
+from airflow_provider_voucherify.order_import.job import ImportJob
+from airflow_provider_voucherify.reporting.reject_files import Report
+from airflow_provider_voucherify.order_source.open_source import open_source
+from airflow_provider_voucherify.order_import.checkpoint import ImportState
 
 url, token, path, folder = sys.argv[1:]
 client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token=token, base_url=url))
 source = open_source(paths=Path(path))
 state = ImportState(fingerprint=source.fingerprint())
-job = OrderImport(client, source, state, report=Report(Path(folder)), ledger=FileLedger(Path(folder)))
+job = ImportJob(client, source, state, report=Report(Path(folder)), state_store=FileStateStore(Path(folder)))
 fewest = 10**9
 while pause := job.advance():
     if not state.read:

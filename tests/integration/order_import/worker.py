@@ -11,11 +11,11 @@ from pathlib import Path
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.api.transport import Transport
-from airflow_provider_voucherify.ledger import FileLedger
-from airflow_provider_voucherify.order_import.open_source import open_source
-from airflow_provider_voucherify.order_import.order_import import OrderImport
-from airflow_provider_voucherify.order_import.report import Report
-from airflow_provider_voucherify.order_import.state import open_state
+from airflow_provider_voucherify.core.state_store import FileStateStore
+from airflow_provider_voucherify.order_import.checkpoint import open_state
+from airflow_provider_voucherify.order_import.job import ImportJob
+from airflow_provider_voucherify.order_source.open_source import open_source
+from airflow_provider_voucherify.reporting.reject_files import Report
 
 left = 0
 
@@ -45,13 +45,13 @@ def main() -> None:
     global left
     url, token, path, folder, left_text = sys.argv[1:]
     left = int(left_text)
-    for cls, name in ((Transport, "_send"), (FileLedger, "save"), (Report, "write")):
+    for cls, name in ((Transport, "_send"), (FileStateStore, "save"), (Report, "write")):
         watched(cls, name)
-    source, ledger = open_source(paths=Path(path)), FileLedger(Path(folder))
+    source, state_store = open_source(paths=Path(path)), FileStateStore(Path(folder))
     client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token=token, base_url=url))
-    state, _ = open_state(ledger, source.fingerprint(), restart=None, max_orders=100, max_body_bytes=8_000_000)
-    job = OrderImport(
-        client, source, state, report=Report(Path(folder)), ledger=ledger, max_in_flight=4, poll_interval=0.05
+    state, _ = open_state(state_store, source.fingerprint(), restart=None, max_orders=100, max_body_bytes=8_000_000)
+    job = ImportJob(
+        client, source, state, report=Report(Path(folder)), state_store=state_store, max_in_flight=4, poll_interval=0.05
     )
     while pause := job.advance():
         moment()

@@ -8,9 +8,9 @@ import sys
 import pytest
 from airflow.providers.common.compat.sdk import Connection
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.api.quota import DEFAULT_RESERVE
 from airflow_provider_voucherify.api.settings import DEFAULT_SCOPE, Settings
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.get_provider_info import get_provider_info
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook, settings_of
 

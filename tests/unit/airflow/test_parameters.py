@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.operators.orders import (
     CreateOrderOperator,
     ImportOrdersOperator,

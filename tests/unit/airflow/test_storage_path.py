@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.operators.base import storage_path
+from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.operators._base import storage_path
 
 
 @pytest.mark.parametrize("path", ["gs://bucket/orders.jsonl", "nowhere://bucket/orders.jsonl"])

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
 from airflow_provider_voucherify.api.settings import Settings, base_url_of, is_loopback
+from airflow_provider_voucherify.exceptions import ConfigurationError
 
 
 def settings(**given):

@@ -13,7 +13,8 @@ import urllib3
 from requests_mock import ANY
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
-from airflow_provider_voucherify.api.errors import (
+from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.exceptions import (
     AuthenticationError,
     InvalidRequestError,
     NotFoundError,
@@ -25,7 +26,6 @@ from airflow_provider_voucherify.api.errors import (
     TransportError,
     TruncatedDownloadError,
 )
-from airflow_provider_voucherify.api.settings import Settings
 
 SECRET = "planted-secret"
 API = "https://api.voucherify.io"

@@ -12,10 +12,10 @@ import requests
 import urllib3
 
 from airflow_provider_voucherify.api.download import Download
-from airflow_provider_voucherify.order_export.conversion import BadRow, Conversion
-from airflow_provider_voucherify.order_export.csv_stream import CsvStream
+from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
+from airflow_provider_voucherify.order_export.convert.rows import BadRow, Conversion
+from airflow_provider_voucherify.order_export.convert.schema import order_schema
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.schema import order_schema
 
 
 def download_of(content: bytes, *, length: bool = True, zipped: bool = False) -> Download:

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voucherify.api.errors import TruncatedDownloadError
-from airflow_provider_voucherify.order_export import conversion as conversion_module
-from airflow_provider_voucherify.order_export.csv_stream import CsvStream, UnprovenEndError
-from airflow_provider_voucherify.order_export.errors import ExportFileError, RowTooLongError
-from airflow_provider_voucherify.order_export.header import match_columns
+from airflow_provider_voucherify.exceptions import ExportFileError, RowTooLongError, TruncatedDownloadError
+from airflow_provider_voucherify.order_export.convert import rows as conversion_module
+from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream, UnprovenEndError
+from airflow_provider_voucherify.order_export.convert.header import match_columns
+from airflow_provider_voucherify.order_export.convert.schema import order_schema
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.schema import order_schema
 from tests.unit.order_export.files import convert_file, download_of
 
 FIELDS = ("id", "amount", "created_at", "status", "metadata")

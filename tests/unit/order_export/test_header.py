@@ -7,8 +7,8 @@ import random
 import pytest
 
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
-from airflow_provider_voucherify.order_export.errors import ExportFileError
-from airflow_provider_voucherify.order_export.header import match_columns
+from airflow_provider_voucherify.exceptions import ExportFileError
+from airflow_provider_voucherify.order_export.convert.header import match_columns
 
 DISPLAYED = [name.replace("_", " ").title().replace(" Id", " ID") for name in ORDER_FIELDS]
 

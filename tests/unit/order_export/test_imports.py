@@ -13,7 +13,7 @@ import pytest
     [
         ("import airflow_provider_voucherify.order_export", {"pyarrow", "pandas", "numpy", "airflow"}),
         ("import airflow_provider_voucherify.order_export.request", {"pyarrow", "pandas", "numpy", "airflow"}),
-        ("import airflow_provider_voucherify.order_export.export", {"pandas", "airflow"}),
+        ("import airflow_provider_voucherify.order_export.download", {"pandas", "airflow"}),
     ],
 )
 def test_importing_loads_no_more_than_it_must(statement, not_loaded):

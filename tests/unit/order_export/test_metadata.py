@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voucherify.order_export.metadata import to_json
+from airflow_provider_voucherify.order_export.convert.metadata import to_json
 
 TEXTS = st.text(st.one_of(st.sampled_from('"\\\n\t\x00\x1f,:{}'), st.characters(exclude_categories=["Cs"])))
 

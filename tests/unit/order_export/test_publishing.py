@@ -10,8 +10,8 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.order_export.publishing import Publication
+from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.order_export.sink.atomic import Publication
 
 
 def names(folder):

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
-from airflow_provider_voucherify.api.errors import ConfigurationError
+from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.order_export.convert.schema import arrow_type, order_schema
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.schema import arrow_type, order_schema
 
 
 def test_all_order_fields_are_the_default():

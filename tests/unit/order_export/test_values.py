@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voucherify.order_export.values import convert
+from airflow_provider_voucherify.order_export.convert.values import convert
 
 TIME = pa.timestamp("ms", "UTC")
 

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voucherify.api.errors import ConfigurationError
-from airflow_provider_voucherify.order_export.errors import ExportFileError
+from airflow_provider_voucherify.exceptions import ConfigurationError, ExportFileError
+from airflow_provider_voucherify.order_export.convert.schema import TIME
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.schema import TIME
 from airflow_provider_voucherify.order_export.selection import rows_of
 from airflow_provider_voucherify.order_export.window import Part, Window, parts_of
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
-from airflow_provider_voucherify.order_import.duplicates import Duplicates, find_duplicates
-from airflow_provider_voucherify.order_import.open_source import open_source
-from airflow_provider_voucherify.order_import.report import _line
-from airflow_provider_voucherify.order_import.rules import Rules
-from airflow_provider_voucherify.order_import.source import Cursor
-from tests.unit.order_import import strategies as make
+from airflow_provider_voucherify.order_source.duplicates import Duplicates, find_duplicates
+from airflow_provider_voucherify.order_source.open_source import open_source
+from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_source.source import Cursor
+from airflow_provider_voucherify.reporting.reject_files import _line
+from tests.unit.order_source import strategies as make
 
 START = Cursor()
 

@@ -1,0 +1,272 @@
+"""
+Every error that this package raises on purpose, in one tree.
+
+Each is either a :class:`RetryableError`, which a later try of the task may not meet again, or a
+:class:`PermanentError`, which stays until somebody changes the input, the connection or the project. A retry policy of
+Airflow (3.3 and newer) can tell them apart by these two classes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "ApiError",
+    "AsyncActionFailedError",
+    "AuthenticationError",
+    "BadRowError",
+    "ConfigurationError",
+    "DryRunFailedError",
+    "ErrorResponse",
+    "ExportFailedError",
+    "ExportFileError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "OrdersNotLoadedError",
+    "OrdersRefusedError",
+    "PagingLimitError",
+    "PayloadTooLargeError",
+    "PermanentError",
+    "PlanExceededError",
+    "QuotaError",
+    "RetryableError",
+    "RowTooLongError",
+    "ServerError",
+    "SourceChangedError",
+    "StateError",
+    "TransportError",
+    "TruncatedDownloadError",
+    "VoucherifyError",
+    "WaitTimeoutError",
+]
+
+
+class VoucherifyError(Exception):
+    """The base of every error of this package."""
+
+
+class RetryableError(VoucherifyError):
+    """A passing failure: the same task may succeed when it is tried again later."""
+
+
+class PermanentError(VoucherifyError):
+    """A failure that no retry mends: the input, the connection or the project has to be changed first."""
+
+
+# input
+
+
+class ConfigurationError(PermanentError, ValueError):
+    """A connection or parameter that cannot work, found before anything was sent."""
+
+
+class SourceChangedError(PermanentError):
+    """The orders are not those that the import was started with."""
+
+
+class StateError(PermanentError):
+    """The saved state of a job cannot be read, or contradicts itself."""
+
+
+# transport
+
+
+class TransportError(RetryableError):
+    """
+    No usable response was received.
+
+    :param message: What happened, without query strings or headers.
+    :param sent: Whether the request may have reached Voucherify. If so, a request that changes something may have been
+        carried out, and only a search can tell.
+    """
+
+    def __init__(self, message: str, sent: bool) -> None:
+        super().__init__(message, sent)
+        self.sent = sent
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class TruncatedDownloadError(TransportError):
+    """A download ended before the whole file was received."""
+
+    def __init__(self, message: str, sent: bool = True) -> None:
+        super().__init__(message, sent)
+
+
+class WaitTimeoutError(RetryableError, TimeoutError):
+    """Voucherify was still working when the time limit of the task was reached."""
+
+
+# error responses of the API
+
+
+class ErrorResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A response of status 400 or above. Only ``status`` and ``message`` are certain (documented).
+
+    :param connection: The name of the connection that was used.
+    :param request: Method and path, without the query string.
+    :param status: The HTTP status.
+    :param limit_type: ``X-Rate-Limit-Type`` of a 429: ``api_calls``, ``bulk_api_calls``,
+        ``api_calls_cycle`` or ``webhook_calls``.
+    :param retry_at: When the next call can be made, in seconds since the epoch.
+    """
+
+    connection: str
+    request: str
+    status: int
+    message: str
+    key: str | None = None
+    details: str | None = None
+    request_id: str | None = None
+    resource_id: str | None = None
+    limit_type: str | None = None
+    limit: int | None = None
+    remaining: int | None = None
+    retry_at: float | None = None
+
+
+class ApiError(VoucherifyError):
+    """
+    Voucherify responded with an error.
+
+    :param response: The response. Its fields are attributes of the error as well.
+    """
+
+    advice = ""
+
+    def __init__(self, response: ErrorResponse) -> None:
+        super().__init__(response)
+        self.response = response
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ErrorResponse.__struct_fields__:
+            return getattr(self.response, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __str__(self) -> str:
+        response = self.response
+        what = ": ".join(part for part in (response.message, response.details) if part)
+        details = ", ".join(
+            part
+            for part in (
+                f"HTTP {response.status}",
+                response.key,
+                response.request_id and f"request {response.request_id}",
+                response.limit_type and f"limit {response.limit_type}",
+                response.limit is not None and f"{response.limit} calls a period, {response.remaining} left",
+                response.retry_at and f"next call at {datetime.fromtimestamp(response.retry_at, UTC):%H:%M:%S} UTC",
+            )
+            if part
+        )
+        advice = f" {self.advice}" if self.advice else ""
+        return f"{response.request} with connection {response.connection!r}: {what} ({details}).{advice}"
+
+
+class AuthenticationError(ApiError, PermanentError):
+    """The keys are wrong, blocked, or not allowed here (401, 403)."""
+
+    advice = (
+        "Check application id (login) and secret key (password) of the connection, "
+        "whether the key is limited to IP addresses, and whether host names the cluster of the project."
+    )
+
+
+class InvalidRequestError(ApiError, PermanentError):
+    """Voucherify refuses the request as it stands (400 and the other 4xx)."""
+
+
+class PayloadTooLargeError(InvalidRequestError):
+    """The body is larger than Voucherify accepts (413, or error key ``query_too_large``)."""
+
+
+class NotFoundError(ApiError, PermanentError):
+    """There is no such object (404)."""
+
+
+class QuotaError(ApiError, RetryableError):
+    """
+    No call can be made now; one can be made later (429), at ``retry_at`` if Voucherify said so.
+
+    Nothing was done: the call was refused, or was not sent because it would have used up the reserve.
+    """
+
+
+class PlanExceededError(ApiError, PermanentError):
+    """The plan or its billing cycle is used up, or the subscription ended (402, 429): waiting does not help."""
+
+    advice = "Raise the plan or wait for the next billing cycle; nothing was done by this call."
+
+
+class ServerError(ApiError, RetryableError):
+    """Voucherify failed (5xx). A request that changes something may have been carried out all the same."""
+
+
+class PagingLimitError(PermanentError):
+    """A listing is longer than the API serves (100 pages, documented)."""
+
+
+# outcomes
+
+
+class OrdersNotLoadedError(PermanentError):
+    """
+    An import ended with more rejected or unknown orders than tolerated.
+
+    :param summary: The :class:`~airflow_provider_voucherify.reporting.summary.ImportSummary`.
+    :param message: What is wrong with it.
+    """
+
+    def __init__(self, summary: Any, message: str) -> None:
+        super().__init__(summary, message)
+        self.summary = summary
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
+class DryRunFailedError(PermanentError):
+    """A dry run found that the import could not be made as it is."""
+
+
+class OrdersRefusedError(PermanentError):
+    """Voucherify refused some of the orders that were sent one by one."""
+
+
+class AsyncActionFailedError(PermanentError):
+    """An async action FAILED, or could not process some of its records."""
+
+
+class ExportFailedError(RetryableError):
+    """An export ended in ERROR at Voucherify. The next try requests a new one."""
+
+
+class ExportFileError(PermanentError):
+    """The exported file is not what was asked for: a column is missing, it is not CSV, and so on."""
+
+
+class RowTooLongError(ExportFileError):
+    """A row is longer than the block of text that is parsed at a time."""
+
+
+class BadRowError(ExportFileError):
+    """
+    A row has a value that does not fit the type of its column, or too few or too many cells.
+
+    :param message: What is wrong, with the value.
+    :param file: Which file of the export, from 1.
+    :param row: Which row of that file, from 1, its header not counted.
+    """
+
+    def __init__(self, message: str, file: int, row: int) -> None:
+        super().__init__(message, file, row)
+        self.file = file
+        self.row = row
+
+    def __str__(self) -> str:
+        return str(self.args[0])

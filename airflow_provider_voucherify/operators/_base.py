@@ -1,0 +1,162 @@
+"""What the operators share: the connection, the wait, and the state that a retry takes up."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, ObjectStoragePath, conf
+
+from airflow_provider_voucherify.api.polling import Pause
+from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.task.parameters import check_switches, seconds_of
+from airflow_provider_voucherify.task.state import TaskStateStore
+from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
+from airflow_provider_voucherify.triggers.polling import PollingTrigger, Wake, Woken
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_voucherify.order_export.job import ExportJob
+    from airflow_provider_voucherify.order_import.job import ImportJob
+
+
+def storage_path(parameter: str, path: str) -> ObjectStoragePath:
+    """
+    Open the file system of a path.
+
+    :param parameter: Which parameter it is, for the error.
+    :param path: The path.
+    :raises ConfigurationError: if no provider that is installed knows its scheme.
+    """
+    try:
+        opened = ObjectStoragePath(path)
+        opened.fs  # noqa: B018 - what is missing shows here
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"{parameter} {path}: {error}. Its file system comes with a provider of Airflow, which has to be where the "
+            "task runs: s3:// with apache-airflow-providers-amazon[s3fs], gs:// with apache-airflow-providers-google, "
+            "abfs:// with apache-airflow-providers-microsoft-azure."
+        ) from error
+    return opened
+
+
+class VoucherifyOperator(VoucherifyTask, BaseOperator):
+    """
+    What the operators share: the connection.
+
+    :param voucherify_conn_id: The connection. (templated)
+    """
+
+    def __init__(self, *, voucherify_conn_id: str = VoucherifyHook.default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.voucherify_conn_id = voucherify_conn_id
+
+
+class WaitingOperator(WaitingTask, VoucherifyOperator):
+    """
+    What the operators share that wait for Voucherify, in the worker or deferred, and that a retry goes on with.
+
+    :param durable: Whether a retry, or the clearing of a failed task, goes on where the last try stood.
+    :param restart: Whether to begin anew, whatever an earlier run left; a retry in the same run goes on all the same.
+    :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
+        ``[operators] default_deferrable`` says.
+    :param poll_interval: Seconds, or a timedelta, between two looks at most.
+    :param timeout: Seconds, or a timedelta, from the start of the try to its end in a
+        :class:`~airflow_provider_voucherify.exceptions.WaitTimeoutError`. What runs at Voucherify goes on.
+    """
+
+    def __init__(
+        self,
+        *,
+        durable: bool = True,
+        restart: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float | timedelta = 30.0,
+        timeout: float | timedelta,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_switches(durable=durable, restart=restart, deferrable=deferrable)
+        self.durable = durable
+        self.restart = restart
+        self.deferrable = deferrable
+        self.poll_interval = seconds_of("poll_interval", poll_interval)
+        self.timeout = seconds_of("timeout", timeout)
+        self._is_durable = False
+
+    def _choose_state_store(self, context: Context, key: str, file: FileStateStore | None) -> StateStore:
+        """
+        Choose where the state is kept: in Airflow from 3.3 on, in a file below it.
+
+        :param context: The task.
+        :param key: What Airflow keeps it under.
+        :param file: The file, if there is a place for one.
+        """
+        if not self.durable:
+            return NoStateStore()
+        if (store := context.get("task_state_store")) is not None:
+            return TaskStateStore(store, key)
+        return file or NoStateStore()
+
+    def _pauses(self, job: ImportJob | ExportJob) -> Iterator[Pause]:
+        """Drive a job to its end, and give the waits that it needs."""
+        waiting_for = "Voucherify"
+        try:
+            while pause := job.advance():
+                waiting_for = pause.reason
+                yield pause
+        except AirflowTaskTimeout:
+            raise self._timed_out(waiting_for) from None
+
+    def _wait(
+        self,
+        pause: Pause,
+        job: ImportJob | ExportJob,
+        context: Context,
+        deadline: float,
+        trigger: type[PollingTrigger],
+        **arguments: Any,
+    ) -> None:
+        """Wait in the worker, but not over the deadline; or let a trigger wait, which ends this process."""
+        if self._defers(pause.seconds, deadline):
+            self._hand_over(
+                trigger,
+                context,
+                deadline=deadline,
+                handover={"state": job.state.to_json(), "waiting_for": pause.reason},
+                poll_interval=self.poll_interval,
+                wait=pause.seconds,
+                failures=job.failures,
+                **arguments,
+            )
+        try:
+            is_over = self._sleep(pause.seconds, deadline)
+        except AirflowTaskTimeout:
+            raise self._timed_out(pause.reason) from None
+        if is_over:
+            raise self._timed_out(pause.reason)
+
+    def _check_time(self, woken: Woken) -> None:
+        """End a task whose time was over before there was anything to do."""
+        if woken.wake is Wake.TIMEOUT:
+            raise self._timed_out(f"an answer. {woken.trouble}" if woken.trouble else woken.handover["waiting_for"])
+
+    @abstractmethod
+    def _handed_over(self) -> list[str]:
+        """Name what was handed to Voucherify and is not over, as far as this process knows."""
+
+    def on_kill(self) -> None:
+        """Say what a kill does not end. The state is safe: it was written before and after each request."""
+        if handed_over := self._handed_over():
+            self.log.warning(
+                "Killed. This goes on at Voucherify, which cannot cancel it: %s. A retry %s.",
+                ", ".join(handed_over),
+                "takes it up" if self._is_durable else "begins anew, as no state is kept",
+            )
+        else:
+            self.log.warning("Killed. Nothing of this task goes on at Voucherify.")

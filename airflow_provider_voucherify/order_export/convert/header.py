@@ -1,0 +1,114 @@
+"""Which column of an exported file is which field. How its headers are written is unknown, so they are matched by
+their normal form: ``Source ID`` is ``source_id``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from airflow_provider_voucherify.exceptions import ExportFileError
+from airflow_provider_voucherify.order_export.names import METADATA, METADATA_PREFIX
+
+METADATA_HEADER = re.compile(r"\s*metadata\s*[._:\s]\s*(\S.*)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """
+    Where the fields are found.
+
+    :param fields: The position of each field's column, from 0.
+    :param metadata: The position of each key's column, where the file has the metadata as several columns and not as
+        one of JSON text; else empty.
+    :param unknown: Headers that nobody asked for: the API may add columns at any time.
+    """
+
+    fields: dict[str, int]
+    metadata: dict[str, int]
+    unknown: tuple[str, ...]
+
+
+NO_COLUMNS = Columns({}, {}, ())
+
+
+def match_columns(header: Sequence[str], fields: Sequence[str], name: str) -> Columns:
+    """
+    Find the column of each field.
+
+    A metadata key that is spelled as in the field goes before one that has the same normal form: keys may differ in
+    case alone.
+
+    :param header: The headers as they are in the file.
+    :param fields: The fields asked for.
+    :param name: How errors call the file.
+    :raises ExportFileError: if a field has no column, or two.
+    """
+    found: dict[str, int] = {}
+    twice = _asked_for_twice(header, fields)
+    for same in (_same_key, _same_normal_form):
+        free = [position for position in range(len(header)) if position not in {*found.values(), *twice}]
+        for field in fields:
+            if field not in found and (position := _only(field, header, free, same, name)) is not None:
+                found[field] = position
+    keys = {p: key for p, text in enumerate(header) if (key := metadata_key(text)) and p not in twice}
+    metadata = _by_key(keys, header, name) if METADATA in fields and METADATA not in found else {}
+    missing = [field for field in fields if field not in found and field != METADATA]
+    if missing:
+        raise ExportFileError(f"{name} has no column for {', '.join(missing)}. Its columns are: {', '.join(header)}.")
+    used = {*found.values(), *metadata.values(), *twice}
+    unknown = tuple(text for position, text in enumerate(header) if position not in used)
+    return Columns(found, metadata, unknown)
+
+
+def _asked_for_twice(header: Sequence[str], fields: Sequence[str]) -> set[int]:
+    """Find the second columns of keys that were asked for as ``metadata.X`` and come with ``metadata`` as well."""
+    return {
+        position
+        for position, text in enumerate(header)
+        if METADATA in fields
+        and text in header[:position]
+        and (key := metadata_key(text))
+        and f"{METADATA_PREFIX}{key}" in fields
+    }
+
+
+def normal_form(header: str) -> str:
+    """Reduce a header or field name to what does not depend on how it is written for people."""
+    return re.sub(r"[\s_.:]", "", header.casefold())
+
+
+def metadata_key(header: str) -> str | None:
+    """Give the key of a column with a single key of the metadata, or None for any other column."""
+    match = METADATA_HEADER.fullmatch(header)
+    return match[1].rstrip() if match else None
+
+
+def _same_key(header: str, field: str) -> bool:
+    return field.startswith(METADATA_PREFIX) and metadata_key(header) == field.removeprefix(METADATA_PREFIX)
+
+
+def _same_normal_form(header: str, field: str) -> bool:
+    return normal_form(header) == normal_form(field)
+
+
+def _only(
+    field: str, header: Sequence[str], free: Sequence[int], same: Callable[[str, str], bool], name: str
+) -> int | None:
+    positions = [position for position in free if same(header[position], field)]
+    if len(positions) > 1:
+        texts = " and ".join(repr(header[position]) for position in positions)
+        raise ExportFileError(f"{name} has {len(positions)} columns for {field}: {texts}.")
+    return positions[0] if positions else None
+
+
+def _by_key(keys: dict[int, str], header: Sequence[str], name: str) -> dict[str, int]:
+    by_key: dict[str, int] = {}
+    for position, key in keys.items():
+        if key in by_key:
+            raise ExportFileError(
+                f"{name} has 2 columns for the metadata key {key!r}: {header[by_key[key]]!r} and {header[position]!r}."
+            )
+        by_key[key] = position
+    return by_key

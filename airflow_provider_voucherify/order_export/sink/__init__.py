@@ -1,0 +1,1 @@
+"""Parquet files and where they go."""

@@ -1,0 +1,197 @@
+"""Files that appear under their names whole and together, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO, Any, Protocol, Self
+
+from airflow_provider_voucherify.core.storage import StoragePath
+from airflow_provider_voucherify.exceptions import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+
+class OutputPath(StoragePath, Protocol):
+    """What more is used of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+
+    @property
+    def parent(self) -> Any:
+        """The folder."""
+
+    def with_name(self, name: str) -> Self:
+        """Give the path of another file in the same folder."""
+
+    def is_dir(self) -> bool:
+        """Tell whether it is a folder."""
+
+    def is_file(self) -> bool:
+        """Tell whether it is a file."""
+
+    def open(self, mode: str) -> Any:
+        """Open it."""
+
+
+class HashedFile:
+    """
+    A file that is written from its beginning to its end.
+
+    :param file: The file.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._file.closed
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of all that was written."""
+        return self._hash.hexdigest()
+
+    def write(self, data: bytes) -> int:
+        """Write bytes."""
+        self._hash.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        """Tell how many bytes were written."""
+        return self.size
+
+    def flush(self) -> None:
+        """Nothing is read before the file is closed."""
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self._file.closed:
+            self._file.close()
+
+
+@dataclass
+class _Staged:
+    path: OutputPath
+    temporary: OutputPath
+    file: HashedFile | None = None
+
+
+class Publication:
+    """
+    Some files that belong together.
+
+    They are written beside their names, under names that begin with a dot and that no reader of datasets looks at.
+    When the ``with`` block ends well, they are moved, which replaces what was there, in the order in which they were
+    created; whatever else ends it removes them.
+
+    On object storage, a move is a copy within the store and a removal; the copy appears whole as well. No store moves
+    many files at once, so there is a last one, the manifest: it is taken away before the first file is moved, and comes
+    back when all are in place. While it is there, the files are those that it names.
+    """
+
+    def __init__(self) -> None:
+        self._staged: list[_Staged] = []
+        self._obsolete: list[OutputPath] = []
+        self._manifest: OutputPath | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def create(self, path: OutputPath) -> HashedFile:
+        """
+        Open a new file that will be published.
+
+        :param path: Its name. Folders that are missing are made.
+        :raises ConfigurationError: if it is a folder.
+        """
+        check_path(path)
+        staged = _Staged(path, path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp"))
+        self._staged.append(staged)
+        try:
+            staged.file = HashedFile(staged.temporary.open("wb"))
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged.file = HashedFile(staged.temporary.open("wb"))
+        return staged.file
+
+    def create_manifest(self, path: OutputPath) -> HashedFile:
+        """
+        Open the file that says that all others are there. Create it last.
+
+        :param path: Its name.
+        """
+        self._manifest = path
+        return self.create(path)
+
+    def remove(self, path: OutputPath) -> None:
+        """
+        Remove, once the files are published, what an earlier publication may have left.
+
+        :param path: Its name; nothing happens if it was created in this publication.
+        """
+        self._obsolete.append(path)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._discard()
+            return
+        try:
+            self._publish()
+        except BaseException:
+            self._discard()
+            raise
+
+    def _publish(self) -> None:
+        for staged in self._staged:
+            if staged.file is not None:
+                staged.file.close()
+        if self._manifest is not None:
+            self._manifest.unlink(missing_ok=True)
+        published = {str(staged.path) for staged in self._staged}
+        while self._staged:
+            if self._staged[0].path is self._manifest:
+                self._remove_obsolete(published)
+            self._staged[0].temporary.rename(self._staged[0].path)
+            self._staged.pop(0)
+        self._remove_obsolete(published)
+
+    def _remove_obsolete(self, published: set[str]) -> None:
+        for path in self._obsolete:
+            if str(path) not in published:
+                path.unlink(missing_ok=True)
+        self._obsolete = []
+
+    def _discard(self) -> None:
+        for staged in self._staged:
+            try:
+                try:
+                    if staged.file is not None:
+                        staged.file.close()
+                finally:
+                    staged.temporary.unlink(missing_ok=True)
+            except Exception as error:  # noqa: BLE001 - any store has its own; the error that led here is raised
+                log.warning("%s was not discarded cleanly: %s.", staged.temporary, error)
+
+
+def check_path(path: OutputPath) -> None:
+    """
+    Check that a file can have a name.
+
+    :param path: The name.
+    :raises ConfigurationError: if it is a folder.
+    """
+    if not path.name or path.is_dir():
+        raise ConfigurationError(f"output_path {path} is a folder. Name a file in it, such as orders.parquet.")

@@ -1,0 +1,317 @@
+"""
+Rows of Arrow tables as JSON documents, computed a column at a time.
+
+Rows as Python objects would take longer than all the rest of an import, and Arrow has no writer of JSON of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array as buffer
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, reduce
+from itertools import accumulate
+from typing import NamedTuple, Self, TypeAlias
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from airflow_provider_voucherify.order_source.mapping.columns import Column
+from airflow_provider_voucherify.order_source.schema.field_types import (
+    ANYTHING,
+    JSON_NUMBER,
+    ORDER,
+    Kind,
+    Shape,
+    is_json,
+)
+from airflow_provider_voucherify.order_source.schema.order import CUSTOMER_FIELDS, Effects, SoundOrder
+
+_ESCAPED = bytes(range(0x20)) + b'"\\'
+
+Text: TypeAlias = "str | pa.StringArray"
+TEXT = Shape(Kind.TEXT)
+TO_THE_END = 2**31 - 1
+
+
+class Documents(NamedTuple):
+    """
+    Rows as orders.
+
+    :param texts: The JSON documents.
+    :param sound: What is told of each order, if by their types and values all of them are what the API takes; None
+        if that is to be checked.
+    """
+
+    texts: pa.StringArray
+    sound: list[SoundOrder] | None
+
+
+def documents(columns: Sequence[Column], arrays: Sequence[pa.Array]) -> Documents:
+    """
+    Write rows as orders.
+
+    What is null is left out, and so is a float that is not a number. Decimals are numbers with all their digits;
+    numbers with nothing behind the point are integers where the API takes integers, and text where it takes text.
+    Text is read as a number, a list or an object where the API takes one. Times with a zone are written in UTC,
+    those without one as they are.
+
+    :param columns: Where the arrays go in an order.
+    :param arrays: The values, an array for each column and of the same length.
+    :raises pyarrow.ArrowException: if bytes are not UTF-8, or a type has no form in JSON.
+    """
+    order = _nest({column.path: array for column, array in zip(columns, arrays, strict=True)})
+    written = _object(order, ORDER)
+    texts = _joined(written.parts, len(order))
+    texts.validate(full=True)  # Arrow reads text from Parquet without looking whether it is UTF-8
+    return Documents(texts, _sound(order) if written.sound else None)
+
+
+def _sound(order: pa.StructArray) -> list[SoundOrder]:
+    fields = {field.name: order.field(index) for index, field in enumerate(order.type)}
+    ids = _decoded(fields["source_id"]).cast(pa.string()).to_pylist() if "source_id" in fields else [None] * len(order)
+    people = [fields[name].is_valid() for name in CUSTOMER_FIELDS if name in fields]
+    moving = reduce(pc.or_, people).to_pylist() if people else [False] * len(order)
+    effects = {customer: Effects(customer, override=False) for customer in (False, True)}
+    return list(map(SoundOrder, ids, map(effects.__getitem__, moving)))
+
+
+def _nest(arrays: Mapping[tuple[str, ...], pa.Array]) -> pa.StructArray:
+    """Put flat columns into objects; one of which all fields are null is null itself."""
+    groups: dict[str, dict[tuple[str, ...], pa.Array]] = {}
+    for path, array in arrays.items():
+        groups.setdefault(path[0], {})[path[1:]] = array
+    values = [group[()] if () in group else _nest(group) for group in groups.values()]
+    empty = reduce(pc.and_, [value.is_null() for value in values])
+    return pa.StructArray.from_arrays(values, list(groups), mask=empty)
+
+
+def _joined(parts: Sequence[Text], length: int) -> pa.StringArray:
+    """Put parts together, row by row; where one is null the whole is."""
+    merged: list[Text] = []
+    for part in parts:
+        if isinstance(part, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += part
+        else:
+            merged.append(part)
+    operands = [_scalar(part) if isinstance(part, str) else part for part in merged]
+    if len(operands) > 1:
+        return pc.binary_join_element_wise(*operands, _scalar(""))
+    return pa.repeat(operands[0], length) if isinstance(operands[0], pa.Scalar) else operands[0]
+
+
+class _Value(NamedTuple):
+    """
+    The texts of values.
+
+    :param parts: What they are put together from.
+    :param nullable: Whether some are null.
+    :param sound: Whether all of them are what the API takes.
+    """
+
+    parts: list[Text]
+    nullable: bool
+    sound: bool
+
+    @classmethod
+    def of(cls, text: pa.StringArray, sound: bool) -> Self:
+        return cls([text], text.null_count > 0, sound)
+
+    @classmethod
+    def quoted(cls, text: pa.StringArray, sound: bool) -> Self:
+        return cls(['"', text, '"'], text.null_count > 0, sound)
+
+
+def _value(array: pa.Array, shape: Shape) -> _Value:
+    array = _decoded(array)
+    kind = array.type
+    if types.is_struct(kind):
+        return _where_valid(array, _object(array, shape))
+    if types.is_map(kind):
+        return _where_valid(array, _map(array, shape))
+    if types.is_list(kind):
+        return _where_valid(array, _list(array, shape))
+    if types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return _value(array.cast(pa.list_(kind.value_type)), shape)
+    if types.is_temporal(kind):
+        return _Value.quoted(_time(array), shape.kind is Kind.ANYTHING)
+    if types.is_floating(kind):
+        return _float(array.cast(pa.float32()) if types.is_float16(kind) else array, shape)
+    text = array.cast(pa.string())
+    if types.is_integer(kind):
+        return _integer(array, text, shape)
+    if types.is_decimal(kind) or types.is_boolean(kind):
+        return _number(text, shape, shape.kind is Kind.BOOLEAN and types.is_boolean(kind))
+    return _text(text, shape)
+
+
+def _decoded(array: pa.Array) -> pa.Array:
+    """Undo what Arrow does to a type to store it otherwise."""
+    if isinstance(array.type, pa.BaseExtensionType):
+        return _decoded(array.storage)
+    if types.is_dictionary(array.type):
+        return _decoded(array.dictionary_decode())
+    if types.is_run_end_encoded(array.type):
+        return _decoded(pc.run_end_decode(array))
+    return array
+
+
+def _object(array: pa.StructArray, shape: Shape) -> _Value:
+    """Write fields in the order of the schema, whatever is null: a row read again must be the same bytes."""
+    sound = shape.kind in (Kind.OBJECT, Kind.ANYTHING)
+    before: list[Text] = []
+    after: list[Text] = []
+    certain = False
+    for index, field in enumerate(array.type):
+        inner = shape.inner((field.name,)) or ANYTHING
+        name = _encode(field.name).decode() + ":"
+        value = _value(array.field(index), inner)
+        sound = sound and value.sound and inner.kind is not Kind.BOOLEAN  # whether it overrides must be looked at
+        if not value.nullable:
+            after += ["," if certain else "", name, *value.parts]
+            certain = True
+        elif certain:
+            after.append(_joined([f",{name}", *value.parts], len(array)).fill_null(_scalar("")))
+        else:
+            before.append(_joined([name, *value.parts, ","], len(array)).fill_null(_scalar("")))
+    if before and not certain:
+        before = [pc.binary_replace_slice(_joined([*before, ""], len(array)), -1, TO_THE_END, "")]
+    return _Value(["{", *before, *after, "}"], nullable=False, sound=sound)
+
+
+def _list(array: pa.ListArray, shape: Shape) -> _Value:
+    values = _within(array, array.values)
+    entries = _value(values, shape.entries or ANYTHING)
+    sound = shape.kind is Kind.ANYTHING or (
+        shape.kind is Kind.LIST
+        and entries.sound
+        and not entries.nullable
+        and (pc.max(array.value_lengths()).as_py() or 0) <= (shape.max_length or sys.maxsize)
+    )
+    texts = _joined(entries.parts, len(values)).fill_null(_scalar("null"))
+    return _Value(["[", _parted(array, texts), "]"], nullable=False, sound=sound)
+
+
+def _map(array: pa.MapArray, shape: Shape) -> _Value:
+    keys, items = _within(array, array.keys), _within(array, array.items)
+    values = _joined(_value(items, ANYTHING).parts, len(items)).fill_null(_scalar("null"))
+    pairs = _joined([*_value(keys, TEXT).parts, ":", values], len(items))
+    sound = shape.kind in (Kind.OBJECT, Kind.ANYTHING) and shape.fields is None
+    return _Value(["{", _parted(array, pairs), "}"], nullable=False, sound=sound)
+
+
+def _within(array: pa.Array, values: pa.Array) -> pa.Array:
+    start, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
+    return values.slice(start, end - start)
+
+
+def _parted(array: pa.Array, texts: pa.StringArray) -> pa.StringArray:
+    """Part the entries of each list by commas."""
+    return pc.binary_join(pa.ListArray.from_arrays(pc.subtract(array.offsets, array.offsets[0]), texts), _scalar(","))
+
+
+def _where_valid(array: pa.Array, value: _Value) -> _Value:
+    if not array.null_count:
+        return value
+    return _Value.of(pc.if_else(array.is_valid(), _joined(value.parts, len(array)), pa.NULL), value.sound)
+
+
+def _time(array: pa.Array) -> pa.StringArray:
+    """Write dates and times as ISO 8601."""
+    kind, zone = array.type, ""
+    if types.is_duration(kind) or types.is_interval(kind):
+        raise pa.ArrowNotImplementedError(f"{kind} has no form in JSON")
+    if types.is_timestamp(kind) and kind.tz is not None:
+        array, zone = array.cast(pa.timestamp(kind.unit, "UTC")).cast(pa.timestamp(kind.unit)), "Z"
+    text = pc.replace_substring(array.cast(pa.string()), " ", "T")
+    return _joined([pc.replace_substring_regex(text, r"\.0+$", ""), zone], len(array))
+
+
+def _integer(array: pa.Array, text: pa.StringArray, shape: Shape) -> _Value:
+    if shape.kind is Kind.TEXT:
+        return _Value.quoted(text, shape.choices is None)
+    smallest = None if shape.minimum is None else pc.min(array).as_py()
+    small = smallest is not None and smallest < shape.minimum
+    return _Value.of(text, shape.kind in (Kind.INTEGER, Kind.NUMBER, Kind.ANYTHING) and not small)
+
+
+def _number(text: pa.StringArray, shape: Shape, sound: bool) -> _Value:
+    """Take a number as it is written, but without a point and zeros where an integer is meant."""
+    sound = sound or shape.kind is Kind.ANYTHING
+    if shape.kind is Kind.TEXT:
+        return _Value.quoted(text, sound)
+    if shape.kind is Kind.INTEGER:
+        text = pc.replace_substring_regex(text, r"\.0+$", "")
+    return _Value.of(text, sound)
+
+
+def _float(array: pa.Array, shape: Shape) -> _Value:
+    text = pc.if_else(pc.is_nan(array), pa.NULL, array.cast(pa.string()))
+    infinite = pc.is_inf(array)
+    if _any(infinite):  # JSON has no such number: as text it stays visible
+        return _Value.of(pc.if_else(infinite, _joined(['"', text, '"'], len(text)), text), sound=False)
+    return _number(text, shape, shape.kind is Kind.NUMBER)
+
+
+def _text(text: pa.StringArray, shape: Shape) -> _Value:
+    """Quote text, unless it is what the API takes without quotes."""
+    match shape.kind:
+        case Kind.INTEGER | Kind.NUMBER:
+            literal = pc.match_substring_regex(text, f"^(?:{JSON_NUMBER})$")
+        case Kind.BOOLEAN:
+            lower = pc.utf8_lower(text)
+            literal = _either(lower, ("true", "false"))
+            text = pc.if_else(literal, lower, text)
+        case Kind.OBJECT | Kind.LIST:
+            return _Value.of(_written(text, lambda value: value if is_json(value) else _quote(value)), sound=False)
+        case _:
+            return _quoted(text, shape.choices is None or not _any(pc.invert(_either(text, shape.choices))))
+    if not _any(pc.invert(literal)):
+        return _Value.of(text, sound=False)
+    return _Value.of(pc.if_else(literal, text, _joined(_quoted(text, True).parts, len(text))), sound=False)
+
+
+def _quoted(text: pa.StringArray, sound: bool) -> _Value:
+    _, offsets, data = text.buffers()
+    if data is not None:
+        ends = memoryview(offsets).cast("i")
+        used = memoryview(data)[ends[text.offset] : ends[text.offset + len(text)]].tobytes()
+        if len(used.translate(None, _ESCAPED)) < len(used):
+            return _Value.of(_written(text, _quote), sound)
+    return _Value.quoted(text, sound)
+
+
+def _quote(value: str) -> str:
+    return _encode(value).decode()
+
+
+def _written(text: pa.StringArray, write: Callable[[str], str]) -> pa.StringArray:
+    """Write text one by one."""
+    return pc.if_else(
+        text.is_valid(), _strings("" if value is None else write(value) for value in text.to_pylist()), pa.NULL
+    )
+
+
+def _strings(texts: Iterable[str]) -> pa.StringArray:
+    """Make an array without ``pyarrow.array`` or ``pyarrow.scalar``, which import pandas wherever it is installed."""
+    values = [text.encode() for text in texts]
+    offsets = buffer("i", accumulate(map(len, values), initial=0))
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(values)))
+
+
+@cache
+def _scalar(text: str) -> pa.StringScalar:
+    return _strings([text])[0]
+
+
+def _either(text: pa.StringArray, choices: Sequence[str]) -> pa.BooleanArray:
+    return reduce(pc.or_, [pc.equal(text, _scalar(choice)) for choice in choices])
+
+
+def _any(flags: pa.BooleanArray) -> bool:
+    return bool(pc.any(flags).as_py())
+
+
+_encode = msgspec.json.Encoder().encode

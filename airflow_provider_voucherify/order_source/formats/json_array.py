@@ -1,0 +1,135 @@
+"""Files that are one JSON array of orders, of which no more than one order is held."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Generator
+from typing import BinaryIO
+
+from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.order_source.formats.base import JsonReader
+from airflow_provider_voucherify.order_source.source import Cursor, Record, rename_body
+
+BLOCK_BYTES = 64 << 10
+MAX_ORDER_CHARACTERS = 64 << 20
+CUT_OFF = 16  # characters: this far before the end of a text that breaks off the decoder may see the error
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+class JsonArray(JsonReader):
+    """A file that is a JSON array of orders."""
+
+    def read(self, start: Cursor) -> Generator[Record, None, int]:
+        """Read from a place on, up to where it is not JSON: behind that no order can be found."""
+        number, index, offset = start.number, start.line, start.offset
+        with self._file.open(offset) as file:
+            text = _Text(file)
+            if offset == 0:
+                offset += text.skip("\ufeff") + text.skip_space()
+                if not text.skip("["):
+                    raise ConfigurationError(f"{self._file.name} is no JSON array of orders: it begins with {text}.")
+                offset += 1
+            while True:
+                offset += text.skip_space()
+                if text.skip("]"):
+                    break
+                if index:
+                    if not text.skip(","):
+                        raise self._broken(index, f"expected , or ] but found {text}")
+                    offset += 1 + text.skip_space()
+                try:
+                    body = text.value()
+                except (ValueError, RecursionError) as error:
+                    raise self._broken(index, str(error)) from None
+                offset += len(body)
+                body, why = rename_body(self._rename, body)
+                yield Record(self._origin, number, index, body, index + 1, offset, why)
+                number += 1
+                index += 1
+            text.skip_space()
+            if not text.at_end:
+                raise self._broken(index, f"behind the array there is {text}")
+        return number
+
+    def _broken(self, index: int, why: str) -> ConfigurationError:
+        place = f"behind {self._origin.position(index - 1)}" if index else "at its start"
+        return ConfigurationError(f"{self._file.name} is not JSON {place}: {why}.")
+
+
+class _Text:
+    """The text of a file, read as far as it is needed and kept as long as it is."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        # what is not UTF-8 passes here and is refused with the order that it is in
+        self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+        self._text = ""
+        self._place = 0
+        self._decoder = json.JSONDecoder()
+        self._whole = False
+
+    def __str__(self) -> str:
+        """What comes next, for people."""
+        self._look(1)
+        return repr(self._text[self._place : self._place + 20]) if not self.at_end else "the end of the file"
+
+    @property
+    def at_end(self) -> bool:
+        """Whether there is no more."""
+        return not self._look(1)
+
+    def skip(self, sign: str) -> int:
+        """Pass over a character, if it comes next; tell how many bytes that were."""
+        if not self._look(1) or self._text[self._place] != sign:
+            return 0
+        self._place += 1
+        return len(sign.encode())
+
+    def skip_space(self) -> int:
+        """Pass over white space; tell how many bytes that were."""
+        passed = 0
+        while self._look(1):
+            end = _SPACE.match(self._text, self._place).end()  # type: ignore[union-attr]
+            passed += end - self._place
+            self._place = end
+            if end < len(self._text):
+                break
+        return passed
+
+    def value(self) -> bytes:
+        """
+        Pass over a value, and give it as it stands.
+
+        :raises ValueError: if it is no JSON, or does not end.
+        """
+        self._look(1)
+        while True:
+            try:
+                _, end = self._decoder.raw_decode(self._text, self._place)
+                if self._whole or self._text[end - 1] in '}]"' or end + CUT_OFF <= len(self._text):
+                    break
+            except json.JSONDecodeError as error:
+                cut_off = error.msg.startswith("Unterminated") or error.pos >= len(self._text) - CUT_OFF
+                if self._whole or not cut_off:
+                    found = repr(self._text[error.pos : error.pos + 20]) if error.pos < len(self._text) else "its end"
+                    raise ValueError(f"{error.msg}, but found {found}") from None
+            if len(self._text) - self._place > MAX_ORDER_CHARACTERS:
+                raise ValueError(f"an order has more than {MAX_ORDER_CHARACTERS} characters")
+            self._more()
+        body = self._text[self._place : end].encode("utf-8", "surrogateescape")
+        self._place = end
+        return body
+
+    def _look(self, characters: int) -> bool:
+        while len(self._text) - self._place < characters and not self._whole:
+            self._more()
+        return len(self._text) - self._place >= characters
+
+    def _more(self) -> None:
+        block = self._file.read(max(BLOCK_BYTES, len(self._text) - self._place))
+        self._whole = not block
+        self._text = self._text[self._place :] + self._decode(block, self._whole)
+        self._place = 0

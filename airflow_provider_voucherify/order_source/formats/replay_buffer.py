@@ -1,0 +1,100 @@
+"""Going back a little in what is dear to read again: compressed and remote files, row groups of Parquet."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from airflow_provider_voucherify.order_source.source import Cursor, Record
+
+KEPT_BYTES = 32 << 20  # a reel; some twenty chunks of 2000 orders
+PAGE_RECORDS = 500
+RECORD_BYTES = 200  # of memory, besides the body
+REELS = 2  # one for what is sent, one for what is settled
+
+
+class Replay:
+    """
+    Reads on from where something was read before, and again what was read last.
+
+    An import reads every chunk twice: once to send it, and once, some chunks later, to say what became of its
+    orders. Both go forward. So two readers stay where they are, each with the last 32 MiB that it gave.
+
+    :param read: Reads from a place on, at whatever cost.
+    """
+
+    def __init__(self, read: Callable[[Cursor], Iterator[Record]]) -> None:
+        self._read = read
+        self._reels: list[_Reel] = []
+
+    def read(self, start: Cursor) -> Iterator[Record]:
+        """Read from a place on."""
+        number, place, reel = start.number, start, self._reel(start)
+        while True:
+            if not reel.has(number):  # another reader went far ahead with this reel
+                reel = self._reel(place)
+            page = reel.page(number)
+            if not page:
+                return
+            yield from page
+            number, place = number + len(page), page[-1].after
+
+    def _reel(self, start: Cursor) -> _Reel:
+        for reel in self._reels:
+            if reel.has(start.number):
+                break
+        else:
+            reel = _Reel(start.number, self._read(start))
+        self._reels = [reel, *(other for other in self._reels if other is not reel)][:REELS]
+        return reel
+
+
+class _Reel:
+    """A reader, and the records that it gave last."""
+
+    def __init__(self, number: int, records: Iterator[Record]) -> None:
+        self._records = records
+        self._first = self._next = number
+        self._pages: deque[list[Record]] = deque()
+        self._size = 0
+        self._error: Exception | None = None
+
+    def has(self, number: int) -> bool:
+        """Tell whether a record is here, or comes next."""
+        return self._first <= number < self._next or (number == self._next and self._error is None)
+
+    def page(self, number: int) -> list[Record]:
+        """Give some records from one on that is here, or comes next; none at the end."""
+        if number == self._next:
+            return self._turn()
+        place = self._first
+        for page in self._pages:
+            if number < place + len(page):
+                return page[number - place :]
+            place += len(page)
+        raise AssertionError(f"record {number} is not among {self._first} to {self._next}")
+
+    def _turn(self) -> list[Record]:
+        page: list[Record] = []
+        try:
+            for record in islice(self._records, PAGE_RECORDS):
+                page.append(record)  # noqa: PERF402  # what came before an error must not be lost
+        except Exception as error:
+            self._error = error  # the iterator would seem to be at its end
+            if not page:
+                raise
+        if not page:
+            return page
+        self._next += len(page)
+        self._pages.append(page)
+        self._size += _size(page)
+        while self._size > KEPT_BYTES and len(self._pages) > 1:
+            gone = self._pages.popleft()
+            self._first += len(gone)
+            self._size -= _size(gone)
+        return page
+
+
+def _size(page: list[Record]) -> int:
+    return sum([len(record.body) for record in page]) + len(page) * RECORD_BYTES

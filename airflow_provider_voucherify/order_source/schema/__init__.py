@@ -1,0 +1,1 @@
+"""The fields of an order, their types, and what an order touches besides itself."""

@@ -1,0 +1,229 @@
+"""Where orders come from: streams of records that know their position and can go on from any of them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.order_source.mapping.normalize import Conversion
+from airflow_provider_voucherify.order_source.schema.order import (
+    InvalidOrderError,
+    SoundOrder,
+    encode,
+    returned,
+    source_id_of,
+)
+
+Rename = Callable[[bytes], bytes]
+
+IDS_A_BATCH = 2000
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """
+    A place between two records.
+
+    :param number: How many records of the source lie before it.
+    :param line: How many lines of its file (rows of a table, entries of a list) lie before it.
+    :param offset: How many bytes of its file, decompressed, lie before it; 0 where bytes do not count.
+    :param file: How many files of the source lie before its file.
+    """
+
+    number: int = 0
+    line: int = 0
+    offset: int = 0
+    file: int = 0
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """
+    What the records of one file have in common.
+
+    :param before: What a position says before the line: ``orders.jsonl:``.
+    :param after: What it says behind it.
+    :param first: What it calls the first line.
+    :param file: The number of the file, from 0.
+    :param conversion: What its orders need to be as the API takes them.
+    """
+
+    before: str
+    after: str = ""
+    first: int = 1
+    file: int = 0
+    conversion: Conversion | None = None
+
+    def position(self, line: int) -> str:
+        """Name a place for people: ``orders.jsonl:7``, ``orders.parquet row 7`` or ``orders[7]``."""
+        return f"{self.before}{line + self.first}{self.after}"
+
+
+class Record(msgspec.Struct, gc=False):
+    """
+    One order as the source gives it.
+
+    :param origin: Where it comes from.
+    :param number: How many records of the source lie before it.
+    :param line: How many lines of its file lie before it.
+    :param body: Its JSON document, unchecked, with the names of the API and amounts and dates as given.
+    :param next_line: How many lines of its file lie before what follows it.
+    :param next_offset: How many bytes of its file lie before what follows it.
+    :param error: Why it is no order, if the source knows that already.
+    :param sound: Its facts, if the source vouches for it.
+    :param was: Its position in a former import, if this is one of the orders that were not loaded there.
+    """
+
+    origin: Origin
+    number: int
+    line: int
+    body: bytes
+    next_line: int
+    next_offset: int = 0
+    error: str | None = None
+    sound: SoundOrder | None = None
+    was: str | None = None
+
+    @property
+    def position(self) -> str:
+        """Where it stands, for people."""
+        position = self.origin.position(self.line)
+        return position if self.was is None else f"{position} ({self.was})"
+
+    @property
+    def after(self) -> Cursor:
+        """The place behind it."""
+        return Cursor(self.number + 1, self.next_line, self.next_offset, self.origin.file)
+
+
+class Source(ABC):
+    """A stream of orders that can be read again from any of its cursors, and gives the same each time."""
+
+    name: str
+
+    @abstractmethod
+    def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008  # frozen
+        """
+        Read the records from a place on.
+
+        :param start: A cursor that this source gave, or ``Cursor()`` for the beginning.
+        :raises ConfigurationError: if there is nothing to read from, or it breaks off where no next order can be
+            found.
+        """
+
+    @abstractmethod
+    def share(self, cursor: Cursor) -> float | None:
+        """Tell which share of the source lies before a place, 0 to 1; None where nobody can tell."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """
+        Tell a short text that changes when the orders do: a run is not resumed on another source.
+
+        The orders change with their content, and with how they are to be read.
+        """
+
+    @abstractmethod
+    def origin(self, file: int) -> Origin:
+        """Tell what the records of a file, numbered from 0, have in common."""
+
+    def source_ids(self) -> Iterator[list[str | None]]:
+        """Read the ``source_id`` of every record, in order, in lists of some."""
+        return source_ids_of(self.read())
+
+
+class ListSource(Source):
+    """
+    Orders in memory.
+
+    :param orders: The orders.
+    :param rename: What gives them the names of the API, from one JSON document to another.
+    :param conversion: What they need to be as the API takes them.
+    :raises ConfigurationError: if this is no list.
+    """
+
+    name = "orders"
+
+    def __init__(
+        self,
+        orders: Sequence[Mapping[str, Any]],
+        rename: Rename | None = None,
+        conversion: Conversion | None = None,
+    ) -> None:
+        if isinstance(orders, str | bytes | Mapping) or not isinstance(orders, Sequence):
+            raise ConfigurationError(
+                f"orders must be a list of orders, got {type(orders).__name__}. "
+                "A file is given as orders_path, a template of a list needs render_template_as_native_obj=True."
+            )
+        self._orders = orders
+        self._rename = rename
+        self._origin = Origin("orders[", "]", 0, conversion=conversion)
+
+    def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008
+        """Read from an index on."""
+        for index in range(start.number, len(self._orders)):
+            try:
+                body = encode(self._orders[index])
+            except (TypeError, ValueError) as error:
+                position = self._origin.position(index)
+                raise ConfigurationError(f"{position} cannot be written as JSON: {error}.") from error
+            why = "holds an infinite number, which JSON has not" if _infinite(self._orders[index], body) else None
+            if why is None:
+                body, why = rename_body(self._rename, body)
+            yield Record(self._origin, index, index, body, index + 1, error=why)
+
+    def share(self, cursor: Cursor) -> float:
+        """Count the orders."""
+        return cursor.number / len(self._orders) if self._orders else 1.0
+
+    def fingerprint(self) -> str:
+        """Hash all orders."""
+        return content_hash(self, self._origin.conversion)
+
+    def origin(self, file: int) -> Origin:
+        """Tell what all orders have in common."""
+        return self._origin
+
+
+def source_ids_of(records: Iterator[Record]) -> Iterator[list[str | None]]:
+    """Find the ``source_id`` of records, in lists of some."""
+    while ids := [source_id_of(record.body) for record in islice(records, IDS_A_BATCH)]:
+        yield ids
+
+
+def rename_body(rename: Rename | None, body: bytes) -> tuple[bytes, str | None]:
+    """Give an order the names of the API, or say why that cannot be. One of a former import has them."""
+    if rename is None:
+        return body, None
+    if b'"payload"' in body and returned(body):
+        return body, None
+    try:
+        return rename(body), None
+    except InvalidOrderError as error:
+        return body, str(error)
+
+
+def _infinite(value: object, body: bytes) -> bool:
+    """Find what would silently become null in JSON. NaN may: it is how data frames write that there is nothing."""
+    if b"null" not in body:
+        return False
+    if isinstance(value, dict):
+        return any(_infinite(inner, body) for inner in value.values())
+    if isinstance(value, list | tuple):
+        return any(_infinite(inner, body) for inner in value)
+    return isinstance(value, float) and math.isinf(value)
+
+
+def content_hash(source: Source, conversion: Conversion | None) -> str:
+    """Fingerprint a source that is in memory by the orders in it."""
+    digest, count = hashlib.sha256(encode(conversion)), 0
+    for record in source.read():
+        digest.update(record.body)
+        digest.update(b"\n")
+        count += 1
+    return f"{source.name}:{count}:{digest.hexdigest()[:16]}"

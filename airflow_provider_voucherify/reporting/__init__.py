@@ -1,0 +1,1 @@
+"""What became of the orders: reject files, summary, progress, HTML report."""

@@ -1,0 +1,91 @@
+"""What an import came to, and whether that is good enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from airflow_provider_voucherify.exceptions import OrdersNotLoadedError
+
+SHOWN_REASONS = 5
+
+
+class ImportSummary(msgspec.Struct, kw_only=True):
+    """
+    The result of an import: ``loaded + rejected + unknown == orders``.
+
+    :param orders: Orders given.
+    :param loaded: Orders that Voucherify reported as done.
+    :param rejected: Orders that were certainly not loaded, each with a reason.
+    :param unknown: Orders of which nobody knows.
+    :param superseded: Of the rejected, those that gave way to another order with their ``source_id``, as wanted: they
+        need no tolerance.
+    :param with_customer: Orders sent with a customer or referrer, who will move through segments.
+    :param with_override: Orders sent with a product or SKU that overrides the catalogue.
+    :param chunks: Requests that Voucherify took.
+    :param async_action_ids: The first 100 actions; all of them where the import was not waited for.
+    :param api_calls: Calls made.
+    :param report_path: Where the files about the orders are.
+    :param reasons: The first losses, for the message alone.
+    """
+
+    orders: int
+    loaded: int
+    rejected: int
+    unknown: int
+    superseded: int = 0
+    with_customer: int = 0
+    with_override: int = 0
+    chunks: int
+    async_action_ids: list[str]
+    api_calls: int
+    report_path: str | None = None
+    reasons: list[str] = []
+
+    def to_xcom(self) -> dict[str, Any]:
+        """Give counts, ids and paths: no order goes into XCom."""
+        summary: dict[str, Any] = msgspec.to_builtins(self)
+        del summary["reasons"]
+        return summary
+
+    def check(self, max_rejected: float, max_unknown: float) -> None:
+        """
+        Compare the losses with what is tolerated.
+
+        :param max_rejected: Orders that may be rejected: a share of all when below 1, else a number.
+        :param max_unknown: Orders that may be unknown, alike.
+        :raises OrdersNotLoadedError: if there are more.
+        """
+        over = [
+            f"{count} {kind} (at most {limit:g} tolerated by max_{kind})"
+            for kind, count, limit in (
+                ("rejected", self.rejected - self.superseded, max_rejected),
+                ("unknown", self.unknown, max_unknown),
+            )
+            if not tolerated(count, limit, self.orders)
+        ]
+        if not over:
+            return
+        where = (
+            f"All of them, with their payloads, are under {self.report_path}: correct rejected/ and give it back as "
+            "orders_path, with another report_path."
+            if self.report_path
+            else "With a report_path, all of them would be there with their payloads."
+        )
+        first = "".join(f"\n  {reason}" for reason in self.reasons[:SHOWN_REASONS])
+        raise OrdersNotLoadedError(
+            self,
+            f"Of {self.orders} orders {self.loaded} were loaded; {' and '.join(over)}. {where} The first:{first}",
+        )
+
+
+def tolerated(count: int, limit: float, orders: int) -> bool:
+    """
+    Tell whether a number of losses is tolerated.
+
+    :param count: The losses.
+    :param limit: What is tolerated: a share of all orders when below 1, else a number.
+    :param orders: All orders.
+    """
+    return count <= (limit if limit >= 1 else limit * orders)

@@ -1,0 +1,1 @@
+"""What operators and sensor share: waiting, parameters, state, observability."""
