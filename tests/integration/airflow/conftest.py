@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_voucherify import task
 from airflow_provider_voucherify.emulator import Emulator
+from airflow_provider_voucherify.task import waiting
 from tests.airflow_home import connection
 
 SECRET = "planted-secret-7f3a9c"
@@ -12,7 +12,7 @@ SECRET = "planted-secret-7f3a9c"
 @pytest.fixture(autouse=True)
 def defer_short_waits(monkeypatch):
     """Let tasks be deferred for the short waits of tests, too: there is no scheduler that could miss it."""
-    monkeypatch.setattr(task, "DEFER_FROM", 0.0)
+    monkeypatch.setattr(waiting, "DEFER_FROM", 0.0)
 
 
 @pytest.fixture

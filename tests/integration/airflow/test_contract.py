@@ -22,13 +22,13 @@ from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 from airflow.utils.session import create_session
 from sqlalchemy import text
 
-from airflow_provider_voucherify import task
 from airflow_provider_voucherify.api.transport import Transport
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
+from airflow_provider_voucherify.task import waiting
 from tests.airflow_home import run_dag
 from tests.integration.order_export.timeline import put
 from tests.orders import order
@@ -343,7 +343,7 @@ def play(tmp_path, monkeypatch):
     """Play a scenario in one of the ways."""
     # one attempt a call, and no wait for the quota inside of a call: what is compared is the waits of the tasks
     monkeypatch.setitem(VoucherifyHook.__init__.__kwdefaults__, "patience", 0.0)
-    monkeypatch.setattr(task, "DEFER_FROM", SHORT_WAIT / 2)
+    monkeypatch.setattr(waiting, "DEFER_FROM", SHORT_WAIT / 2)
     monkeypatch.setitem(Transport.__init__.__kwdefaults__, "attempts", 1)
     seen: list[BaseException] = []
 

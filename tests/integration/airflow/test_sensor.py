@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_voucherify import task
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
+from airflow_provider_voucherify.task import waiting
 from tests.airflow_home import run_dag
 
 TYPES = (
@@ -71,7 +71,7 @@ def test_rescheduled(emulator):
     ids=["short", "soon over", "soft_fail", "never_fail", "execution_timeout"],
 )
 def test_a_wait_that_is_not_worth_a_deferral_stays_in_the_worker(emulator, monkeypatch, limits, state, looks):
-    monkeypatch.setattr(task, "DEFER_FROM", 5.0)
+    monkeypatch.setattr(waiting, "DEFER_FROM", 5.0)
     monkeypatch.setattr(AsyncActionSensor, "defer", None)
     emulator.add_fault("still_running", route=LOOK, times=2)
     action = emulator.seed_action(type="ORDERS.IMPORT", status="DONE", result={"done_count": 1, "failed_count": 0})
