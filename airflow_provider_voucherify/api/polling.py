@@ -1,4 +1,4 @@
-"""Looking again and again, through a few failures, at the pace that the quota allows."""
+"""Poll with backoff within the quota, tolerating a bounded number of consecutive failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 from airflow_provider_voucherify.exceptions import QuotaError, ServerError, TransportError
 
 MAX_FAILURES = 5
-FIRST_WAIT = 1.0
+FIRST_DELAY = 1.0
 SHORTEST_QUOTA_WAIT = 1.0
 
 T = TypeVar("T")
@@ -21,86 +21,105 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Pause:
     """
-    A wait that the caller has to make: nothing can be done before.
+    A wait before a job can continue.
 
-    :param seconds: How long.
-    :param reason: What is waited for, for people.
-    :param ids: The async actions or exports that are waited for; empty when it is something else.
-    :param enough: How many of these must have ended before there is something to do; exports wait for all.
+    :param seconds: How long to wait.
+    :param reason: What the job waits for, for logs and error messages.
+    :param ids: The async actions or exports that the job waits for; empty if it waits for something else.
+    :param min_ended: How many of these async actions must have ended before the job can continue. Exports are always
+        waited for in full.
     """
 
     seconds: float
     reason: str
     ids: tuple[str, ...] = ()
-    enough: int = 0
+    min_ended: int = 0
 
 
-class Poll:
+class Poller:
     """
-    One look after the other, less and less often: no single bad one is the end.
+    Poll with increasing delays, and tolerate a few failures in a row.
 
-    :param interval: Seconds between two looks at most.
-    :param first: Seconds of the first wait; the next ones are twice, four times, … as long.
-    :param failures: Looks without an answer so far, in a row.
+    :param interval: The longest delay between two polls, in seconds.
+    :param first_delay: The first delay in seconds. It doubles after each poll, up to ``interval``.
+    :param failures: Consecutive polls that failed before, for example in a trigger.
     """
 
-    def __init__(self, interval: float, *, first: float = FIRST_WAIT, failures: int = 0) -> None:
+    def __init__(self, interval: float, *, first_delay: float = FIRST_DELAY, failures: int = 0) -> None:
         self.interval = interval
-        self.wait = min(first, interval)
-        self.failures = failures
-        self.trouble = ""
+        self._delay = min(first_delay, interval)
+        self._failures = failures
+        self._last_error = ""
 
     @property
-    def last_chance(self) -> bool:
-        """Whether the next look without an answer is one too many."""
-        return self.failures >= MAX_FAILURES - 1
+    def delay(self) -> float:
+        """Seconds to wait before the next poll."""
+        return self._delay
 
-    def look(self, what: Callable[[], T], *, partial: bool = False) -> T | None:
-        """
-        Look once. Afterwards ``wait`` says how many seconds to wait before the next look, and ``trouble`` what was in
-        the way of this one.
+    @property
+    def failures(self) -> int:
+        """The number of consecutive polls that failed."""
+        return self._failures
 
-        :param what: Asks Voucherify.
-        :param partial: Whether there is more to look at: then an answer does not yet end a row of failures.
-        :return: What it returns; None when there was no answer.
-        :raises VoucherifyError: if the answer is an error that waiting does not change, or there was no answer
-            too many times in a row.
+    @property
+    def last_error(self) -> str:
+        """The error of the last poll; empty if it succeeded."""
+        return self._last_error
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether one more failure exceeds the tolerated number."""
+        return self._failures >= MAX_FAILURES - 1
+
+    def poll(self, request: Callable[[], T], *, partial: bool = False) -> T | None:
         """
-        self.trouble = ""
+        Send one request, and set ``delay``, ``failures`` and ``last_error`` by its outcome.
+
+        :param request: Makes the calls of this poll.
+        :param partial: Whether other requests belong to the same poll: success of this one alone does not reset
+            ``failures``. Call :meth:`reset_failures` when all of them succeeded.
+        :return: What ``request`` returns; None if it failed in a way that may pass.
+        :raises VoucherifyError: if the error is permanent, or if too many polls failed in a row.
+        """
+        self._last_error = ""
         try:
-            seen = what()
-        except QuotaError as refused:
-            self.trouble = str(refused)
-            self.wait = max(self.interval, (refused.response.retry_at or 0.0) - time.time())
-            log.info("Looking again in %.0f s, when the quota allows it. %s", self.wait, refused)
+            result = request()
+        except QuotaError as error:
+            self._last_error = str(error)
+            self._delay = max(self.interval, (error.response.retry_at or 0.0) - time.time())
+            log.info("The quota delays the next poll by %.0f s. %s", self._delay, error)
             return None
         except (TransportError, ServerError) as error:
-            self.trouble = str(error)
-            self.wait = self.interval
-            self.failures += 1
-            log.warning("Looked %d time(s) in a row without an answer. %s", self.failures, error)
-            if self.failures >= MAX_FAILURES:
+            self._last_error = str(error)
+            self._delay = self.interval
+            self._failures += 1
+            log.warning("Poll failed, %d of at most %d times in a row. %s", self._failures, MAX_FAILURES, error)
+            if self._failures >= MAX_FAILURES:
                 raise
             return None
-        self.wait = min(self.wait * 2, self.interval)
+        self._delay = min(self._delay * 2, self.interval)
         if not partial:
-            self.failures = 0
-        return seen
+            self.reset_failures()
+        return result
+
+    def reset_failures(self) -> None:
+        """End a row of failures."""
+        self._failures = 0
 
     def pause(self, ids: Iterable[str] = ()) -> Pause:
         """
-        Tell how long to wait after a look without an answer.
+        Make the pause after a failed poll.
 
-        :param ids: What was looked at.
+        :param ids: The async actions or exports that were polled.
         """
-        return Pause(self.wait, f"an answer. {self.trouble}", tuple(ids))
+        return Pause(self._delay, f"a response. {self._last_error}", tuple(ids))
 
-    def pause_for_quota(self, refused: QuotaError, now: float) -> Pause:
+    def pause_for_quota(self, error: QuotaError, now: float) -> Pause:
         """
-        Tell how long to wait when the quota did not allow a call.
+        Make the pause until the quota allows the next call.
 
-        :param refused: What Voucherify, or the reserve, said to it.
-        :param now: The time in seconds since the epoch.
+        :param error: The error of the call that was not allowed.
+        :param now: The current time in seconds since the epoch.
         """
-        seconds = (refused.response.retry_at or now + self.interval) - now
-        return Pause(max(SHORTEST_QUOTA_WAIT, seconds), f"the quota. {refused}")
+        seconds = (error.response.retry_at or now + self.interval) - now
+        return Pause(max(SHORTEST_QUOTA_WAIT, seconds), f"the quota. {error}")

@@ -32,7 +32,7 @@ from airflow_provider_voucherify.exceptions import (
 
 API_VERSION = "v2018-08-01"
 ATTEMPTS = 5
-PATIENCE = 60.0
+MAX_QUOTA_WAIT = 60.0
 MAX_REDIRECTS = 3
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Transport:
 
     :param settings: Host, keys and timeouts.
     :param attempts: How often one request is tried at most, where it may be tried again.
-    :param patience: Seconds to sleep at most for the quota before one call; where more are needed, a
+    :param max_quota_wait: Seconds to sleep at most for the quota before one call; where more are needed, a
         :class:`~.errors.QuotaError` is raised at once, so that the caller can wait in a better way.
     :param on_secret: Told every token as soon as it is known, so that logs can mask it.
     :param sleep: Sleeps a number of seconds.
@@ -71,13 +71,13 @@ class Transport:
         settings: Settings,
         *,
         attempts: int = ATTEMPTS,
-        patience: float = PATIENCE,
+        max_quota_wait: float = MAX_QUOTA_WAIT,
         on_secret: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
         self.quota = Quota(settings.quota_reserve)
-        self.patience = patience
+        self.max_quota_wait = max_quota_wait
         self.calls = 0
         self.server_offset: float | None = None
         self._on_secret = on_secret or (lambda _secret: None)
@@ -183,7 +183,7 @@ class Transport:
 
     def _respect_quota(self, method: str, path: str) -> None:
         wait = self.quota.seconds_to_wait()
-        if wait > self.patience:
+        if wait > self.max_quota_wait:
             quota = self.quota
             raise QuotaError(
                 ErrorResponse(
@@ -260,7 +260,7 @@ class Transport:
     def _may_repeat(self, error: BaseException | None, repeat: Repeat, attempt: int) -> bool:
         match error:
             case QuotaError():
-                return self.quota.seconds_to_wait() <= self.patience
+                return self.quota.seconds_to_wait() <= self.max_quota_wait
             case TransportError(sent=False):
                 return True
             case TransportError() | ServerError():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_voucherify.api.client import VoucherifyClient
     from airflow_provider_voucherify.api.transport import Transport
 
-PATIENCE = 60.0
+MAX_QUOTA_WAIT = 60.0
 
 
 class VoucherifyHook(Endpoints, BaseHook):
@@ -31,7 +31,7 @@ class VoucherifyHook(Endpoints, BaseHook):
 
     :param voucherify_conn_id: The connection: host (``api.voucherify.io`` when empty), login (application id),
         password (secret key) and the fields of the form in its extra.
-    :param patience: Seconds to sleep at most for the quota before one call; where more are needed, a
+    :param max_quota_wait: Seconds to sleep at most for the quota before one call; where more are needed, a
         :class:`~airflow_provider_voucherify.exceptions.QuotaError` is raised.
     """
 
@@ -40,10 +40,10 @@ class VoucherifyHook(Endpoints, BaseHook):
     conn_type = "voucherify"
     hook_name = "Voucherify"
 
-    def __init__(self, voucherify_conn_id: str = default_conn_name, *, patience: float = PATIENCE) -> None:
+    def __init__(self, voucherify_conn_id: str = default_conn_name, *, max_quota_wait: float = MAX_QUOTA_WAIT) -> None:
         super().__init__()
         self.voucherify_conn_id = voucherify_conn_id
-        self.patience = patience
+        self.max_quota_wait = max_quota_wait
 
     @cached_property
     def _client(self) -> VoucherifyClient:
@@ -115,7 +115,7 @@ class VoucherifyHook(Endpoints, BaseHook):
                 self.voucherify_conn_id, ", ".join(unread), ", ".join(CONNECTION_FIELDS),
             )  # fmt: skip
         settings = settings_of(connection, extra)
-        return VoucherifyClient(settings, patience=self.patience, on_secret=mask_secret, **options)
+        return VoucherifyClient(settings, max_quota_wait=self.max_quota_wait, on_secret=mask_secret, **options)
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.task.parameters import check_switches, seconds_of
 from airflow_provider_voucherify.task.state import TaskStateStore
 from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
-from airflow_provider_voucherify.triggers.polling import PollingTrigger, Wake, Woken
+from airflow_provider_voucherify.triggers.polling import EventStatus, PollEvent, PollingTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -124,11 +124,11 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
     ) -> None:
         """Wait in the worker, but not over the deadline; or let a trigger wait, which ends this process."""
         if self._defers(pause.seconds, deadline):
-            self._hand_over(
+            self._defer_to(
                 trigger,
                 context,
                 deadline=deadline,
-                handover={"state": job.state.to_json(), "waiting_for": pause.reason},
+                resume_state={"state": job.state.to_json(), "waiting_for": pause.reason},
                 poll_interval=self.poll_interval,
                 wait=pause.seconds,
                 failures=job.failures,
@@ -141,21 +141,23 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         if is_over:
             raise self._timed_out(pause.reason)
 
-    def _check_time(self, woken: Woken) -> None:
+    def _check_time(self, event: PollEvent) -> None:
         """End a task whose time was over before there was anything to do."""
-        if woken.wake is Wake.TIMEOUT:
-            raise self._timed_out(f"an answer. {woken.trouble}" if woken.trouble else woken.handover["waiting_for"])
+        if event.status is EventStatus.TIMEOUT:
+            raise self._timed_out(
+                f"a response. {event.last_error}" if event.last_error else event.resume_state["waiting_for"]
+            )
 
     @abstractmethod
-    def _handed_over(self) -> list[str]:
+    def _running_at_voucherify(self) -> list[str]:
         """Name what was handed to Voucherify and is not over, as far as this process knows."""
 
     def on_kill(self) -> None:
         """Say what a kill does not end. The state is safe: it was written before and after each request."""
-        if handed_over := self._handed_over():
+        if running := self._running_at_voucherify():
             self.log.warning(
                 "Killed. This goes on at Voucherify, which cannot cancel it: %s. A retry %s.",
-                ", ".join(handed_over),
+                ", ".join(running),
                 "takes it up" if self._is_durable else "begins anew, as no state is kept",
             )
         else:

@@ -24,7 +24,7 @@ from airflow_provider_voucherify.task.parameters import (
     is_templated,
 )
 from airflow_provider_voucherify.triggers.export import ExportTrigger
-from airflow_provider_voucherify.triggers.polling import woken
+from airflow_provider_voucherify.triggers.polling import PollEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -145,14 +145,14 @@ class OrdersExportOperator(WaitingOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
-        seen = woken(event)
-        if self._is_of_an_earlier_try(seen, context):
+        resumed = PollEvent.parse(event)
+        if self._is_of_an_earlier_try(resumed, context):
             return self.execute(context)
         state_store = self._state_store(context)
-        state = ExportState.from_json(state_store.load() or seen.handover["state"])
+        state = ExportState.from_json(state_store.load() or resumed.resume_state["state"])
         self._tell_ids(context, state)
-        self._check_time(seen)
-        return self._go_on(context, state, state_store, seen.handover["deadline"], seen.failures)
+        self._check_time(resumed)
+        return self._go_on(context, state, state_store, resumed.resume_state["deadline"], resumed.failures)
 
     def _go_on(
         self, context: Context, state: ExportState, state_store: StateStore, deadline: float, failures: int = 0
@@ -193,7 +193,7 @@ class OrdersExportOperator(WaitingOperator):
             context["ti"].xcom_push(key="export_ids", value=state.export_ids)
             ExportLink().show(context, self.hook, state.export_ids[-1])
 
-    def _handed_over(self) -> list[str]:
+    def _running_at_voucherify(self) -> list[str]:
         asked_for = [part for part in self._state.parts if part.sent_at or part.export_id] if self._state else []
         return [f"export {part.export_id or 'without an answer yet'}" for part in asked_for]
 

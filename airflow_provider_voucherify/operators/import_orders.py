@@ -36,7 +36,7 @@ from airflow_provider_voucherify.reporting.reject_files import Report
 from airflow_provider_voucherify.task.observability import Telemetry
 from airflow_provider_voucherify.task.parameters import check_number, check_switches, from_json
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
-from airflow_provider_voucherify.triggers.polling import woken
+from airflow_provider_voucherify.triggers.polling import PollEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -210,17 +210,17 @@ class ImportOrdersOperator(WaitingOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on where the task was deferred."""
-        seen = woken(event)
-        if self._is_of_an_earlier_try(seen, context):
+        resumed = PollEvent.parse(event)
+        if self._is_of_an_earlier_try(resumed, context):
             return self.execute(context)
         source, state_store = self._source(), self._state_store(context)
-        state = ImportState.from_json(state_store.load() or seen.handover["state"])
+        state = ImportState.from_json(state_store.load() or resumed.resume_state["state"])
         self._tell_ids(context, state)
-        state.api_calls += seen.calls
-        self._check_time(seen)
+        state.api_calls += resumed.calls
+        self._check_time(resumed)
         if source.fingerprint() != state.fingerprint:
             raise SourceChangedError(f"{source.name} changed while it was imported: the import cannot go on.")
-        return self._go_on(context, source, state, state_store, seen.handover["deadline"], seen.failures)
+        return self._go_on(context, source, state, state_store, resumed.resume_state["deadline"], resumed.failures)
 
     def _go_on(
         self,
@@ -263,7 +263,7 @@ class ImportOrdersOperator(WaitingOperator):
                 deadline,
                 AsyncActionTrigger,
                 async_action_ids=list(pause.ids),
-                enough=pause.enough,
+                min_ended=pause.min_ended,
             )
         self._tell_ids(context, job.state)
         summary = job.summary(self.report_path)
@@ -289,7 +289,7 @@ class ImportOrdersOperator(WaitingOperator):
         if state.recent_ids:
             AsyncActionLink().show(context, self.hook, state.recent_ids[-1])
 
-    def _handed_over(self) -> list[str]:
+    def _running_at_voucherify(self) -> list[str]:
         submissions = self._state.in_flight if self._state else []
         return [
             f"async action {submission.action_id}"

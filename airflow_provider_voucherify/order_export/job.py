@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_provider_voucherify.api.endpoints import LAST_PAGE, PAGE_SIZE, Endpoints
 from airflow_provider_voucherify.api.models import Export, ExportStatus
-from airflow_provider_voucherify.api.polling import Pause, Poll
+from airflow_provider_voucherify.api.polling import Pause, Poller
 from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.exceptions import (
     ExportFailedError,
@@ -81,7 +81,7 @@ class ExportJob:
         self._output = output
         self._on_bad_value: OnBadValue = on_bad_value
         self._max_splits = max_splits
-        self._poll = Poll(poll_interval, failures=failures)
+        self._poller = Poller(poll_interval, failures=failures)
         self._clock = clock
         self._done: set[str] = set()
         self._lost = 0
@@ -121,7 +121,7 @@ class ExportJob:
     @property
     def failures(self) -> int:
         """Looks without an answer, in a row, up to now."""
-        return self._poll.failures
+        return self._poller.failures
 
     def result(self) -> ExportResult:
         """Tell what was published, once :meth:`advance` has returned None."""
@@ -133,9 +133,9 @@ class ExportJob:
         self._output.check()
         if self._client.transport.server_offset is None:
             # a lost answer is looked for by the time of its request, on Voucherify's clock; and wrong keys show here
-            poll = Poll(self._poll.interval)
-            if poll.look(lambda: self._client.list_exports(limit=1)) is None:
-                return poll.pause()
+            poller = Poller(self._poller.interval)
+            if poller.poll(lambda: self._client.list_exports(limit=1)) is None:
+                return poller.pause()
         if self._window is not None:
             self._window.check_over(datetime.fromtimestamp(self._now(), UTC))
         for part in self.state.parts:
@@ -162,7 +162,7 @@ class ExportJob:
             self._accept(part, request.submit(self._client))
         except QuotaError as refused:
             self._forget([part])
-            return self._poll.pause_for_quota(refused, self._clock())
+            return self._poller.pause_for_quota(refused, self._clock())
         except (TransportError, ServerError) as error:
             if isinstance(error, TransportError) and not error.sent:
                 self._forget([part])
@@ -196,19 +196,19 @@ class ExportJob:
 
     def _look(self) -> Pause | None:
         """See which exports have ended."""
-        exports = self._poll.look(self._pending)
+        exports = self._poller.poll(self._pending)
         if exports is None:
-            return self._poll.pause(self.state.export_ids)
+            return self._poller.pause(self.state.export_ids)
         failed = {export.id for export in exports if export.status == ExportStatus.ERROR}
         if failed:
             for part in [part for part in self.state.parts if part.export_id in failed]:
                 self._split(part)
             self._save()
-            self._poll = Poll(self._poll.interval)
+            self._poller = Poller(self._poller.interval)
             return Pause(0.0, "the halves of a window")
         self._done.update(export.id for export in exports if export.ended)
         waiting = tuple(export.id for export in exports if not export.ended)
-        return Pause(self._poll.wait, f"export {', '.join(waiting)}", waiting) if waiting else None
+        return Pause(self._poller.delay, f"export {', '.join(waiting)}", waiting) if waiting else None
 
     def _pending(self) -> list[Export]:
         return [

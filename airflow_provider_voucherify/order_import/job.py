@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.models import ORDERS_IMPORT, ActionStatus, AsyncAction
-from airflow_provider_voucherify.api.polling import Pause, Poll
+from airflow_provider_voucherify.api.polling import Pause, Poller
 from airflow_provider_voucherify.core.state_store import NoStateStore, StateStore
 from airflow_provider_voucherify.exceptions import (
     InvalidRequestError,
@@ -108,7 +108,7 @@ class ImportJob:
             state.mark(clock())
         self._calls_before = client.transport.calls
         self._lost_in_a_row = 0
-        self._poll = Poll(poll_interval, failures=failures)
+        self._poller = Poller(poll_interval, failures=failures)
         self._pace = Pace(state, poll_interval)
 
     def advance(self) -> Pause | None:
@@ -126,20 +126,20 @@ class ImportJob:
 
     def _advance(self) -> Pause | None:
         try:
-            ended = self._poll.look(self._look, partial=True) if self.state.in_flight else []
+            ended = self._poller.poll(self._look, partial=True) if self.state.in_flight else []
             if ended is None:
-                return self._poll.pause()
+                return self._poller.pause()
             # first the next chunks, then the results: Voucherify shall not wait for us
             self._fill(landed=len(ended))
-            if self._poll.look(lambda: self._settle_all(ended)) is None:
-                return self._poll.pause()
+            if self._poller.poll(lambda: self._settle_all(ended)) is None:
+                return self._poller.pause()
             if not self.state.in_flight:
                 self._fill(landed=0)
         except QuotaError as refused:
-            return self._poll.pause_for_quota(refused, self._clock())
+            return self._poller.pause_for_quota(refused, self._clock())
         lost = [submission for submission in self.state.in_flight if submission.action_id is None]
         if lost:
-            seconds = min(self._poll.interval, 2.0 ** max(submission.looks for submission in lost))
+            seconds = min(self._poller.interval, 2.0 ** max(submission.looks for submission in lost))
             return Pause(seconds, "an import whose answer was lost")
         if not self.state.in_flight:
             return None
@@ -148,7 +148,7 @@ class ImportJob:
     @property
     def failures(self) -> int:
         """Looks without an answer, in a row, up to now."""
-        return self._poll.failures
+        return self._poller.failures
 
     def summary(self, report_path: str | None = None) -> ImportSummary:
         """

@@ -50,5 +50,5 @@ class Pace:
             seconds=min(seconds, self._poll_interval),
             reason=f"{len(submissions)} imports in flight",
             ids=tuple(submission.action_id for submission in submissions if submission.action_id),
-            enough=enough,
+            min_ended=enough,
         )

@@ -16,14 +16,14 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
-from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.api.polling import Poller
 from airflow_provider_voucherify.exceptions import AsyncActionFailedError, ConfigurationError, VoucherifyError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.task.parameters import check_number, check_switches, is_templated
 from airflow_provider_voucherify.task.waiting import WaitingTask
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
-from airflow_provider_voucherify.triggers.polling import Wake, woken
+from airflow_provider_voucherify.triggers.polling import EventStatus, PollEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -78,8 +78,8 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
             self._check_ids()
 
     @cached_property
-    def _poll(self) -> Poll:
-        return Poll(self.poke_interval, first=self.poke_interval)
+    def _poller(self) -> Poller:
+        return Poller(self.poke_interval, first_delay=self.poke_interval)
 
     @property
     def _ids(self) -> list[str]:
@@ -91,7 +91,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look once at all actions."""
-        actions = self._poll.look(self._look)
+        actions = self._poller.poll(self._look)
         if actions is None:
             return False
         ended = [action for action in actions if action.ended]
@@ -114,11 +114,11 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Look for itself at what the trigger saw."""
         AsyncActionLink().show(context, self.hook, self._ids[-1])
-        seen = woken(event)
-        if self._is_of_an_earlier_try(seen, context):
+        resumed = PollEvent.parse(event)
+        if self._is_of_an_earlier_try(resumed, context):
             return self.execute(context)
-        self._poll = Poll(self.poke_interval, first=self.poke_interval, failures=seen.failures)
-        return self._end_or_defer(context, seen.handover["deadline"], seen.wake is Wake.TIMEOUT)
+        self._poller = Poller(self.poke_interval, first_delay=self.poke_interval, failures=resumed.failures)
+        return self._end_or_defer(context, resumed.resume_state["deadline"], resumed.status is EventStatus.TIMEOUT)
 
     def _end_or_defer(self, context: Context, deadline: float, is_over: bool = False) -> Any:
         try:
@@ -128,23 +128,23 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
                     return looked.xcom_value
                 if is_over:
                     break
-                if self._defers(self._poll.wait, deadline):
+                if self._defers(self._poller.delay, deadline):
                     self._defer(context, deadline)
-                is_over = self._sleep(self._poll.wait, deadline)
+                is_over = self._sleep(self._poller.delay, deadline)
         except AirflowTaskTimeout:
             raise self._time_is_over() from None
         raise self._time_is_over()
 
     def _defer(self, context: Context, deadline: float) -> None:
-        self._hand_over(
+        self._defer_to(
             AsyncActionTrigger,
             context,
             deadline=deadline,
             poll_interval=self.poke_interval,
-            wait=self._poll.wait,
-            failures=self._poll.failures,
+            wait=self._poller.delay,
+            failures=self._poller.failures,
             async_action_ids=self._ids,
-            enough=len(self._ids),
+            min_ended=len(self._ids),
         )
 
     def _poke_as_told(self, context: Context) -> bool | PokeReturnValue:

@@ -1,27 +1,78 @@
-"""What operators and the sensor share: the connection, and the wait."""
+"""Wait for Voucherify in the worker or deferred, until a deadline: what operators and the sensor share."""
 
 from __future__ import annotations
 
 import time
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_voucherify.exceptions import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
-from airflow_provider_voucherify.task.time_limit import TimeLimit, longest_wait
-from airflow_provider_voucherify.triggers.polling import PollingTrigger, Woken
+from airflow_provider_voucherify.triggers.polling import PollEvent, PollingTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-# Seconds. A task that is woken within one loop of the scheduler is taken for one that ended without a word, which
-# costs it a try (seen with Airflow 3.3.2); and a shorter wait ends before a task could be deferred and woken.
-DEFER_FROM = 5.0
+# Seconds. Airflow 3.3.2 takes a task that resumes within one loop of the scheduler for one that ended silently, which
+# costs it a try (observed); and a shorter wait is over before a task could be deferred and resumed.
+MIN_DEFERRED_WAIT = 5.0
+# How long after the deadline the scheduler ends a deferred task: only if no triggerer ended it at the deadline.
+TRIGGER_TIMEOUT_MARGIN = timedelta(minutes=1)
+
+
+class TimeLimit(NamedTuple):
+    """
+    The shorter of ``timeout`` and ``execution_timeout``, which Airflow 3 does not enforce while a task is deferred.
+
+    :param seconds: Counted from the start of the try.
+    :param name: The parameter that sets the limit.
+    """
+
+    seconds: float
+    name: str
+
+    @classmethod
+    def of(cls, timeout: float, execution_timeout: timedelta | None) -> Self:
+        """
+        Choose the shorter limit.
+
+        :param timeout: Seconds.
+        :param execution_timeout: Airflow's own limit, if there is one.
+        """
+        limits = [cls(timeout, "timeout")]
+        if execution_timeout:
+            limits.append(cls(execution_timeout.total_seconds(), "execution_timeout"))
+        return min(limits)
+
+    def deadline(self) -> float:
+        """Return when a try that starts now has to end, in seconds since the epoch."""
+        return time.time() + self.seconds
+
+    def error(self, waiting_for: str, kind: type[Exception]) -> BaseException:
+        """
+        Make the error of a try that exceeded the limit, without raising it.
+
+        :param waiting_for: What the task waited for.
+        :param kind: The class of the error. If ``execution_timeout`` sets the limit, Airflow's own class is used.
+        """
+        message = f"Stopped after {self.seconds:.0f} s ({self.name}), waiting for {waiting_for}."
+        return AirflowTaskTimeout(message) if self.name == "execution_timeout" else kind(message)
+
+
+def trigger_timeout(deadline: float) -> timedelta:
+    """
+    Return the ``timeout`` of a deferral, after which the scheduler ends it even if no triggerer runs.
+
+    :param deadline: When the trigger ends the wait, in seconds since the epoch.
+    """
+    return timedelta(seconds=max(0.0, deadline - time.time())) + TRIGGER_TIMEOUT_MARGIN
 
 
 class VoucherifyTask:
-    """What every operator and sensor has beside the operator of Airflow that it is."""
+    """The connection of a task; a mixin of every operator and sensor."""
 
     ui_color = "#dfe6f5"
     voucherify_conn_id: str
@@ -33,7 +84,7 @@ class VoucherifyTask:
 
 
 class WaitingTask(VoucherifyTask):
-    """What those have that wait for Voucherify, in the worker or deferred."""
+    """A task that waits for Voucherify, in the worker or deferred, until its time limit."""
 
     deferrable: bool
     timeout: Any
@@ -48,37 +99,37 @@ class WaitingTask(VoucherifyTask):
         return self._time_limit.error(waiting_for, self.timeout_error)
 
     def _defers(self, seconds: float, deadline: float) -> bool:
-        """Tell whether to wait in the triggerer: only what is long, and does not end soon at the deadline."""
-        return self.deferrable and min(seconds, deadline - time.time()) >= DEFER_FROM
+        """Return whether to wait in the triggerer: only if the wait is long and the deadline is not close."""
+        return self.deferrable and min(seconds, deadline - time.time()) >= MIN_DEFERRED_WAIT
 
     def _sleep(self, seconds: float, deadline: float) -> bool:
-        """Sleep in the worker, but not over the deadline; tell whether that has come."""
+        """Sleep in the worker, at most until the deadline; return whether the deadline was reached."""
         left = deadline - time.time()
         time.sleep(max(0.0, min(seconds, left)))
         return seconds >= left
 
-    def _hand_over(
+    def _defer_to(
         self,
         trigger: type[PollingTrigger],
         context: Context,
         *,
         deadline: float,
-        handover: dict[str, Any] | None = None,
+        resume_state: dict[str, Any] | None = None,
         **arguments: Any,
     ) -> None:
-        """Let a trigger wait, and give it what the task needs to go on afterwards."""
+        """Defer the task to a trigger, which returns ``resume_state`` when the task resumes."""
         known = {"deadline": deadline, "try_number": context["ti"].try_number}
         self.defer(  # type: ignore[attr-defined]  # of the operator that this is mixed into
             trigger=trigger(
                 voucherify_conn_id=self.voucherify_conn_id,
                 deadline=deadline,
-                handover=(handover or {}) | known,
+                resume_state=(resume_state or {}) | known,
                 **arguments,
             ),
             method_name="execute_complete",
-            timeout=longest_wait(deadline),
+            timeout=trigger_timeout(deadline),
         )
 
-    def _is_of_an_earlier_try(self, woken: Woken, context: Context) -> bool:
-        """Tell whether a task was woken with the event of the try before, as a retry is by Airflow 3.0."""
-        return bool(woken.handover["try_number"] != context["ti"].try_number)
+    def _is_of_an_earlier_try(self, event: PollEvent, context: Context) -> bool:
+        """Return whether the event belongs to the try before: Airflow 3.0 resumes a retry with it."""
+        return bool(event.resume_state["try_number"] != context["ti"].try_number)

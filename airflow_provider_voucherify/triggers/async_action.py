@@ -1,4 +1,4 @@
-"""Waiting for async actions without a worker."""
+"""Wait for async actions without a worker."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from airflow_provider_voucherify.triggers.polling import PollingTrigger
 
 class AsyncActionTrigger(PollingTrigger):
     """
-    Wakes its task when enough async actions have ended, whether well or not.
+    Resume the task when enough async actions have ended, successfully or not.
 
-    :param async_action_ids: The actions; none of them to wait for ``not_before`` alone.
-    :param enough: How many of them must have ended.
+    :param async_action_ids: The actions; empty to wait for ``not_before`` alone.
+    :param min_ended: How many of them must have ended.
     """
 
-    def __init__(self, *, async_action_ids: list[str], enough: int, **polling: Any) -> None:
+    def __init__(self, *, async_action_ids: list[str], min_ended: int, **polling: Any) -> None:
         super().__init__(**polling)
         self.async_action_ids = async_action_ids
-        self.enough = enough
+        self.min_ended = min_ended
 
     def _arguments(self) -> dict[str, Any]:
-        return {**super()._arguments(), "async_action_ids": self.async_action_ids, "enough": self.enough}
+        return {**super()._arguments(), "async_action_ids": self.async_action_ids, "min_ended": self.min_ended}
 
-    def _ready(self, client: Endpoints) -> bool:
+    def _is_ready(self, client: Endpoints) -> bool:
         if not self.async_action_ids:
             return True
         ended = sum(action.ended for action in client.poll_async_actions(self.async_action_ids))
         self.log.info("%d of %d async actions have ended.", ended, len(self.async_action_ids))
-        return ended >= self.enough
+        return ended >= self.min_ended

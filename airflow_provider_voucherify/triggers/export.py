@@ -1,4 +1,4 @@
-"""Waiting for an export without a worker."""
+"""Wait for exports without a worker."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from airflow_provider_voucherify.triggers.polling import PollingTrigger
 
 class ExportTrigger(PollingTrigger):
     """
-    Wakes its task when exports have ended, whether well or not.
+    Resume the task when all exports have ended, successfully or not.
 
-    :param export_ids: The exports; none of them to wait for ``not_before`` alone.
+    :param export_ids: The exports; empty to wait for ``not_before`` alone.
     """
 
     def __init__(self, *, export_ids: list[str], **polling: Any) -> None:
@@ -22,7 +22,7 @@ class ExportTrigger(PollingTrigger):
     def _arguments(self) -> dict[str, Any]:
         return {**super()._arguments(), "export_ids": self.export_ids}
 
-    def _ready(self, client: Endpoints) -> bool:
+    def _is_ready(self, client: Endpoints) -> bool:
         while self.export_ids and (export := client.get_export(self.export_ids[0])).ended:
             self.log.info("Export %s is %s.", export.id, export.status)
             self.export_ids = self.export_ids[1:]

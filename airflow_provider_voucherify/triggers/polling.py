@@ -1,4 +1,4 @@
-"""What the triggers share: polling from an event loop, until a deadline, through a few bad polls."""
+"""The base of the triggers: poll from the event loop until a deadline, tolerating a few failures in a row."""
 
 from __future__ import annotations
 
@@ -8,75 +8,82 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator
 from enum import StrEnum
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
-from airflow_provider_voucherify.api.polling import Poll
+from airflow_provider_voucherify.api.polling import Poller
 from airflow_provider_voucherify.exceptions import VoucherifyError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 
-PATIENCE_IN_THREAD = 5.0
+MAX_QUOTA_WAIT_IN_THREAD = 5.0
 
 
-class Wake(StrEnum):
-    """Why a trigger wakes its task."""
+class EventStatus(StrEnum):
+    """Why a trigger resumes its task."""
 
     READY = "ready"
     TIMEOUT = "timeout"
     FAILED = "failed"
 
 
-class Woken(NamedTuple):
+class PollEvent(NamedTuple):
     """
-    What the event of a trigger says.
+    The payload of a trigger's event.
 
-    :param wake: Why the task is woken. A trigger that could not poll is no reason to fail: the task looks for itself.
-    :param handover: What the task had handed over.
-    :param failures: Polls without an answer, in a row, up to now.
-    :param trouble: What was in the way of the last one, for people.
-    :param calls: Calls that the trigger made.
+    :param status: Why the task resumes. ``FAILED`` does not fail the task: it polls again by itself, and ends with the
+        error that it meets.
+    :param resume_state: What the task passed to the trigger.
+    :param failures: Consecutive polls that failed up to now.
+    :param last_error: The error of the last poll; empty if it succeeded.
+    :param calls: API calls that the trigger made.
     """
 
-    wake: Wake
-    handover: dict[str, Any]
+    status: EventStatus
+    resume_state: dict[str, Any]
     failures: int
-    trouble: str
+    last_error: str
     calls: int
 
+    @classmethod
+    def parse(cls, event: dict[str, Any] | None) -> Self:
+        """
+        Validate the event that resumes a task.
 
-def woken(event: dict[str, Any] | None) -> Woken:
-    """
-    Read the event of a trigger.
-
-    :param event: What the task was woken with.
-    :raises VoucherifyError: if this is no event of ours.
-    """
-    try:
-        told = event or {}
-        return Woken(
-            Wake(told["wake"]), dict(told["handover"]), int(told["failures"]), str(told["trouble"]), int(told["calls"])
-        )
-    except (KeyError, TypeError, ValueError):
-        raise VoucherifyError(f"The task was woken by an event that is none of its trigger's: {event!r}.") from None
+        :param event: What Airflow passes to ``execute_complete``.
+        :raises VoucherifyError: if it does not come from a trigger of this provider.
+        """
+        try:
+            given = event or {}
+            return cls(
+                EventStatus(given["status"]),
+                dict(given["resume_state"]),
+                int(given["failures"]),
+                str(given["last_error"]),
+                int(given["calls"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise VoucherifyError(
+                f"The task was resumed with an event that its trigger did not send: {event!r:.200}."
+            ) from None
 
 
 class PollingTrigger(BaseTrigger):
     """
-    Polls Voucherify until there is something for the task to do.
+    Poll Voucherify until the task has something to do.
 
-    It does not judge: the woken task looks for itself, so that both modes of an operator end in the same
-    result or error. Its arguments are JSON primitives and hold no secret.
+    A trigger does not judge what it sees: the resumed task polls again, so that both modes of an operator end in the
+    same result or error. Its arguments are JSON primitives without secrets.
 
     :param voucherify_conn_id: The connection.
-    :param poll_interval: Seconds between two polls at most.
-    :param wait: Seconds before the first poll; the next waits are twice, four times, … as long.
-    :param deadline: When to give up, in seconds since the epoch: a restarted triggerer does not start anew.
-    :param not_before: When to poll first, in seconds since the epoch; ``wait`` from now on by default.
-    :param failures: Polls without an answer so far, in a row: the task makes the one that may be one too many.
-    :param handover: What the task needs to go on; it comes back with the event. The ``kwargs`` of a deferral are
-        made for this, but ``dag.test()`` of Airflow 3.3.2 drops them.
+    :param poll_interval: The longest delay between two polls, in seconds.
+    :param wait: The delay before the first poll, in seconds. It doubles after each poll.
+    :param deadline: When to stop, in seconds since the epoch; a restarted triggerer keeps it.
+    :param not_before: The time of the first poll, in seconds since the epoch; by default ``wait`` seconds from now.
+    :param failures: Consecutive polls that failed before. The task makes the poll that may be one failure too many.
+    :param resume_state: What the task needs to continue; it returns with the event. The ``kwargs`` of a deferral
+        are made for this, but ``dag.test()`` of Airflow 3.3.2 drops them.
     """
 
     def __init__(
@@ -88,7 +95,7 @@ class PollingTrigger(BaseTrigger):
         deadline: float,
         not_before: float | None = None,
         failures: int = 0,
-        handover: dict[str, Any] | None = None,
+        resume_state: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.voucherify_conn_id = voucherify_conn_id
@@ -97,10 +104,10 @@ class PollingTrigger(BaseTrigger):
         self.deadline = deadline
         self.not_before = time.time() + wait if not_before is None else not_before
         self.failures = failures
-        self.handover = handover or {}
+        self.resume_state = resume_state or {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give class path and arguments."""
+        """Return class path and arguments."""
         cls = type(self)
         return f"{cls.__module__}.{cls.__qualname__}", self._arguments()
 
@@ -112,45 +119,38 @@ class PollingTrigger(BaseTrigger):
             "deadline": self.deadline,
             "not_before": self.not_before,
             "failures": self.failures,
-            "handover": self.handover,
+            "resume_state": self.resume_state,
         }
 
     @abstractmethod
-    def _ready(self, client: Endpoints) -> bool:
+    def _is_ready(self, client: Endpoints) -> bool:
         """Ask Voucherify whether the task has something to do."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll, and yield one event."""
-        hook = VoucherifyHook(self.voucherify_conn_id, patience=PATIENCE_IN_THREAD)
-        poll = Poll(self.poll_interval, first=self.wait, failures=self.failures)
-        wake = await self._wait(hook, poll)
-        yield TriggerEvent(
-            {
-                "wake": wake.value,
-                "handover": self.handover,
-                "failures": poll.failures,
-                "trouble": poll.trouble,
-                "calls": hook.calls,
-            }
-        )
+        hook = VoucherifyHook(self.voucherify_conn_id, max_quota_wait=MAX_QUOTA_WAIT_IN_THREAD)
+        poller = Poller(self.poll_interval, first_delay=self.wait, failures=self.failures)
+        status = await self._wait(hook, poller)
+        event = PollEvent(status, self.resume_state, poller.failures, poller.last_error, hook.calls)
+        yield TriggerEvent(event._asdict() | {"status": status.value})
 
-    async def _wait(self, hook: VoucherifyHook, poll: Poll) -> Wake:
-        wait = max(0.0, self.not_before - time.time())
-        while time.time() + wait < self.deadline:
-            await asyncio.sleep(wait)
-            if poll.last_chance:
-                return Wake.FAILED
+    async def _wait(self, hook: VoucherifyHook, poller: Poller) -> EventStatus:
+        delay = max(0.0, self.not_before - time.time())
+        while time.time() + delay < self.deadline:
+            await asyncio.sleep(delay)
+            if poller.is_last_attempt:
+                return EventStatus.FAILED
             try:
                 client = await hook.aget_conn()
-                # that the task is wanted is a part of its look: the row of failures is for the task to end
-                ready = await asyncio.to_thread(poll.look, partial(self._ready, client), partial=True)
-            except Exception as error:  # noqa: BLE001 (the task looks for itself, and ends with what it meets)
-                self.log.warning("The task has to look for itself. %s", error)
-                return Wake.FAILED
+                # partial: when the task is ready, its own requests complete this poll, and decide about the failures
+                ready = await asyncio.to_thread(poller.poll, partial(self._is_ready, client), partial=True)
+            except Exception as error:  # noqa: BLE001 (the task polls by itself, and ends with the error that it meets)
+                self.log.warning("Polling failed; the task resumes and polls by itself. %s", error)
+                return EventStatus.FAILED
             if ready:
-                return Wake.READY
+                return EventStatus.READY
             if ready is not None:
-                poll.failures = 0
-            wait = poll.wait
+                poller.reset_failures()
+            delay = poller.delay
         await asyncio.sleep(max(0.0, self.deadline - time.time()))
-        return Wake.TIMEOUT
+        return EventStatus.TIMEOUT

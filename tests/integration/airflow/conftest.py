@@ -12,7 +12,7 @@ SECRET = "planted-secret-7f3a9c"
 @pytest.fixture(autouse=True)
 def defer_short_waits(monkeypatch):
     """Let tasks be deferred for the short waits of tests, too: there is no scheduler that could miss it."""
-    monkeypatch.setattr(waiting, "DEFER_FROM", 0.0)
+    monkeypatch.setattr(waiting, "MIN_DEFERRED_WAIT", 0.0)
 
 
 @pytest.fixture

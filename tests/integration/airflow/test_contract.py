@@ -342,8 +342,8 @@ SCENARIOS = {
 def play(tmp_path, monkeypatch):
     """Play a scenario in one of the ways."""
     # one attempt a call, and no wait for the quota inside of a call: what is compared is the waits of the tasks
-    monkeypatch.setitem(VoucherifyHook.__init__.__kwdefaults__, "patience", 0.0)
-    monkeypatch.setattr(waiting, "DEFER_FROM", SHORT_WAIT / 2)
+    monkeypatch.setitem(VoucherifyHook.__init__.__kwdefaults__, "max_quota_wait", 0.0)
+    monkeypatch.setattr(waiting, "MIN_DEFERRED_WAIT", SHORT_WAIT / 2)
     monkeypatch.setitem(Transport.__init__.__kwdefaults__, "attempts", 1)
     seen: list[BaseException] = []
 

@@ -71,7 +71,7 @@ def test_rescheduled(emulator):
     ids=["short", "soon over", "soft_fail", "never_fail", "execution_timeout"],
 )
 def test_a_wait_that_is_not_worth_a_deferral_stays_in_the_worker(emulator, monkeypatch, limits, state, looks):
-    monkeypatch.setattr(waiting, "DEFER_FROM", 5.0)
+    monkeypatch.setattr(waiting, "MIN_DEFERRED_WAIT", 5.0)
     monkeypatch.setattr(AsyncActionSensor, "defer", None)
     emulator.add_fault("still_running", route=LOOK, times=2)
     action = emulator.seed_action(type="ORDERS.IMPORT", status="DONE", result={"done_count": 1, "failed_count": 0})
