@@ -1,0 +1,231 @@
+"""Join the orders of a source with those of an export, in DuckDB, which spills to disk what memory does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from airflow_provider_voucherify.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY_LIMIT = "1GB"
+ROWS_AT_A_TIME = 10_000
+METADATA_PREFIX = "metadata."
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """
+    A field whose value at Voucherify is not the one given.
+
+    :param field: Its name, as in an export.
+    :param given: The value in the source, as text.
+    :param found: The value at Voucherify, as text; None where it has none.
+    :param by_design: Whether Voucherify documents that it changes this value: an ``amount`` that is the sum of the
+        items instead of the one given.
+    """
+
+    field: str
+    given: str
+    found: str | None
+    by_design: bool
+
+
+class DifferentOrder(msgspec.Struct, frozen=True):
+    """
+    An order that is in, with other values than given.
+
+    :param number: How many records of the source lie before it.
+    :param id: Its id at Voucherify.
+    :param differences: The fields that differ.
+    """
+
+    number: int
+    id: str
+    differences: list[Difference]
+
+
+class Money(msgspec.Struct, frozen=True):
+    """
+    Sums of amounts of the orders with one status, in the smallest currency unit.
+
+    :param status: The status; None for orders without one.
+    :param given_orders: Orders of the source with it.
+    :param given_amount: The sum of their amounts.
+    :param found_orders: Orders at Voucherify with it, of those that the source has.
+    :param found_amount: The sum of their amounts.
+    """
+
+    status: str | None
+    given_orders: int
+    given_amount: int
+    found_orders: int
+    found_amount: int
+
+
+class Comparison:
+    """
+    The join of two Parquet files on ``source_id``.
+
+    Only values that are given are compared: what the source leaves out, an import leaves as it is.
+
+    :param given: The orders of the source, as :class:`~.given.GivenWriter` writes them.
+    :param found: The orders of the export: ``id``, ``source_id`` and the fields to compare.
+    :param fields: The fields to compare, apart from metadata: names of both files.
+    :param metadata_keys: The keys of the metadata to compare.
+    :param spill_folder: A local folder for what does not fit into memory.
+    :param memory_limit: How much memory DuckDB may use, such as ``1GB``.
+    :raises ConfigurationError: if DuckDB is not installed.
+    """
+
+    def __init__(
+        self,
+        given: Path,
+        found: Path,
+        fields: Sequence[str],
+        metadata_keys: Sequence[str],
+        *,
+        spill_folder: Path,
+        memory_limit: str = MEMORY_LIMIT,
+    ) -> None:
+        self._database = _open(spill_folder, memory_limit)
+        self._database.from_parquet(str(given)).create_view("given")
+        self._database.from_parquet(str(found)).create_view("found")
+        found_columns = {name for name, *_ in self._database.execute("DESCRIBE found").fetchall()}
+        compared = [_field_difference(name) for name in fields]
+        compared += [_metadata_difference(key, found_columns) for key in metadata_keys]
+        self._database.execute(
+            f"""
+            CREATE TABLE joined AS
+            SELECT given.number, given.status AS given_status, given.amount AS given_amount,
+                found.id, found.status AS found_status, found.amount AS found_amount,
+                list_filter([{", ".join(compared)}]::STRUCT(field VARCHAR, given VARCHAR, found VARCHAR,
+                    by_design BOOLEAN)[], lambda difference: difference IS NOT NULL) AS differences
+            FROM given JOIN found USING (source_id)
+            """
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._database.close()
+
+    @property
+    def in_both(self) -> int:
+        """The number of orders of the source that are at Voucherify."""
+        return self._number("SELECT count(*) FROM joined")
+
+    @property
+    def extra(self) -> int:
+        """The number of orders at Voucherify that the source does not have."""
+        return self._number("SELECT count(*) FROM found ANTI JOIN given USING (source_id)")
+
+    def missing(self) -> Iterator[int]:
+        """Yield the numbers of the records that are not at Voucherify, in the order of the source."""
+        rows = self._rows("SELECT number FROM given ANTI JOIN found USING (source_id) ORDER BY number")
+        return (number for (number,) in rows)
+
+    def different(self) -> Iterator[DifferentOrder]:
+        """Yield the orders whose values differ, in the order of the source."""
+        rows = self._rows("SELECT number, id, differences FROM joined WHERE len(differences) > 0 ORDER BY number")
+        for number, order_id, differences in rows:
+            yield DifferentOrder(number, order_id, [Difference(**difference) for difference in differences])
+
+    def extra_orders(self) -> Iterator[dict[str, Any]]:
+        """Yield the orders that the source does not have: id, source_id, status, amount, created_at, updated_at."""
+        query = self._database.execute(
+            "SELECT id, source_id, status, amount, created_at, updated_at FROM found ANTI JOIN given USING (source_id)"
+        )
+        names = [column[0] for column in query.description or ()]
+        while rows := query.fetchmany(ROWS_AT_A_TIME):
+            yield from (dict(zip(names, row, strict=True)) for row in rows)
+
+    def sample(self, size: int, seed: int) -> list[tuple[int, str]]:
+        """
+        Choose some of the orders that are in both at random.
+
+        :param size: How many.
+        :param seed: The same seed chooses the same orders.
+        :return: Number and id of each, in the order of the source.
+        """
+        rows = self._database.execute(
+            "SELECT number, id FROM joined ORDER BY hash(number + ?), number LIMIT ?", [seed, size]
+        ).fetchall()
+        return sorted(rows)
+
+    def money(self) -> list[Money]:
+        """Sum the amounts by status on both sides."""
+        rows = self._database.execute(
+            """
+            SELECT status, sum(given_orders), sum(given_amount), sum(found_orders), sum(found_amount) FROM (
+                SELECT status, count(*) AS given_orders, coalesce(sum(amount), 0) AS given_amount,
+                    0 AS found_orders, 0 AS found_amount
+                FROM given GROUP BY status
+                UNION ALL
+                SELECT found_status, 0, 0, count(*), coalesce(sum(found_amount), 0) FROM joined GROUP BY found_status
+            ) GROUP BY status ORDER BY status NULLS LAST
+            """
+        ).fetchall()
+        return [Money(status, *map(int, sums)) for status, *sums in rows]
+
+    def _number(self, query: str) -> int:
+        row = self._database.execute(query).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        cursor = self._database.execute(query)
+        while rows := cursor.fetchmany(ROWS_AT_A_TIME):
+            yield from rows
+
+
+def _open(spill_folder: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise ConfigurationError(
+            "A reconciliation needs DuckDB: install airflow-provider-voucherify[reconcile] where the task runs."
+        ) from error
+    return duckdb.connect(
+        str(spill_folder / "joined.duckdb"),
+        config={
+            "memory_limit": memory_limit,
+            "temp_directory": str(spill_folder / "spilled"),
+            "preserve_insertion_order": False,
+        },
+    )
+
+
+def _field_difference(name: str) -> str:
+    given, found = f"given.{_quoted(name)}", f"found.{_quoted(name)}"
+    by_design = f"{found} IS NOT DISTINCT FROM given.items_amount" if name == "amount" else "false"
+    return _difference(name, f"{given}::VARCHAR", f"{found}::VARCHAR", by_design)
+
+
+def _metadata_difference(key: str, found_columns: set[str]) -> str:
+    name = f"{METADATA_PREFIX}{key}"
+    path = _text("/" + key.replace("~", "~0").replace("/", "~1"))  # a JSON pointer: any key can be in it
+    given = f"json_extract_string(given.metadata, {path})"
+    found = f"found.{_quoted(name)}" if name in found_columns else f"json_extract_string(found.metadata, {path})"
+    same_number = f"(TRY_CAST({given} AS DOUBLE) = TRY_CAST({found} AS DOUBLE)) IS TRUE"
+    return _difference(name, given, found, "false", unless=same_number)
+
+
+def _difference(name: str, given: str, found: str, by_design: str, unless: str = "false") -> str:
+    return (
+        f"CASE WHEN {given} IS NOT NULL AND {given} IS DISTINCT FROM {found} AND NOT ({unless}) "
+        f"THEN {{'field': {_text(name)}, 'given': {given}, 'found': {found}, 'by_design': {by_design}}} END"
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_voucherify.reconciliation.comparison import Comparison, Difference, DifferentOrder, Money
+
+GIVEN = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("source_id", pa.string()),
+        ("status", pa.string()),
+        ("amount", pa.int64()),
+        ("items_amount", pa.int64()),
+        ("customer_id", pa.string()),
+        ("metadata", pa.string()),
+    ]
+)
+FOUND = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source_id", pa.string()),
+        ("created_at", pa.timestamp("ms", "UTC")),
+        ("updated_at", pa.timestamp("ms", "UTC")),
+        ("status", pa.string()),
+        ("amount", pa.int64()),
+        ("customer_id", pa.string()),
+        ("metadata", pa.string()),
+    ]
+)
+
+
+def given(number: int, **fields) -> dict:
+    metadata = json.dumps(fields.pop("metadata", {}))
+    return {"number": number, "source_id": f"o-{number}", "status": "PAID", "amount": 100, "metadata": metadata} | fields
+
+
+def found(number: int, **fields) -> dict:
+    metadata = json.dumps(fields.pop("metadata", {}))
+    return {
+        "id": f"ord_{number}", "source_id": f"o-{number}", "status": "PAID", "amount": 100, "metadata": metadata,
+    } | fields  # fmt: skip
+
+
+@pytest.fixture
+def compare(tmp_path):
+    opened = []
+
+    def compare(given_rows, found_rows, keys=()) -> Comparison:
+        pq.write_table(pa.Table.from_pylist(given_rows, GIVEN), tmp_path / "given.parquet")
+        pq.write_table(pa.Table.from_pylist(found_rows, FOUND), tmp_path / "found.parquet")
+        comparison = Comparison(
+            tmp_path / "given.parquet",
+            tmp_path / "found.parquet",
+            ["status", "amount", "customer_id"],
+            keys,
+            spill_folder=tmp_path,
+        )
+        opened.append(comparison)
+        return comparison
+
+    yield compare
+    for comparison in opened:
+        comparison.__exit__(None, None, None)
+
+
+def test_orders_that_agree_match(compare):
+    comparison = compare([given(0), given(1)], [found(1), found(0)])
+    assert comparison.in_both == 2
+    assert list(comparison.missing()) == []
+    assert list(comparison.different()) == []
+    assert comparison.extra == 0
+
+
+def test_missing_and_extra_orders_are_found(compare):
+    comparison = compare([given(2), given(0), given(1)], [found(1), found(7), found(8, source_id=None)])
+    assert list(comparison.missing()) == [0, 2]
+    assert comparison.extra == 2
+    assert [order["id"] for order in comparison.extra_orders()] == ["ord_7", "ord_8"]
+
+
+def test_each_field_that_differs_is_named(compare):
+    comparison = compare(
+        [given(0, amount=5, customer_id="cust_1"), given(1)], [found(0, status="CANCELED"), found(1)]
+    )
+    assert list(comparison.different()) == [
+        DifferentOrder(
+            0,
+            "ord_0",
+            [
+                Difference("status", "PAID", "CANCELED", False),
+                Difference("amount", "5", "100", False),
+                Difference("customer_id", "cust_1", None, False),
+            ],
+        )
+    ]
+
+
+def test_what_is_not_given_is_not_compared(compare):
+    comparison = compare([given(0, status=None, amount=None)], [found(0, customer_id="cust_1")], ["shop"])
+    assert list(comparison.different()) == []
+
+
+def test_an_amount_that_is_the_sum_of_the_items_is_by_design(compare):
+    comparison = compare([given(0, amount=90, items_amount=100)], [found(0, amount=100)])
+    (order,) = comparison.different()
+    assert order.differences == [Difference("amount", "90", "100", True)]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [("de", "de"), (1.50, "1.5"), (True, "true"), (3, 3), (None, "x"), ("1.0", 1)]
+)
+def test_metadata_that_is_kept_as_text_is_equal(compare, value, kept):
+    comparison = compare([given(0, metadata={"shop": value})], [found(0, metadata={"shop": kept})], ["shop"])
+    assert list(comparison.different()) == []
+
+
+@pytest.mark.parametrize("key", ["shop", 'in "quotes"', "it's", "a.b", "ü", "a/b~c", "*", "0"])
+def test_metadata_that_differs_is_named(compare, key):
+    comparison = compare([given(0, metadata={key: "de"})], [found(0, metadata={})], [key])
+    (order,) = comparison.different()
+    assert order.differences == [Difference(f"metadata.{key}", "de", None, False)]
+
+
+def test_money_is_summed_by_status_on_both_sides(compare):
+    comparison = compare(
+        [given(0, amount=5), given(1, status="CREATED"), given(2, status=None, amount=None)],
+        [found(0), found(1), found(9)],
+    )
+    assert comparison.money() == [
+        Money("CREATED", 1, 100, 0, 0),
+        Money("PAID", 1, 5, 2, 200),
+        Money(None, 1, 0, 0, 0),
+    ]
+
+
+def test_a_sample_is_the_same_for_the_same_seed(compare):
+    comparison = compare([given(number) for number in range(100)], [found(number) for number in range(100)])
+    assert len(comparison.sample(10, 1)) == 10
+    assert comparison.sample(10, 1) == comparison.sample(10, 1) != comparison.sample(10, 2)
+    assert comparison.sample(200, 1) == [(number, f"ord_{number}") for number in range(100)]
