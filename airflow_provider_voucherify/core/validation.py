@@ -1,22 +1,87 @@
-"""Parameters that are one of some words."""
+"""Check the values of options, with errors that name the option, the value and what is allowed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 
+TEMPLATE_MARKS = ("{{", "{%")
+
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     """
-    Check that a value is one of some.
+    Check an option that accepts a fixed set of values.
 
-    :param name: Of the parameter.
-    :param value: What the author gives.
-    :param choices: What there is to choose from.
-    :raises ConfigurationError: if it is none of them.
+    :param name: The name of the option.
+    :param value: Its value.
+    :param choices: The values that it accepts.
+    :raises ConfigurationError: if the value is not one of them.
     """
     choices = list(choices)
     if value not in choices:
         raise ConfigurationError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}.")
+
+
+def check_number(name: str, value: Any, minimum: float | None = None, *, whole: bool = True) -> None:
+    """
+    Check an option that is a number.
+
+    :param name: The name of the option.
+    :param value: Its value.
+    :param minimum: The smallest number that it accepts.
+    :param whole: Whether it must be an integer.
+    :raises ConfigurationError: if the value is too small, or not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise ConfigurationError(
+            f"{name} must be a {'whole ' if whole else ''}number, got {value!r}.{_template_hint(value)}"
+        )
+    if minimum is not None and not value >= minimum:  # so that a NaN does not pass
+        raise ConfigurationError(f"{name} must be at least {minimum:g}, got {value!r}.")
+
+
+def check_switch(name: str, value: Any) -> None:
+    """
+    Check an option that is True or False: any text would count as True.
+
+    :param name: The name of the option.
+    :param value: Its value.
+    :raises ConfigurationError: if the value is neither.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, got {value!r}.{_template_hint(value)}")
+
+
+def seconds_of(name: str, value: Any) -> float:
+    """
+    Read an option that is a duration.
+
+    :param name: The name of the option.
+    :param value: Seconds, or a timedelta.
+    :return: The duration in seconds.
+    :raises ConfigurationError: if the value is neither, or not above 0.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    check_number(name, seconds, 0, whole=False)
+    if seconds == 0:
+        raise ConfigurationError(f"{name} must be above 0 seconds.")
+    return float(seconds)
+
+
+def tolerated(count: int, limit: float, total: int) -> bool:
+    """
+    Tell whether a number of losses is tolerated.
+
+    :param count: The losses.
+    :param limit: The tolerance: a share of the total when below 1, otherwise a number.
+    :param total: The number of orders.
+    """
+    return count <= (limit if limit >= 1 else limit * total)
+
+
+def _template_hint(value: Any) -> str:
+    is_template = isinstance(value, str) and any(mark in value for mark in TEMPLATE_MARKS)
+    return " It is not a templated parameter." if is_template else ""

@@ -11,9 +11,9 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_voucherify.api.polling import Pause
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.core.validation import check_switch, seconds_of
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
-from airflow_provider_voucherify.task.parameters import check_switches, seconds_of
 from airflow_provider_voucherify.task.state import TaskStateStore
 from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
 from airflow_provider_voucherify.triggers.polling import EventStatus, PollEvent, PollingTrigger
@@ -81,7 +81,8 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_switches(durable=durable, restart=restart, deferrable=deferrable)
+        for name, switch in (("durable", durable), ("restart", restart), ("deferrable", deferrable)):
+            check_switch(name, switch)
         self.durable = durable
         self.restart = restart
         self.deferrable = deferrable

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
-from airflow_provider_voucherify.core.validation import check_choice
+from airflow_provider_voucherify.core.validation import check_choice, check_number
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.links.dashboard import ExportLink
 from airflow_provider_voucherify.operators._base import WaitingOperator, storage_path
@@ -19,7 +19,6 @@ from airflow_provider_voucherify.order_export.window import Window, WindowField,
 from airflow_provider_voucherify.task.lineage import openlineage_of_export, tell_of_export
 from airflow_provider_voucherify.task.parameters import (
     JSON_FILES,
-    check_number,
     from_json,
     is_templated,
 )

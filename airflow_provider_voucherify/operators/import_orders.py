@@ -10,7 +10,7 @@ import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
-from airflow_provider_voucherify.core.validation import check_choice
+from airflow_provider_voucherify.core.validation import check_choice, check_number, check_switch
 from airflow_provider_voucherify.exceptions import ConfigurationError, SourceChangedError
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.operators._base import WaitingOperator, storage_path
@@ -34,7 +34,7 @@ from airflow_provider_voucherify.reporting.html_report import html_report
 from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.reporting.reject_files import Report
 from airflow_provider_voucherify.task.observability import Telemetry
-from airflow_provider_voucherify.task.parameters import check_number, check_switches, from_json
+from airflow_provider_voucherify.task.parameters import from_json
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import PollEvent
 
@@ -159,7 +159,8 @@ class ImportOrdersOperator(WaitingOperator):
             check_number(name, number, least)
         check_number("max_rejected", max_rejected, 0, whole=False)
         check_number("max_unknown", max_unknown, 0, whole=False)
-        check_switches(dry_run=dry_run, wait_for_completion=wait_for_completion)
+        check_switch("dry_run", dry_run)
+        check_switch("wait_for_completion", wait_for_completion)
         self._state: ImportState | None = None
         self.orders = orders
         self.orders_path = orders_path

@@ -7,13 +7,13 @@ import math
 import msgspec
 
 from airflow_provider_voucherify.api.quota import Quota
+from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import DryRunFailedError
 from airflow_provider_voucherify.order_import.checkpoint import KEPT_REASONS
 from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
 from airflow_provider_voucherify.order_source.schema.side_effects import Rules
 from airflow_provider_voucherify.order_source.source import Cursor, Source
 from airflow_provider_voucherify.reporting.reject_files import Report, told
-from airflow_provider_voucherify.reporting.summary import tolerated
 
 CALLS_A_CHUNK = 2  # one to send it, one for its result
 MINUTES_AN_HOUR = 60

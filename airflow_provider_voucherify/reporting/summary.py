@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import OrdersNotLoadedError
 
 SHOWN_REASONS = 5
@@ -78,14 +79,3 @@ class ImportSummary(msgspec.Struct, kw_only=True):
             self,
             f"Of {self.orders} orders {self.loaded} were loaded; {' and '.join(over)}. {where} The first:{first}",
         )
-
-
-def tolerated(count: int, limit: float, orders: int) -> bool:
-    """
-    Tell whether a number of losses is tolerated.
-
-    :param count: The losses.
-    :param limit: What is tolerated: a share of all orders when below 1, else a number.
-    :param orders: All orders.
-    """
-    return count <= (limit if limit >= 1 else limit * orders)

@@ -17,10 +17,11 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poller
+from airflow_provider_voucherify.core.validation import check_number, check_switch, tolerated
 from airflow_provider_voucherify.exceptions import AsyncActionFailedError, ConfigurationError, VoucherifyError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
-from airflow_provider_voucherify.task.parameters import check_number, check_switches, is_templated
+from airflow_provider_voucherify.task.parameters import is_templated
 from airflow_provider_voucherify.task.waiting import WaitingTask
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.polling import EventStatus, PollEvent
@@ -68,7 +69,8 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
         check_number("max_failed", max_failed, 0, whole=False)
-        check_switches(fail_on_failed=fail_on_failed, deferrable=deferrable)
+        check_switch("fail_on_failed", fail_on_failed)
+        check_switch("deferrable", deferrable)
         self.async_action_id = async_action_id
         self.max_failed = max_failed
         self.fail_on_failed = fail_on_failed
@@ -177,8 +179,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         failed = [action for action in whole if _failed(action)] if self.fail_on_failed else []
         records = sum((action.done_count or 0) + action.failed_count for action in whole)
         failures = sum(action.failed_count for action in whole)
-        tolerated = self.max_failed if self.max_failed >= 1 else self.max_failed * records
-        if failed or failures > tolerated:
+        if failed or not tolerated(failures, self.max_failed, records):
             bad = failed or [action for action in whole if action.failed_count]
             raise AsyncActionFailedError(
                 f"{len(failed)} of {len(whole)} async actions FAILED, and {failures} of {records} records failed "

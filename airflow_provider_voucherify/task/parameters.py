@@ -1,25 +1,30 @@
-"""What authors give: checked when the DAG is parsed, as far as it is known then."""
+"""The parameters of operators and sensor: options of the engines, checked as early as their values are known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 from airflow.providers.common.compat.sdk import XComArg
 
+from airflow_provider_voucherify.core.options import Options
+from airflow_provider_voucherify.core.validation import TEMPLATE_MARKS
 from airflow_provider_voucherify.exceptions import ConfigurationError
 
-TEMPLATE_MARKS = ("{{", "{%")
 JSON_FILES = (".json",)
+_FIRST_OTHER_FIELD = "\n:raises"
+
+OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 def is_templated(value: Any) -> bool:
     """
-    Tell whether a value, or a part of it, is known only when the task runs: a template, or a file in its place.
+    Tell whether a value, or a part of it, is known only at run time: a template, or a file in its place.
 
-    :param value: What the author gives.
+    :param value: The value in the DAG file.
     """
     if isinstance(value, str):
         return value.endswith(JSON_FILES) or any(mark in value for mark in TEMPLATE_MARKS)
@@ -30,59 +35,80 @@ def is_templated(value: Any) -> bool:
     return isinstance(value, XComArg)
 
 
-def check_number(name: str, value: Any, least: int, *, whole: bool = True) -> None:
+def takes_options(*groups: type[Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """
-    Check a number.
+    Decorate the ``__init__`` of an operator so that it takes the options of an engine as parameters.
 
-    :param name: Of the parameter.
-    :param value: What the author gives.
-    :param least: The smallest that there can be.
-    :param whole: Whether it must be a whole number.
-    :raises ConfigurationError: if it is too small, or no number.
+    The signature has each option with its default and annotation, so that ``default_args``, ``partial()`` and tools
+    that inspect it find them. Each becomes an attribute of the same name, and is checked when the DAG is parsed unless
+    it is a templated field with a template in it. The class must be an :class:`OptionsMixin`.
+
+    :param groups: The configuration classes.
     """
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        raise ConfigurationError(
-            f"{name} must be a {'whole ' if whole else ''}number, got {value!r}.{_not_rendered(value)}"
+
+    def decorate(init: Callable[..., None]) -> Callable[..., None]:
+        options = {parameter.name: (group, parameter) for group in groups for parameter in group.parameters()}
+        signature = inspect.signature(init)
+        own = [given for given in signature.parameters.values() if given.kind is not inspect.Parameter.VAR_KEYWORD]
+        rest = [given for given in signature.parameters.values() if given.kind is inspect.Parameter.VAR_KEYWORD]
+
+        @functools.wraps(init)
+        def init_with_options(self: Any, *args: Any, **kwargs: Any) -> None:
+            values = {
+                name: kwargs.pop(name, parameter.default)
+                for name, (_, parameter) in options.items()
+                if name in kwargs or parameter.default is not inspect.Parameter.empty
+            }
+            for name, value in values.items():
+                if name not in self.template_fields or not is_templated(value):
+                    options[name][0].check_option(name, value)
+                setattr(self, name, value)
+            init(self, *args, **kwargs)
+
+        init_with_options.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*own, *(parameter for _, parameter in options.values()), *rest]
         )
-    if value < least:
-        raise ConfigurationError(f"{name} must be at least {least}, got {value!r}.")
+        init_with_options.option_groups = groups  # type: ignore[attr-defined]
+        return init_with_options
+
+    return decorate
 
 
-def seconds_of(name: str, value: Any) -> float:
-    """
-    Read a span of time.
+class OptionsMixin:
+    """An operator whose ``__init__`` is decorated with :func:`takes_options`."""
 
-    :param name: Of the parameter.
-    :param value: Seconds, or a timedelta.
-    :raises ConfigurationError: if it is neither, or not above 0.
-    """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    check_number(name, seconds, 0, whole=False)
-    if seconds == 0:
-        raise ConfigurationError(f"{name} must be above 0 seconds.")
-    return float(seconds)
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        groups: tuple[type[Options], ...] = getattr(cls.__dict__.get("__init__"), "option_groups", ())
+        if groups and cls.__doc__:
+            templated = set(getattr(cls, "template_fields", ()))
+            lines = [
+                f"{text} (templated)" if name in templated else text
+                for group in groups
+                for name, text in group.documentation().items()
+            ]
+            docstring, other_field, end = inspect.cleandoc(cls.__doc__).partition(_FIRST_OTHER_FIELD)
+            cls.__doc__ = "\n".join([docstring.rstrip(), *lines]) + other_field + end + "\n"
 
+    def _options(self, group: type[OptionsT], **values: Any) -> OptionsT:
+        """
+        Build a configuration from the parameters, rendered, and so at run time.
 
-def check_switches(**switches: Any) -> None:
-    """
-    Check that values are True or False: a text would always be True.
-
-    :param switches: Parameters by name.
-    :raises ConfigurationError: naming the first that is not.
-    """
-    for name, value in switches.items():
-        if not isinstance(value, bool):
-            raise ConfigurationError(f"{name} must be True or False, got {value!r}.{_not_rendered(value)}")
+        :param group: The configuration class.
+        :param values: Options whose value is not that of the parameter, such as one read from JSON.
+        :raises ConfigurationError: if an option has a value that it does not accept.
+        """
+        return group(**{name: getattr(self, name) for name in group.__struct_fields__} | values)
 
 
 def from_json(name: str, value: Any) -> Any:
     """
-    Read what a template, or a file named instead of the value, has as JSON.
+    Read a parameter that may be JSON text, as the result of a template or the content of a file.
 
-    :param name: Of the parameter.
-    :param value: What it is when the task runs.
-    :return: The value; as it is if it is no text.
-    :raises ConfigurationError: if it is a text and no JSON.
+    :param name: The name of the parameter.
+    :param value: Its value at run time.
+    :return: The value; unchanged if it is not text.
+    :raises ConfigurationError: if it is text but not JSON.
     """
     if not isinstance(value, str):
         return value
@@ -90,10 +116,6 @@ def from_json(name: str, value: Any) -> Any:
         return msgspec.json.decode(value)
     except msgspec.DecodeError as error:
         raise ConfigurationError(
-            f"{name} is text that is no JSON ({error}): {value!r:.80}. Give the value itself, or end its template with "
-            "'| tojson'."
+            f"{name} is text that is not valid JSON ({error}): {value!r:.80}. Give the value itself, or end its "
+            "template with '| tojson'."
         ) from None
-
-
-def _not_rendered(value: Any) -> str:
-    return " It is not a templated parameter." if is_templated(value) else ""

@@ -150,7 +150,7 @@ def test_filters_come_from_a_file_or_a_template(emulator, orders, tmp_path):
 
 def test_a_template_that_gives_no_json_is_named(emulator, tmp_path, log):
     assert run_export(tmp_path / "orders.parquet", filters="{{ {'status': 1} }}").state == "failed"
-    assert "filters is text that is no JSON" in log()
+    assert "filters is text that is not valid JSON" in log()
 
 
 def test_templated_parameters_are_checked_when_the_task_runs(emulator, tmp_path, log):

@@ -50,7 +50,7 @@ def test_refused_orders_are_named_and_the_others_go_in(emulator, log):
     [
         (CreateOrderOperator, {"order": ["order-1"]}, r"order\[0\] must be an object, got 'order-1'"),
         (CreateOrderOperator, {"order": 1}, "order must be an order or a list of orders, got 1"),
-        (CreateOrderOperator, {"order": "order-1"}, "order is text that is no JSON"),
+        (CreateOrderOperator, {"order": "order-1"}, "order is text that is not valid JSON"),
         (UpdateOrderOperator, {"order_id": "", "changes": {}}, "order_id must be the id or source_id of an order"),
         (UpdateOrderOperator, {"order_id": "order-1", "changes": []}, r"changes must be an object, got \[\]"),
     ],

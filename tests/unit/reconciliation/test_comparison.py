@@ -35,7 +35,13 @@ FOUND = pa.schema(
 
 def given(number: int, **fields) -> dict:
     metadata = json.dumps(fields.pop("metadata", {}))
-    return {"number": number, "source_id": f"o-{number}", "status": "PAID", "amount": 100, "metadata": metadata} | fields
+    return {
+        "number": number,
+        "source_id": f"o-{number}",
+        "status": "PAID",
+        "amount": 100,
+        "metadata": metadata,
+    } | fields
 
 
 def found(number: int, **fields) -> dict:
@@ -83,9 +89,7 @@ def test_missing_and_extra_orders_are_found(compare):
 
 
 def test_each_field_that_differs_is_named(compare):
-    comparison = compare(
-        [given(0, amount=5, customer_id="cust_1"), given(1)], [found(0, status="CANCELED"), found(1)]
-    )
+    comparison = compare([given(0, amount=5, customer_id="cust_1"), given(1)], [found(0, status="CANCELED"), found(1)])
     assert list(comparison.different()) == [
         DifferentOrder(
             0,

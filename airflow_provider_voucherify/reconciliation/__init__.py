@@ -1,0 +1,1 @@
+"""What a source says against what Voucherify has, without Airflow."""
