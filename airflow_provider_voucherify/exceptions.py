@@ -1,9 +1,18 @@
 """
-Every error that this package raises on purpose, in one tree.
+The exceptions of this package, in one tree.
 
-Each is either a :class:`RetryableError`, which a later try of the task may not meet again, or a
-:class:`PermanentError`, which stays until somebody changes the input, the connection or the project. A retry policy of
-Airflow (3.3 and newer) can tell them apart by these two classes.
+Each is either a :class:`RetryableError`, which a retry of the task may not meet again, or a :class:`PermanentError`,
+which stays until somebody changes the input, the connection or the project. A retry policy of Airflow (3.3 and newer)
+can distinguish them by these two classes.
+
+What a retry mends:
+
+- A network that fails, a server error, a request that is refused for now, a quota that is used up and a download that
+  breaks off pass by themselves. The client has already retried them for a short time.
+- A wait that exceeds its time limit continues in the next try, from the saved state.
+- An export that ended in ERROR at Voucherify is requested again.
+
+Wrong keys, an invalid request, a used up plan, refused orders and a file or state that does not fit stay as they are.
 """
 
 from __future__ import annotations
@@ -19,11 +28,13 @@ __all__ = [
     "AuthenticationError",
     "BadRowError",
     "ConfigurationError",
+    "DownloadLinkError",
     "DryRunFailedError",
     "ErrorResponse",
     "ExportFailedError",
     "ExportFileError",
     "InvalidRequestError",
+    "ListingError",
     "NotFoundError",
     "OrdersNotLoadedError",
     "OrdersRefusedError",
@@ -32,13 +43,16 @@ __all__ = [
     "PermanentError",
     "PlanExceededError",
     "QuotaError",
+    "RequestRefusedError",
     "RetryableError",
     "RowTooLongError",
     "ServerError",
     "SourceChangedError",
     "StateError",
+    "TokenUnavailableError",
     "TransportError",
     "TruncatedDownloadError",
+    "UnavailableError",
     "VoucherifyError",
     "WaitTimeoutError",
 ]
@@ -98,8 +112,33 @@ class TruncatedDownloadError(TransportError):
         super().__init__(message, sent)
 
 
+class DownloadLinkError(TransportError):
+    """
+    The link to the file of an export was refused, as it is when it has expired.
+
+    The client requests a new link once by itself. A retry of the task requests another one.
+    """
+
+    def __init__(self, message: str, sent: bool = True) -> None:
+        super().__init__(message, sent)
+
+
+class TokenUnavailableError(TransportError):
+    """No OAuth 2.0 token could be fetched, so that the request itself was not sent."""
+
+    def __init__(self, message: str, sent: bool = False) -> None:
+        super().__init__(message, sent)
+
+
+class ListingError(TransportError):
+    """The pages of a listing repeat or do not end, so that nothing can be concluded from it."""
+
+    def __init__(self, message: str, sent: bool = True) -> None:
+        super().__init__(message, sent)
+
+
 class WaitTimeoutError(RetryableError, TimeoutError):
-    """Voucherify was still working when the time limit of the task was reached."""
+    """The time limit of the task was reached before Voucherify had finished. The next try resumes from the state."""
 
 
 # error responses of the API
@@ -112,6 +151,7 @@ class ErrorResponse(msgspec.Struct, frozen=True, kw_only=True):
     :param connection: The name of the connection that was used.
     :param request: Method and path, without the query string.
     :param status: The HTTP status.
+    :param from_api: Whether the body is an error object of the API, and not, for example, the page of a proxy.
     :param limit_type: ``X-Rate-Limit-Type`` of a 429: ``api_calls``, ``bulk_api_calls``,
         ``api_calls_cycle`` or ``webhook_calls``.
     :param retry_at: When the next call can be made, in seconds since the epoch.
@@ -121,6 +161,7 @@ class ErrorResponse(msgspec.Struct, frozen=True, kw_only=True):
     request: str
     status: int
     message: str
+    from_api: bool = True
     key: str | None = None
     details: str | None = None
     request_id: str | None = None
@@ -160,7 +201,8 @@ class ApiError(VoucherifyError):
                 response.request_id and f"request {response.request_id}",
                 response.limit_type and f"limit {response.limit_type}",
                 response.limit is not None and f"{response.limit} calls a period, {response.remaining} left",
-                response.retry_at and f"next call at {datetime.fromtimestamp(response.retry_at, UTC):%H:%M:%S} UTC",
+                response.retry_at
+                and f"next call at {datetime.fromtimestamp(response.retry_at, UTC):%Y-%m-%d %H:%M:%S} UTC",
             )
             if part
         )
@@ -178,22 +220,35 @@ class AuthenticationError(ApiError, PermanentError):
 
 
 class InvalidRequestError(ApiError, PermanentError):
-    """Voucherify refuses the request as it stands (400 and the other 4xx)."""
+    """The payload of the request is invalid: a 400 with an error object of the API."""
 
 
 class PayloadTooLargeError(InvalidRequestError):
     """The body is larger than Voucherify accepts (413, or error key ``query_too_large``)."""
 
 
+class RequestRefusedError(ApiError, PermanentError):
+    """Voucherify refuses the kind of request, whatever its payload (405, 406, 415 and any other 4xx)."""
+
+
 class NotFoundError(ApiError, PermanentError):
     """There is no such object (404)."""
 
 
+class UnavailableError(ApiError, RetryableError):
+    """
+    The request is refused for now, or by something else than the API; nothing was done.
+
+    These are 408, 409, 423 and 425, and any 4xx whose body is not an error object of the API, such as the page of a
+    proxy or a firewall. They say nothing about the payload.
+    """
+
+
 class QuotaError(ApiError, RetryableError):
     """
-    No call can be made now; one can be made later (429), at ``retry_at`` if Voucherify said so.
+    The quota does not allow a call now, but later (429): at ``retry_at``, if Voucherify says so.
 
-    Nothing was done: the call was refused, or was not sent because it would have used up the reserve.
+    Nothing was done: the call was refused, or not sent because it would have used the reserve.
     """
 
 
@@ -204,7 +259,7 @@ class PlanExceededError(ApiError, PermanentError):
 
 
 class ServerError(ApiError, RetryableError):
-    """Voucherify failed (5xx). A request that changes something may have been carried out all the same."""
+    """Voucherify failed (5xx). A request that changes something may have been carried out nevertheless."""
 
 
 class PagingLimitError(PermanentError):

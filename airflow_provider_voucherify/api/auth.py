@@ -1,7 +1,8 @@
-"""Keys and tokens, put on a request only where its URL is trusted with them."""
+"""Authenticate requests with keys or an OAuth 2.0 token, only where the URL is trusted with them."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -10,18 +11,28 @@ from requests.auth import AuthBase
 
 from airflow_provider_voucherify.api.models import AccessToken
 from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.exceptions import (
+    ServerError,
+    TokenUnavailableError,
+    TransportError,
+    UnavailableError,
+)
 
 RENEW_BEFORE = 60.0
 
 
 class KeyAuth(AuthBase):
-    """The two key headers (documented)."""
+    """
+    Authenticate with the two key headers (documented).
+
+    :param settings: The keys, and the hosts that are trusted with them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign the request, unless it goes to a host that the keys are not for."""
+        """Add the keys, unless the host is not trusted with them."""
         if self._settings.trusts(request.url or ""):
             request.headers["X-App-Id"] = self._settings.app_id
             request.headers["X-App-Token"] = self._settings.app_token
@@ -30,11 +41,11 @@ class KeyAuth(AuthBase):
 
 class TokenAuth(AuthBase):
     """
-    An OAuth 2.0 token, renewed a minute before its end.
+    Authenticate with an OAuth 2.0 token, which is renewed a minute before it expires.
 
-    :param settings: Which hosts are trusted.
-    :param fetch: Gets a new token from the API.
-    :param clock: The time in seconds since the epoch.
+    :param settings: The hosts that are trusted with the token.
+    :param fetch: Fetches a new token from the API.
+    :param clock: Returns the time in seconds since the epoch.
     """
 
     def __init__(
@@ -45,17 +56,32 @@ class TokenAuth(AuthBase):
         self._clock = clock
         self._token: AccessToken | None = None
         self._renew_at = 0.0
+        self._lock = threading.Lock()
+
+    def renew(self) -> None:
+        """
+        Fetch a token if there is none, or if it expires soon. Call this before a request is sent.
+
+        :raises TokenUnavailableError: if it cannot be fetched for now. A failure of any other kind must not look like
+            one of the request, which was not sent.
+        """
+        with self._lock:
+            if self._token is None or self._clock() >= self._renew_at:
+                try:
+                    self._token = self._fetch()
+                except (TransportError, ServerError, UnavailableError) as error:
+                    raise TokenUnavailableError(f"No OAuth 2.0 token could be fetched. {error}") from error
+                self._renew_at = self._clock() + max(self._token.expires_in - RENEW_BEFORE, 1.0)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign the request, unless it goes to a host that the token is not for."""
-        if self._settings.trusts(request.url or ""):
-            if self._token is None or self._clock() >= self._renew_at:
-                self._token = self._fetch()
-                self._renew_at = self._clock() + max(self._token.expires_in - RENEW_BEFORE, 1.0)
-            request.headers["Authorization"] = f"Bearer {self._token.access_token}"
+        """Add the token, unless the host is not trusted with it."""
+        token = self._token
+        if token is not None and self._settings.trusts(request.url or ""):
+            request.headers["Authorization"] = f"Bearer {token.access_token}"
         return request
 
-    def forget(self) -> bool:
-        """Drop the token, as after a 401: it may have been revoked. Tell whether there was one to drop."""
-        had, self._token = self._token is not None, None
-        return had
+    def discard(self) -> bool:
+        """Discard the token, for example after a 401: it may have been revoked. Return whether there was one."""
+        with self._lock:
+            existed, self._token = self._token is not None, None
+        return existed

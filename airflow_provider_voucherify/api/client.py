@@ -1,8 +1,8 @@
-"""The API without Airflow."""
+"""The client of the API."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.settings import Settings
@@ -11,10 +11,10 @@ from airflow_provider_voucherify.api.transport import Transport
 
 class VoucherifyClient(Endpoints):
     """
-    Calls Voucherify.
+    A client of one Voucherify project. Use it as a context manager, which closes its connections.
 
-    :param settings: Host and keys.
-    :param options: See :class:`~.transport.Transport`.
+    :param settings: Host, keys and timeouts.
+    :param options: Keyword arguments of :class:`~airflow_provider_voucherify.api.transport.Transport`.
     """
 
     def __init__(self, settings: Settings, **options: Any) -> None:
@@ -22,10 +22,10 @@ class VoucherifyClient(Endpoints):
 
     @property
     def transport(self) -> Transport:
-        """What sends the requests."""
+        """The transport that sends the requests."""
         return self._transport
 
-    def __enter__(self) -> VoucherifyClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

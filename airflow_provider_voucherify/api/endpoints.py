@@ -1,9 +1,10 @@
-"""Every endpoint of orders, async actions and exports, once: for the client and for the Airflow hook."""
+"""The endpoints of orders, async actions and exports as methods of the client and of the Airflow hook."""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -18,16 +19,26 @@ from airflow_provider_voucherify.api.models import (
     ImportReceipt,
     OrderPage,
 )
-from airflow_provider_voucherify.api.repeat import Repeat
-from airflow_provider_voucherify.exceptions import AuthenticationError, PagingLimitError, TransportError
+from airflow_provider_voucherify.api.redaction import one_line
+from airflow_provider_voucherify.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    DownloadLinkError,
+    ListingError,
+    PagingLimitError,
+    TransportError,
+)
 
 if TYPE_CHECKING:
-    # these load requests, which takes longer than all else here: a DAG file that is parsed needs none of it
+    # these import requests, which takes longer than all else here: a DAG file that is parsed needs none of it
     from airflow_provider_voucherify.api.download import Download
     from airflow_provider_voucherify.api.transport import Transport
 
 PAGE_SIZE = 100
 LAST_PAGE = 100
+# Pages of async actions, which are kept without end (documented): more than anything here looks back for.
+MAX_ACTION_PAGES = 1000
+OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 ORDER_FIELDS = (
     "id",
     "source_id",
@@ -50,17 +61,19 @@ T = TypeVar("T")
 
 class Endpoints(ABC):
     """
-    The endpoints as methods over a :class:`~.transport.Transport`.
+    The endpoints as methods over a :class:`~airflow_provider_voucherify.api.transport.Transport`.
 
-    All of them raise :class:`~.errors.TransportError` when no answer comes, and the subclass of
-    :class:`~.errors.ApiError` for the answer when it is an error. Requests that change nothing the second
-    time are repeated after a failure; the others only when they were certainly not carried out.
+    All of them raise :class:`~airflow_provider_voucherify.exceptions.TransportError` if there is no usable response,
+    and the subclass of :class:`~airflow_provider_voucherify.exceptions.ApiError` for an error response. Idempotent
+    requests are retried after passing failures; the others only if they were certainly not carried out.
+
+    What is known of each endpoint, and how certain it is, is in ``docs/voucherify-api.md``.
     """
 
     @property
     @abstractmethod
     def transport(self) -> Transport:
-        """What sends the requests."""
+        """The transport that sends the requests."""
 
     # orders
 
@@ -68,11 +81,11 @@ class Endpoints(ABC):
         """
         Create an order, or update the one with the same ``id`` or ``source_id`` (documented).
 
-        :param order: The order. With an ``id`` or ``source_id`` the request is safe to repeat.
-        :return: The order as Voucherify keeps it.
+        :param order: The order. With an ``id`` or ``source_id`` the request is idempotent.
+        :return: The order as Voucherify stores it.
         """
         upsert = bool(order.get("id") or order.get("source_id"))
-        return self._send("POST", "/v1/orders", dict[str, Any], order, Repeat.SAFE if upsert else Repeat.IF_REFUSED)
+        return self._send("POST", "/v1/orders", dict[str, Any], order, idempotent=upsert)
 
     def get_order(self, order_id: str) -> dict[str, Any]:
         """
@@ -80,101 +93,136 @@ class Endpoints(ABC):
 
         :param order_id: Its ``id`` or ``source_id``.
         """
-        return self._get(f"/v1/orders/{_part(order_id)}", dict[str, Any])
+        return self._get(f"/v1/orders/{_segment(order_id)}", dict[str, Any])
 
     def update_order(self, order_id: str, changes: Json) -> dict[str, Any]:
         """
-        Change an order; what is not given stays as it is (documented).
+        Update an order. Fields that are not given stay as they are (documented).
 
         :param order_id: Its ``id`` or ``source_id``.
         :param changes: The fields to change.
-        :return: The order as Voucherify keeps it now.
+        :return: The order as Voucherify stores it now.
         """
-        return self._send("PUT", f"/v1/orders/{_part(order_id)}", dict[str, Any], changes, Repeat.SAFE)
+        return self._send("PUT", f"/v1/orders/{_segment(order_id)}", dict[str, Any], changes, idempotent=True)
 
-    def list_orders(self, *, limit: int = 10, page: int = 1, order: str | None = None) -> OrderPage:
+    def list_orders(self, *, limit: int = 10, page: int = 1, sort_order: str | None = None) -> OrderPage:
         """
         Get one page of orders.
 
-        :param limit: Orders a page, 1 to 100.
+        :param limit: Orders per page, 1 to 100.
         :param page: The page, 1 to 100 (documented): a listing reaches 10,000 orders and no further.
-        :param order: ``created_at``, ``-created_at``, ``updated_at`` or ``-updated_at``.
+        :param sort_order: ``created_at``, ``-created_at``, ``updated_at`` or ``-updated_at``.
         """
-        return self._get("/v1/orders", OrderPage, limit=limit, page=page, order=order)
+        return self._get("/v1/orders", OrderPage, limit=limit, page=page, order=sort_order)
 
-    def iter_orders(self, *, order: str | None = None) -> Iterator[dict[str, Any]]:
+    def iter_orders(self, *, sort_order: str | None = None) -> Iterator[dict[str, Any]]:
         """
-        Go through the orders page by page.
+        Iterate over the orders, page by page.
 
-        :param order: As in :meth:`list_orders`.
-        :raises PagingLimitError: after the 10,000th order, when there are more: the API lists no further.
+        :param sort_order: As in :meth:`list_orders`.
+        :raises PagingLimitError: after the 10,000th order, if there are more: the API does not list them.
+        :raises ListingError: if a page repeats the one before.
         """
+        before: list[dict[str, Any]] = []
         for page in range(1, LAST_PAGE + 1):
-            answer = self.list_orders(limit=PAGE_SIZE, page=page, order=order)
-            yield from answer.orders
-            if len(answer.orders) < PAGE_SIZE:
+            listed = self.list_orders(limit=PAGE_SIZE, page=page, sort_order=sort_order)
+            if listed.orders and listed.orders == before:
+                raise ListingError(f"GET /v1/orders returned the same orders as page {page - 1} and page {page}.")
+            yield from listed.orders
+            if len(listed.orders) < PAGE_SIZE:
                 return
+            before = listed.orders
         reached = LAST_PAGE * PAGE_SIZE
-        if answer.total > reached:
+        if listed.total > reached:
             raise PagingLimitError(
-                f"GET /v1/orders lists {reached:,} of {answer.total:,} orders and no further. "
+                f"GET /v1/orders lists {reached:,} of {listed.total:,} orders and no further. "
                 "Export the orders to get all of them."
             )
 
     def import_orders(self, orders: Sequence[Json] | bytes) -> str:
         """
-        Hand in historical orders. For an on-going synchronisation use :meth:`update_order` (documented).
+        Import historical orders. To synchronise orders as they change, use :meth:`update_order` (documented).
 
-        :param orders: At most 2000 orders (documented, and may change), or their JSON array.
-        :return: The id of the async action that imports them. That it ends DONE does not say that all orders
-            went in: see ``failed_count`` of the action.
-        :raises TransportError: with ``sent=True`` when the orders may have been taken and the id is lost.
+        :param orders: At most 2000 orders (documented, may change), or their JSON array.
+        :return: The id of the async action that imports them. A DONE action does not mean that all orders were
+            imported: see its ``failed_count``.
+        :raises TransportError: with ``sent=True`` if the orders may have been accepted and the id is lost.
         """
-        return self._send("POST", "/v1/orders/import", ImportReceipt, orders, Repeat.IF_REFUSED).async_action_id
+        receipt = self._send("POST", "/v1/orders/import", ImportReceipt, orders, idempotent=False)
+        return _received_id(receipt.async_action_id, "POST /v1/orders/import")
 
     def create_order_export(
         self,
         *,
         fields: Sequence[str] | None = None,
         filters: Json | None = None,
-        order: str | None = None,
+        sort_order: str | None = None,
     ) -> Export:
         """
-        Ask for an export of orders.
+        Request an export of orders.
 
         :param fields: See :data:`ORDER_FIELDS`, and ``metadata.X``; by default id, source_id and status (documented).
-        :param filters: ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}`` and the like.
-        :param order: ``created_at``, ``updated_at`` or ``status``, with ``-`` before it for descending.
+        :param filters: For example ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``.
+        :param sort_order: ``created_at``, ``updated_at`` or ``status``, with ``-`` before it for descending.
         :return: The export, SCHEDULED.
-        :raises TransportError: with ``sent=True`` when the export may have been scheduled and its id is lost.
+        :raises TransportError: with ``sent=True`` if the export may have been scheduled and its id is lost.
         """
-        given = {"fields": list(fields) if fields else None, "filters": filters, "order": order}
+        given = {"fields": list(fields) if fields else None, "filters": filters, "order": sort_order}
         parameters = {name: value for name, value in given.items() if value}
-        return self._send("POST", "/v1/orders/export", Export, {"parameters": parameters}, Repeat.IF_REFUSED)
+        export = self._send("POST", "/v1/orders/export", Export, {"parameters": parameters}, idempotent=False)
+        _received_id(export.id, "POST /v1/orders/export")
+        return export
 
     # async actions
 
     def get_async_action(self, async_action_id: str) -> AsyncAction:
-        """Get an async action of any type, with its result once it ended."""
-        return self._get(f"/v1/async-actions/{_part(async_action_id)}", AsyncAction)
+        """
+        Get an async action of any type, with its result once it has ended.
+
+        :param async_action_id: Its id.
+        :raises NotFoundError: if there is no such action.
+        """
+        return self._get(f"/v1/async-actions/{_object_id(async_action_id)}", AsyncAction)
 
     def list_async_actions(self, *, limit: int = PAGE_SIZE, end_date: datetime | None = None) -> AsyncActionPage:
         """
-        Get the latest async actions in one call, without results.
+        Get the newest async actions in one call, without their results.
 
         :param limit: 1 to 100.
-        :param end_date: Only actions scheduled before this moment.
+        :param end_date: Only actions that were scheduled before this moment.
         """
         before = end_date.astimezone(UTC).isoformat(timespec="milliseconds") if end_date else None
         return self._get(
             "/v1/async-actions", AsyncActionPage, limit=limit, end_date=before and before.replace("+00:00", "Z")
         )
 
+    def iter_async_actions(self) -> Iterator[AsyncAction]:
+        """
+        Iterate over the async actions from the newest to the oldest, without their results, page by page.
+
+        :raises ListingError: if a page brings nothing new although there are more, or if the pages do not end.
+        """
+        seen: set[str] = set()
+        page = self.list_async_actions()
+        for _ in range(MAX_ACTION_PAGES):
+            new = [action for action in page.async_actions if action.id not in seen]
+            yield from new
+            if not page.has_more:
+                return
+            oldest = new[-1].created_at if new else None
+            if oldest is None:
+                raise ListingError(
+                    "GET /v1/async-actions says that there are more actions, and its next page has none that are new."
+                )
+            seen.update(action.id for action in new)
+            page = self.list_async_actions(end_date=oldest)
+        raise ListingError(f"GET /v1/async-actions does not end after {MAX_ACTION_PAGES:,} pages.")
+
     def poll_async_actions(self, async_action_ids: Collection[str]) -> list[AsyncAction]:
         """
-        Get where several actions stand, with one call as long as they are among the latest 100.
+        Get several async actions, with a single call as long as they are among the newest 100.
 
-        :param async_action_ids: The actions. One alone comes with its result, several come without.
+        :param async_action_ids: The ids. A single action comes with its result, several come without.
         :raises NotFoundError: if there is no such action.
         """
         listed: dict[str, AsyncAction] = {}
@@ -188,70 +236,108 @@ class Endpoints(ABC):
     # exports
 
     def get_export(self, export_id: str) -> Export:
-        """Get an export; once it is DONE with the URL of its file, whose token soon expires."""
-        return self._get(f"/v1/exports/{_part(export_id)}", Export)
+        """
+        Get an export; once it is DONE with the URL of its file, whose token soon expires.
 
-    def list_exports(self, *, limit: int = 10, page: int = 1, order: str | None = None) -> ExportPage:
+        :param export_id: Its id.
+        :raises NotFoundError: if there is no such export.
+        """
+        return self._get(f"/v1/exports/{_object_id(export_id)}", Export)
+
+    def list_exports(self, *, limit: int = 10, page: int = 1, sort_order: str | None = None) -> ExportPage:
         """
         Get one page of exports of every kind.
 
-        :param limit: Exports a page, 1 to 100.
+        :param limit: Exports per page, 1 to 100.
         :param page: 1 to 100.
-        :param order: ``created_at`` or ``status``, with ``-`` before it for descending.
+        :param sort_order: ``created_at`` or ``status``, with ``-`` before it for descending.
         """
-        return self._get("/v1/exports", ExportPage, limit=limit, page=page, order=order)
+        return self._get("/v1/exports", ExportPage, limit=limit, page=page, order=sort_order)
 
     def delete_export(self, export_id: str) -> None:
-        """Delete an export and its file."""
-        self.transport.request("DELETE", f"/v1/exports/{_part(export_id)}", repeat=Repeat.SAFE)
+        """
+        Delete an export and its file.
+
+        :param export_id: Its id.
+        """
+        self.transport.request("DELETE", f"/v1/exports/{_object_id(export_id)}", idempotent=True)
 
     def download_export(self, export_id: str, *, file: int = 0) -> Download:
         """
-        Open the file of an export that is DONE. Close it after use, as by ``with``.
+        Open the file of an export that is DONE. Close it after use, for example by ``with``.
 
-        The token of its URL is short-lived, so the URL is got afresh, and once more where it expired on the way.
+        The token of its URL is short-lived, so a new URL is requested, and another one if the first is refused.
 
         :param export_id: The export.
-        :param file: Which of its files, from 0, where the export was split.
-        :return: The bytes as sent, perhaps compressed; see :class:`~.download.Download`.
+        :param file: Which of its files, from 0, if the export is split.
+        :return: The bytes as sent, perhaps compressed; see :class:`~airflow_provider_voucherify.api.download.Download`.
+        :raises DownloadLinkError: if a new link is refused too.
         :raises TransportError: if the export has no such file (yet).
         """
+        name = f"the file of export {export_id}" if file == 0 else f"file {file + 1} of export {export_id}"
         try:
-            return self.transport.download(self._export_url(export_id, file))
-        except AuthenticationError:
-            return self.transport.download(self._export_url(export_id, file))
+            return self._open(export_id, file, name)
+        except (AuthenticationError, DownloadLinkError):
+            pass  # most likely the link has expired
+        return self._open(export_id, file, name)
 
-    def _export_url(self, export_id: str, file: int) -> str:
+    def _open(self, export_id: str, file: int, name: str) -> Download:
+        from airflow_provider_voucherify.api.download import open_download
+
         export = self.get_export(export_id)
         if file >= len(export.urls):
             raise TransportError(
-                f"Export {export_id} is {export.status} and has {len(export.urls)} file(s): none number {file + 1}.",
+                f"Export {export_id} is {one_line(export.status, 40)} and has {len(export.urls)} file(s): there is no "
+                f"file {file + 1}.",
                 sent=True,
             )
-        return export.urls[file]
+        return open_download(self.transport, export.urls[file], name)
 
-    def _get(self, path: str, answer: type[T], **params: Any) -> T:
-        body = self.transport.request("GET", path, repeat=Repeat.SAFE, params=params)
-        return _decode(body, answer, f"GET {path}")
+    def _get(self, path: str, response: type[T], **params: Any) -> T:
+        return _decode(
+            lambda: self.transport.request("GET", path, idempotent=True, params=params), response, f"GET {path}"
+        )
 
-    def _send(self, method: str, path: str, answer: type[T], body: Any, repeat: Repeat) -> T:
+    def _send(self, method: str, path: str, response: type[T], body: Any, *, idempotent: bool) -> T:
         encoded = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        told = self.transport.request(method, path, repeat=repeat, body=encoded)
-        return _decode(told, answer, f"{method} {path}")
+        return _decode(
+            lambda: self.transport.request(method, path, idempotent=idempotent, body=encoded),
+            response,
+            f"{method} {path}",
+        )
 
 
-def _part(value: str) -> str:
-    """Quote one part of a path; an empty one would call another endpoint."""
-    if not value:
-        raise ValueError("an id must not be empty")
+def _segment(value: str) -> str:
+    """Quote one segment of a path. An empty one, or one of dots, would call another endpoint."""
+    if not value or value.strip(".") == "" or not value.isprintable():
+        raise ConfigurationError(
+            f"an id must not be {'empty' if not value else one_line(repr(value), 80)}: it cannot be part of a URL."
+        )
     return quote(value, safe="")
 
 
-def _decode(body: bytes, answer: type[T], request: str) -> T:
+def _object_id(value: str) -> str:
+    """Check the id of an async action or export, which Voucherify makes of letters, digits, ``_`` and ``-``."""
+    if not isinstance(value, str) or not OBJECT_ID.fullmatch(value):
+        raise ConfigurationError(
+            f"{one_line(repr(value), 80)} is not an id of Voucherify: it must not be empty and consists of letters, "
+            "digits, '_' and '-'."
+        )
+    return value
+
+
+def _received_id(value: str, request: str) -> str:
+    if not OBJECT_ID.fullmatch(value):
+        raise TransportError(f"{request}: the response has {one_line(repr(value), 80)} in place of an id.", sent=True)
+    return value
+
+
+def _decode(request: Callable[[], bytes], response: type[T], name: str) -> T:
+    """Decode a response. No variable holds its body when an error is raised: it may contain the URL of a file."""
     try:
-        return msgspec.json.decode(body, type=answer)
-    except msgspec.DecodeError as error:
-        raise TransportError(
-            f"{request}: the answer is none that Voucherify would give ({error}). Check the host of the connection.",
-            sent=True,
-        ) from error
+        return msgspec.json.decode(request(), type=response)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else one_line(error, 200)
+    raise TransportError(
+        f"{name}: the response is not one of Voucherify ({reason}). Check the host of the connection.", sent=True
+    )

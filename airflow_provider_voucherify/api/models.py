@@ -1,8 +1,8 @@
-"""The answers of the API as typed structs. Unknown fields are ignored: the API may add some at any time."""
+"""The responses of the API as typed structs. Unknown fields are ignored: the API may add some at any time."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +12,7 @@ ORDERS_IMPORT = "ORDERS.IMPORT"
 
 
 class ActionStatus(StrEnum):
-    """Where an async action stands (documented)."""
+    """The status of an async action (documented)."""
 
     ENQUEUED = "ENQUEUED"
     IN_PROGRESS = "IN_PROGRESS"
@@ -21,7 +21,7 @@ class ActionStatus(StrEnum):
 
 
 class ExportStatus(StrEnum):
-    """Where an export stands (documented)."""
+    """The status of an export (documented)."""
 
     SCHEDULED = "SCHEDULED"
     IN_PROGRESS = "IN_PROGRESS"
@@ -33,9 +33,9 @@ class Failure(msgspec.Struct, frozen=True):
     """
     One record that an async action could not process.
 
-    :param source_id: Whose failure it is: the ``source_id`` or, for vouchers, the code. The official example
-        of an order import has none, so a failure may be nobody's.
-    :param reason: Why, in the words of the API.
+    :param source_id: The ``source_id`` of the record or, for vouchers, its code; None where the API does not say, as
+        in the official example of an order import.
+    :param reason: The reason in the words of the API.
     """
 
     source_id: str | None
@@ -44,11 +44,11 @@ class Failure(msgspec.Struct, frozen=True):
 
 class AsyncAction(msgspec.Struct, kw_only=True):
     """
-    One of the 22 kinds of asynchronous operation; an order import is an ``ORDERS.IMPORT``.
+    One of the 22 types of asynchronous operation; an order import is an ``ORDERS.IMPORT``.
 
     :param processing_time: Milliseconds that the processing took.
     :param progress: Per cent, 0 to 100.
-    :param result: Present once the action ended, and only when it is got by its id.
+    :param result: Present once the action has ended, and only if it is requested by its id.
     """
 
     id: str
@@ -58,50 +58,47 @@ class AsyncAction(msgspec.Struct, kw_only=True):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     request_id: str | None = None
-    processing_time: int | None = None
-    progress: int | None = None
+    processing_time: float | None = None
+    progress: float | None = None
     result: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.created_at, self.updated_at = _utc(self.created_at), _utc(self.updated_at)
 
     @property
     def ended(self) -> bool:
-        """Whether the action is DONE or FAILED. DONE is not success: see ``failed_count``."""
+        """Whether the action is DONE or FAILED. DONE does not mean success: see ``failed_count``."""
         return self.status in (ActionStatus.DONE, ActionStatus.FAILED)
 
     @property
     def done_count(self) -> int | None:
-        """Records processed, or None where the API does not say."""
-        return (self.result or {}).get("done_count")
+        """The number of processed records; None if the API does not say, or not as a number from 0."""
+        return _count((self.result or {}).get("done_count"))
 
     @property
     def failed_count(self) -> int:
-        """Records that failed: the count of the API, or the length of its list where that is longer."""
-        return max((self.result or {}).get("failed_count") or 0, len(self.failures))
+        """The number of failed records: the count of the API, or the length of its list if that is larger."""
+        return max(_count((self.result or {}).get("failed_count")) or 0, len(self.failures))
 
     @property
     def failures(self) -> list[Failure]:
         """The failures of the result, whose list is named ``failed`` or ``errors``, depending on the type."""
         result = self.result or {}
         listed = result.get("failed") or result.get("errors") or []
-        if isinstance(listed, dict):  # the schema says object, the example says array
+        if not isinstance(listed, list):  # the schema says object, the example says array
             listed = [listed]
-        return [
-            Failure(
-                source_id=item.get("source_id") or item.get("code") or None,
-                reason=str(item.get("reason") or item.get("message") or "no reason given"),
-            )
-            for item in listed
-        ]
+        return [_failure(item) for item in listed]
 
 
 class AsyncActionPage(msgspec.Struct, kw_only=True):
-    """Up to 100 actions, the latest first, without their results (documented)."""
+    """Up to 100 actions, the newest first, without their results (documented)."""
 
     async_actions: list[AsyncAction] = []
     has_more: bool = False
 
 
 class Export(msgspec.Struct, kw_only=True):
-    """An export and, once it is DONE, where its file lies. The URL carries a token: never log it."""
+    """An export and, once it is DONE, the URL of its file. The URL carries a token: never log it."""
 
     id: str
     status: str
@@ -109,6 +106,9 @@ class Export(msgspec.Struct, kw_only=True):
     created_at: datetime | None = None
     parameters: dict[str, Any] = {}
     result: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.created_at = _utc(self.created_at)
 
     @property
     def ended(self) -> bool:
@@ -118,14 +118,14 @@ class Export(msgspec.Struct, kw_only=True):
     @property
     def urls(self) -> list[str]:
         """
-        The files of the export: one, or several where a very large export is split.
+        The URLs of the files: one, or several if a very large export is split.
 
-        That an export can be split is told by older documents, not how: a list ``urls`` or a list as ``url``
-        are both accepted.
+        Older documents say that an export can be split, but not how: a list ``urls`` and a list as ``url`` are both
+        accepted.
         """
         result = self.result or {}
         urls = result.get("urls") or result.get("url") or []
-        return [urls] if isinstance(urls, str) else list(urls)
+        return [url for url in (urls if isinstance(urls, list) else [urls]) if isinstance(url, str) and url]
 
     def __repr__(self) -> str:
         return f"Export(id={self.id!r}, status={self.status!r}, exported_object={self.exported_object!r})"
@@ -139,14 +139,14 @@ class ExportPage(msgspec.Struct, kw_only=True):
 
 
 class OrderPage(msgspec.Struct, kw_only=True):
-    """One page of orders; each order is the dict that the API answered, with every field it has."""
+    """One page of orders; each order is a dict with every field of the response."""
 
     orders: list[dict[str, Any]] = []
     total: int = 0
 
 
 class ImportReceipt(msgspec.Struct):
-    """The answer to an import that was accepted."""
+    """The response to an import that was accepted."""
 
     async_action_id: str
 
@@ -159,3 +159,22 @@ class AccessToken(msgspec.Struct):
 
     def __repr__(self) -> str:
         return f"AccessToken(expires_in={self.expires_in})"
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """Read a time without an offset as UTC: all times of the API are (documented)."""
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _failure(item: object) -> Failure:
+    if not isinstance(item, dict):
+        return Failure(source_id=None, reason=str(item))
+    source_id = item.get("source_id") or item.get("code")
+    return Failure(
+        source_id=None if source_id is None else str(source_id),
+        reason=str(item.get("reason") or item.get("message") or "no reason given"),
+    )

@@ -1,13 +1,12 @@
-"""One request and its answer: signing, retries, quota, errors. Knows HTTP, and nothing of orders."""
+"""Send one request and return its response: authentication, retries, quota, limits and errors."""
 
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
@@ -15,54 +14,57 @@ import tenacity
 import urllib3.exceptions
 
 from airflow_provider_voucherify.api.auth import KeyAuth, TokenAuth
-from airflow_provider_voucherify.api.download import Download
-from airflow_provider_voucherify.api.errors import error_for
+from airflow_provider_voucherify.api.body import BodyError, read_body
+from airflow_provider_voucherify.api.connection import TimeLimit, TimeLimitAdapter, limited, never_sent, reason_of
+from airflow_provider_voucherify.api.error_responses import error_from, error_response
 from airflow_provider_voucherify.api.models import AccessToken
 from airflow_provider_voucherify.api.quota import Quota, server_time
-from airflow_provider_voucherify.api.repeat import Repeat
+from airflow_provider_voucherify.api.redaction import SecretUrl, one_line, urls_hidden_in_logs
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.exceptions import (
+    ApiError,
     AuthenticationError,
     ErrorResponse,
     QuotaError,
     ServerError,
+    TokenUnavailableError,
     TransportError,
+    UnavailableError,
     VoucherifyError,
+    WaitTimeoutError,
 )
 
 API_VERSION = "v2018-08-01"
 ATTEMPTS = 5
 MAX_QUOTA_WAIT = 60.0
-MAX_REDIRECTS = 3
+RESPONSE_TIMEOUT = 300.0
+# 100 orders of 500 items each (documented maxima) are some 60 MB
+MAX_BODY_BYTES = 256 << 20
+MAX_ERROR_BODY_BYTES = 64 << 10
+# A download that is slower than this stalls: it would take more than a day for 50 MB.
+STALL_SECONDS = 120.0
+STALL_BYTES = 64 << 10
 
 log = logging.getLogger(__name__)
 
 
-class _HideTokens(logging.Filter):
-    """urllib3 logs the paths of its requests, and that of a download has its token or signature in the query."""
-
-    _secret = re.compile(r"\b(token|sig|signature|x-amz-[\w-]+|x-goog-[\w-]+)=[^&\s]+", re.IGNORECASE)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                self._secret.sub(r"\1=***", arg) if isinstance(arg, str) else arg for arg in record.args
-            )
-        return True
-
-
-logging.getLogger("urllib3.connectionpool").addFilter(_HideTokens())
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Follow no redirect, and do not read the body of one, which requests does even if it does not follow it."""
 
 
 class Transport:
     """
-    Sends requests to the API.
+    Send requests to the API.
 
     :param settings: Host, keys and timeouts.
-    :param attempts: How often one request is tried at most, where it may be tried again.
-    :param max_quota_wait: Seconds to sleep at most for the quota before one call; where more are needed, a
-        :class:`~.errors.QuotaError` is raised at once, so that the caller can wait in a better way.
-    :param on_secret: Told every token as soon as it is known, so that logs can mask it.
+    :param attempts: How often one request is tried at most, if it may be retried.
+    :param max_quota_wait: The longest sleep for the quota before one call, in seconds. A longer wait raises a
+        :class:`~airflow_provider_voucherify.exceptions.QuotaError` at once, so that the caller can wait in a better
+        way.
+    :param response_timeout: The longest time for one response, in seconds; downloads are limited by how fast they
+        progress instead.
+    :param on_secret: Called with every token as soon as it is known, so that logs can mask it.
     :param sleep: Sleeps a number of seconds.
     """
 
@@ -72,21 +74,41 @@ class Transport:
         *,
         attempts: int = ATTEMPTS,
         max_quota_wait: float = MAX_QUOTA_WAIT,
+        response_timeout: float = RESPONSE_TIMEOUT,
         on_secret: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
         self.quota = Quota(settings.quota_reserve)
         self.max_quota_wait = max_quota_wait
-        self.calls = 0
         self.server_offset: float | None = None
+        self._calls = 0
+        self._deadline: float | None = None
+        self._response_timeout = response_timeout
         self._on_secret = on_secret or (lambda _secret: None)
         self._sleep = sleep
         self._attempts = attempts
         self._keys = KeyAuth(settings)
-        self._auth = TokenAuth(settings, self._fetch_token) if settings.oauth else self._keys
-        self._session = requests.Session()
-        self._session.headers.update({"X-Voucherify-API-Version": API_VERSION, "Accept": "application/json"})
+        self._token = TokenAuth(settings, self._fetch_token) if settings.oauth else None
+        self._session = _Session()
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, TimeLimitAdapter())
+        self._session.headers.update(
+            {"X-Voucherify-API-Version": API_VERSION, "Accept": "application/json", "Accept-Encoding": "gzip"}
+        )
+
+    @property
+    def calls(self) -> int:
+        """The number of requests that were sent."""
+        return self._calls
+
+    def set_deadline(self, deadline: float | None) -> None:
+        """
+        Limit all further requests and downloads.
+
+        :param deadline: When the last of them has to be complete, in seconds since the epoch.
+        """
+        self._deadline = deadline
 
     def close(self) -> None:
         """Close the connections."""
@@ -97,36 +119,46 @@ class Transport:
         method: str,
         path: str,
         *,
-        repeat: Repeat,
+        idempotent: bool,
         params: Mapping[str, Any] | None = None,
         body: bytes | None = None,
         form: Mapping[str, str] | None = None,
     ) -> bytes:
         """
-        Send a request and return the body of its answer.
+        Send a request and return the body of its response.
+
+        Any request is retried if it was certainly not carried out: the connection was never made, or the request was
+        refused for now. An idempotent one is retried after other passing failures too.
 
         :param method: The HTTP method.
-        :param path: The path, from ``/v1`` on, with its parts quoted.
-        :param repeat: When the request may be sent again.
+        :param path: The path, from ``/v1`` on, with its segments quoted.
+        :param idempotent: Whether sending it twice has the same effect as sending it once.
         :param params: The query string.
         :param body: A JSON document.
-        :param form: A form instead of a body, authorised by the keys: the way to a token.
-        :return: The body; empty for a 204.
-        :raises TransportError: if there is no answer, or none that the API would give.
-        :raises ApiError: if the answer is an error, in the class for its kind.
+        :param form: A form instead of a body, authenticated by the keys: this is how a token is requested.
+        :return: The decompressed body; empty for a 204.
+        :raises TransportError: if there is no response, or one that cannot be read.
+        :raises ApiError: if the response is an error, in the class for its kind.
+        :raises WaitTimeoutError: if the deadline is reached.
         """
+        auth = self._keys if form is not None else self._auth
 
         def attempt() -> bytes:
-            self._respect_quota(method, path)
-            answer = self._send(
+            self._check_deadline(method, path)
+            self._wait_for_quota(method, path)
+            if auth is self._token:
+                auth.renew()
+            response = self._send(
                 method,
                 f"{self.settings.base_url}{path}",
-                auth=self._keys if form is not None else self._auth,
+                path,
+                self._response_limit(),
+                auth=auth,
                 params=params,
                 data=form if form is not None else body,
                 headers={"Content-Type": "application/json"} if body is not None else {},
             )
-            return self._checked(answer, method, path)
+            return self._body(response, method, path)
 
         def pause(state: tenacity.RetryCallState) -> float:
             if isinstance(_error(state), QuotaError):
@@ -135,55 +167,86 @@ class Transport:
 
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._attempts),
-            retry=lambda state: self._may_repeat(_error(state), repeat, state.attempt_number),
+            retry=lambda state: self._may_retry(_error(state), idempotent, state.attempt_number),
             wait=pause,
-            sleep=self._sleep,
+            sleep=self._sleep_until_deadline,
             before_sleep=_log_retry,
             reraise=True,
         )
         return retrying(attempt)
 
-    def download(self, url: str) -> Download:
+    def open_file(self, url: SecretUrl, name: str) -> requests.Response:
         """
-        Open a file of an export.
+        Send the request for a file, to any host, without following redirects.
 
-        The keys go along where the host is trusted: the guide asks for them, the spec names the token in the
-        URL alone (both documented). A redirect to another host is followed without them.
+        The keys are sent only if the host is trusted with them: the guide requires them, the specification names only
+        the token in the URL (both documented).
 
         :param url: The URL, with its token.
-        :return: The open download, as sent: see :class:`~.download.Download` for its encoding.
-        :raises AuthenticationError: if the token expired (401, documented).
-        :raises TransportError: if the host cannot be reached, or is not https.
+        :param name: The name of the file in errors.
+        :return: The response, whatever its status, whose body is not read yet.
+        :raises TransportError: if the host cannot be reached.
+        :raises WaitTimeoutError: if the deadline is reached.
         """
-        for secret in parse_qs(urlsplit(url).query).get("token", []):
+        for secret in url.secrets:
             self._on_secret(secret)
-        for _ in range(MAX_REDIRECTS + 1):
-            target = urlsplit(url)
-            if target.scheme != "https" and not self.settings.trusts(url):
-                raise TransportError(
-                    f"GET {target.path} with connection {self.settings.name!r}: the download at "
-                    f"{target.scheme}://{target.hostname} is not https.",
-                    sent=False,
-                )
-            answer = self._send(
+        self._check_deadline("GET", name)
+        if self._token is not None:
+            self._token.renew()
+        left = None if self._deadline is None else self._seconds_left()
+        with urls_hidden_in_logs():
+            return self._send(
                 "GET",
                 url,
+                name,
+                TimeLimit(left, stall_seconds=STALL_SECONDS, stall_bytes=STALL_BYTES),
                 auth=self._auth,
                 headers={"Accept": "text/csv, text/plain, */*", "Accept-Encoding": "gzip"},
-                stream=True,
             )
-            if not answer.is_redirect:
-                break
-            answer.close()
-            url = urljoin(url, answer.headers["Location"])
-        if answer.status_code != 200:
-            with answer:
-                self._checked(answer, "GET", target.path)
-        return Download(answer, f"{target.path} with connection {self.settings.name!r}")
 
-    def _respect_quota(self, method: str, path: str) -> None:
+    def error_of_file(self, response: requests.Response, name: str) -> ApiError:
+        """
+        Convert an error response to :meth:`open_file`.
+
+        :param response: A response of status 400 or above.
+        :param name: The name of the file in errors.
+        """
+        if response.status_code == 429:
+            self._observe(response)
+        if response.status_code == 401 and self._token is not None:
+            self._token.discard()
+        return error_from(self._error_response(response, "GET", name))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the deadline is reached."""
+        return self._deadline is not None and time.time() >= self._deadline
+
+    @property
+    def _auth(self) -> KeyAuth | TokenAuth:
+        return self._keys if self._token is None else self._token
+
+    # limits
+
+    def _seconds_left(self) -> float:
+        return float("inf") if self._deadline is None else max(0.0, self._deadline - time.time())
+
+    def _response_limit(self) -> TimeLimit:
+        return TimeLimit(min(self._response_timeout, self._seconds_left()))
+
+    def _check_deadline(self, method: str, path: str) -> None:
+        if self.is_over:
+            raise WaitTimeoutError(
+                f"{method} {path} with connection {self.settings.name!r}: not sent, the time limit of the task is "
+                "reached."
+            )
+
+    def _sleep_until_deadline(self, seconds: float) -> None:
+        self._sleep(min(seconds, self._seconds_left()))
+
+    def _wait_for_quota(self, method: str, path: str) -> None:
         wait = self.quota.seconds_to_wait()
-        if wait > self.max_quota_wait:
+        if wait > min(self.max_quota_wait, self._seconds_left()):
             quota = self.quota
             raise QuotaError(
                 ErrorResponse(
@@ -191,6 +254,7 @@ class Transport:
                     request=f"{method} {path}",
                     status=429,
                     message=f"not sent, to leave {quota.reserved_calls:g} calls to others",
+                    from_api=False,
                     limit=quota.limit,
                     remaining=quota.remaining,
                     retry_at=quota.retry_at,
@@ -200,111 +264,125 @@ class Transport:
             log.info("Waiting %.1f s for the quota: %s of %s calls left.", wait, self.quota.remaining, self.quota.limit)
             self._sleep(wait)
 
-    def _send(self, method: str, url: str, **kwargs: Any) -> requests.Response:
-        target = urlsplit(url)
-        what = f"{method} {target.path} with connection {self.settings.name!r}"
-        self.calls += 1
-        try:
-            return self._session.request(
-                method,
-                url,
-                allow_redirects=False,  # by hand or not at all: keys must not follow to another host
-                timeout=(self.settings.connect_timeout, self.settings.read_timeout),
-                **kwargs,
-            )
-        except requests.RequestException as error:
-            # the text of these errors has the URL in it, and the URL may have a token
-            sent = not _never_sent(error)
-            reason = _reason(error)
-            raise TransportError(
-                f"{what}: no answer from {target.netloc.rpartition('@')[2]} ({reason})."
-                + ("" if sent else " Check the host of the connection and the network."),
-                sent=sent,
-            ) from None
+    # one request
 
-    def _checked(self, answer: requests.Response, method: str, path: str) -> bytes:
-        self.server_offset = server_time(answer.headers, now := time.time()) - now
-        self.quota.observe(answer.headers, refused=answer.status_code == 429)
-        if answer.is_redirect:
-            raise TransportError(
-                f"{method} {path} with connection {self.settings.name!r}: {self.settings.host} redirects to "
-                f"{urlsplit(answer.headers['Location']).hostname}, and the keys do not go there. "
-                "Check the host of the connection.",
-                sent=False,
-            )
-        if answer.status_code >= 400:
-            raise error_for(self._error_answer(answer, method, path))
-        return answer.content
-
-    def _error_answer(self, answer: requests.Response, method: str, path: str) -> ErrorResponse:
+    def _send(self, method: str, url: str | SecretUrl, path: str, limit: TimeLimit, **kwargs: Any) -> requests.Response:
+        host = urlsplit(url).netloc if isinstance(url, str) else url.host
+        self._calls += 1
         try:
-            told = msgspec.json.decode(answer.content)
-        except (msgspec.DecodeError, requests.RequestException):
-            told = None
-        told = told if isinstance(told, dict) else {}
-        return ErrorResponse(
-            connection=self.settings.name,
-            request=f"{method} {path}",
-            status=answer.status_code,
-            message=_text(told.get("message")) or answer.reason or "no message",
-            key=_text(told.get("key")),
-            details=_text(told.get("details")),
-            request_id=_text(told.get("request_id")),
-            resource_id=_text(told.get("resource_id")),
-            limit_type=answer.headers.get("X-Rate-Limit-Type"),
-            limit=self.quota.limit if answer.status_code == 429 else None,
-            remaining=self.quota.remaining if answer.status_code == 429 else None,
-            retry_at=self.quota.retry_at if answer.status_code == 429 else None,
+            with limited(limit):
+                return self._session.request(
+                    method,
+                    url if isinstance(url, str) else url.reveal(),
+                    allow_redirects=False,  # by hand or not at all: keys must not follow to another host
+                    timeout=(self.settings.connect_timeout, self.settings.read_timeout),
+                    stream=True,  # read_body() limits the size
+                    **kwargs,
+                )
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            sent, reason = limit.sent or not never_sent(error), reason_of(error)
+        # raised outside of the except block: its message and traceback have the URL, and that may have a token
+        raise TransportError(
+            f"{method} {path} with connection {self.settings.name!r}: no response from "
+            f"{one_line(host.rpartition('@')[2])} ({reason})."
+            + ("" if sent else " Check the host of the connection and the network."),
+            sent=sent,
         )
 
-    def _may_repeat(self, error: BaseException | None, repeat: Repeat, attempt: int) -> bool:
+    def _body(self, response: requests.Response, method: str, path: str) -> bytes:
+        """Check a response of the API and read its body."""
+        self._observe(response)
+        if response.is_redirect:
+            response.close()
+            target = urlsplit(response.headers["Location"]).hostname or self.settings.host
+            raise TransportError(
+                f"{method} {path} with connection {self.settings.name!r}: {self.settings.host} redirects to "
+                f"{one_line(target)}, and the keys are not sent there. Check the host of the connection.",
+                sent=False,
+            )
+        if response.status_code >= 400:
+            raise error_from(self._error_response(response, method, path))
+        if not 200 <= response.status_code < 300:
+            response.close()
+            raise TransportError(
+                f"{method} {path} with connection {self.settings.name!r}: unexpected status {response.status_code}. "
+                "Check the host of the connection.",
+                sent=True,
+            )
+        try:
+            return read_body(response, MAX_BODY_BYTES)
+        except BodyError as error:
+            reason = str(error)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            reason = f"its body broke off ({type(error).__name__})"
+        raise TransportError(
+            f"{method} {path} with connection {self.settings.name!r}: the response cannot be read: {reason}.", sent=True
+        )
+
+    def _observe(self, response: requests.Response) -> None:
+        self.server_offset = server_time(response.headers, now := time.time()) - now
+        self.quota.observe(response.headers, refused=response.status_code == 429)
+
+    def _error_response(self, response: requests.Response, method: str, path: str) -> ErrorResponse:
+        quota: dict[str, Any] = {}
+        if response.status_code == 429:
+            quota = {
+                "limit": self.quota.limit, "remaining": self.quota.remaining, "retry_at": self.quota.retry_at,
+            }  # fmt: skip
+        return error_response(
+            response.status_code,
+            _error_body(response),
+            reason=response.reason or "",
+            headers=response.headers,
+            connection=self.settings.name,
+            request=f"{method} {path}",
+            **quota,
+        )
+
+    # retries
+
+    def _may_retry(self, error: BaseException | None, idempotent: bool, attempt: int) -> bool:
         match error:
+            case TokenUnavailableError():
+                return False
             case QuotaError():
-                return self.quota.seconds_to_wait() <= self.max_quota_wait
-            case TransportError(sent=False):
+                return self.quota.seconds_to_wait() <= min(self.max_quota_wait, self._seconds_left())
+            case UnavailableError() | TransportError(sent=False):
                 return True
             case TransportError() | ServerError():
-                return repeat is Repeat.SAFE
-            case AuthenticationError(status=401) if attempt == 1 and isinstance(self._auth, TokenAuth):
-                return self._auth.forget()
+                return idempotent
+            case AuthenticationError(status=401) if attempt == 1 and self._token is not None:
+                return self._token.discard()
             case _:
                 return False
+
+    # token
 
     def _fetch_token(self) -> AccessToken:
         body = self.request(
             "POST",
             "/v1/oauth/token",
-            repeat=Repeat.SAFE,
+            idempotent=True,
             form={"grant_type": "client_credentials", "scope": self.settings.oauth_scope},
         )
-        token = msgspec.json.decode(body, type=AccessToken)
+        try:
+            token = msgspec.json.decode(body, type=AccessToken)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            token = None
+        if token is None or not token.access_token.isascii() or not token.access_token.isprintable():
+            raise TransportError(
+                f"POST /v1/oauth/token with connection {self.settings.name!r}: the response is not a token.", sent=True
+            )
         self._on_secret(token.access_token)
         return token
 
 
-def _never_sent(error: requests.RequestException) -> bool:
-    """Tell whether the connection was never made; in doubt it was."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", cause)
-    return isinstance(
-        reason,
-        urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.SSLError,
-    ) or isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema)
-
-
-def _reason(error: requests.RequestException) -> str:
-    cause = error.args[0] if error.args else error
-    cause = getattr(cause, "reason", None) or cause
-    below = getattr(cause, "__cause__", None)
-    if isinstance(below, OSError) and below.strerror:
-        return below.strerror
-    return type(cause).__name__ if isinstance(cause, BaseException) else type(error).__name__
-
-
-def _text(value: object) -> str | None:
-    return None if value is None or value == "" else str(value)
+def _error_body(response: requests.Response) -> bytes:
+    """Read the beginning of an error body: whatever is wrong with it, the status says what happened."""
+    try:
+        return read_body(response, MAX_ERROR_BODY_BYTES, cut=True)
+    except (BodyError, urllib3.exceptions.HTTPError, OSError):
+        return b""
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:

@@ -184,7 +184,7 @@ class ExportJob:
         """Look for an export whose answer was lost: any that asks for the same since then brings the same."""
         since = datetime.fromtimestamp(part.sent_at or 0.0, UTC) - CLOCK_TOLERANCE
         for page in range(1, LAST_PAGE + 1):
-            exports = self._client.list_exports(limit=PAGE_SIZE, page=page, order="-created_at").exports
+            exports = self._client.list_exports(limit=PAGE_SIZE, page=page, sort_order="-created_at").exports
             for export in exports:
                 if export.created_at is None or export.created_at < since:
                     return None

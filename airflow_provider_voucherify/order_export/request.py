@@ -90,7 +90,8 @@ class ExportRequest:
         :return: The id of the export, which is now SCHEDULED.
         :raises TransportError: with ``sent=True`` when the export may have been scheduled and its id is lost.
         """
-        return client.create_order_export(**self.parameters).id
+        parameters = self.parameters
+        return client.create_order_export(sort_order=parameters.pop("order", None), **parameters).id
 
 
 def _check_fields(fields: Sequence[str]) -> None:

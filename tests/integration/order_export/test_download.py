@@ -100,7 +100,15 @@ def test_several_files_become_one_in_their_order(server, path):
     assert (result.files, result.rows) == (3, 150)
 
 
-@pytest.mark.parametrize("content", [b"", b"ID,Amount,Updated At,Status,Metadata", orders_csv([])])
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+def test_a_file_without_a_header_is_not_an_export_without_orders(server, path, framing):
+    server.files, server.framing = [b""], framing
+    with pytest.raises(TransportError, match="does not even have a header"):
+        convert(server, path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [b"ID,Amount,Updated At,Status,Metadata", orders_csv([])])
 @pytest.mark.parametrize(("framing", "zipped"), [*FRAMINGS, ("close", False)])
 def test_no_orders_give_a_file_with_all_columns(server, path, content, framing, zipped):
     server.files, server.framing, server.gzip = [content], framing, zipped

@@ -1,4 +1,4 @@
-"""What the emulator cannot show: other hosts, odd answers, and errors of the connection itself."""
+"""What the emulator cannot show: other hosts, unexpected responses, and errors of the connection itself."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.exceptions import (
     AuthenticationError,
+    ConfigurationError,
     InvalidRequestError,
+    ListingError,
     NotFoundError,
     PagingLimitError,
     PayloadTooLargeError,
     PlanExceededError,
     QuotaError,
+    RequestRefusedError,
+    RetryableError,
     ServerError,
     TransportError,
     TruncatedDownloadError,
+    UnavailableError,
 )
 
 SECRET = "planted-secret"
@@ -65,11 +70,9 @@ def test_every_call_is_signed_and_names_its_version(client, requests_mock):
         (402, None, {}, PlanExceededError),
         (403, None, {}, AuthenticationError),
         (404, "not_found", {}, NotFoundError),
-        (405, None, {}, InvalidRequestError),
-        (409, None, {}, InvalidRequestError),
+        (405, None, {}, RequestRefusedError),
         (413, None, {}, PayloadTooLargeError),
-        (415, None, {}, InvalidRequestError),
-        (423, None, {}, InvalidRequestError),
+        (415, None, {}, RequestRefusedError),
         (429, None, {"Retry-After": "3600"}, QuotaError),
         (429, None, {"X-Rate-Limit-Type": "api_calls_cycle"}, PlanExceededError),
         (429, "subscription_ended", {}, PlanExceededError),
@@ -85,6 +88,29 @@ def test_the_kind_of_an_error_is_told_by_status_and_key(client, requests_mock, s
     assert (raised.value.status, raised.value.key, raised.value.request_id) == (status, key, "v-1")
     assert SECRET not in str(raised.value) + repr(raised.value)
     assert requests_mock.call_count == 1
+
+
+@pytest.mark.parametrize("status", [408, 409, 423, 425])
+def test_a_passing_refusal_is_retried_and_never_an_invalid_request(client, requests_mock, status):
+    body = {"code": status, "key": "resource_locked", "message": "Resource locked"}
+    requests_mock.post(
+        f"{ORDERS}/import", [{"status_code": status, "json": body}] * 2 + [{"json": {"async_action_id": "a"}}]
+    )
+    assert client.import_orders([{}]) == "a"
+    requests_mock.post(f"{ORDERS}/import", status_code=status, json=body)
+    with pytest.raises(RetryableError, match="Resource locked") as raised:
+        client.import_orders([{}])
+    assert not isinstance(raised.value, InvalidRequestError)
+
+
+@pytest.mark.parametrize("status", [400, 407, 415, 422])
+@pytest.mark.parametrize("page", ["<html><h1>Bad\nRequest</h1></html>", '{"message": "Bad Request"}', "[]", ""])
+def test_a_refusal_that_the_api_did_not_write_says_nothing_of_the_payload(client, requests_mock, status, page):
+    requests_mock.post(f"{ORDERS}/import", status_code=status, text=page, headers={"Content-Type": "text/html"})
+    with pytest.raises(UnavailableError) as raised:
+        client.import_orders([{}])
+    assert "\n" not in str(raised.value)
+    assert requests_mock.call_count == 5
 
 
 def test_errors_can_be_copied_and_pickled(client, requests_mock):
@@ -104,7 +130,7 @@ def test_an_error_without_a_json_body_is_told_all_the_same(client, requests_mock
 
 def test_an_answer_that_is_not_voucherifys_is_told(client, requests_mock):
     requests_mock.get(ORDERS, text="<html>welcome</html>")
-    with pytest.raises(TransportError, match="none that Voucherify would give"):
+    with pytest.raises(TransportError, match="not one of Voucherify"):
         client.list_orders()
 
 
@@ -185,7 +211,7 @@ def test_a_host_that_does_not_exist_was_never_reached(slept):
 def test_keys_do_not_follow_a_redirect(client, requests_mock):
     requests_mock.get(ORDERS, status_code=302, headers={"Location": "https://evil.example/v1/orders"})
     evil = requests_mock.get("https://evil.example/v1/orders", json={})
-    with pytest.raises(TransportError, match=r"redirects to evil\.example, and the keys do not go there"):
+    with pytest.raises(TransportError, match=r"redirects to evil\.example, and the keys are not sent there"):
         client.list_orders()
     assert not evil.called
 
@@ -255,7 +281,7 @@ def test_a_broken_download_does_not_show_its_token(client, requests_mock):
     exported(requests_mock, "https://download.voucherify.io/v1/exports/exp_1?token=planted-token")
     requests_mock.get("https://download.voucherify.io/v1/exports/exp_1", content=b"")
     download = client.download_export("exp_1")
-    download._answer.raw = Broken()
+    download._response.raw = Broken()
     with pytest.raises(TruncatedDownloadError, match="broke off after 0 bytes") as raised:
         download.read()
     assert "planted-token" not in str(raised.value)
@@ -324,9 +350,44 @@ def test_a_revoked_token_is_renewed_once(oauth_client, requests_mock):
 # paging
 
 
+def pages(total):
+    return lambda request, _context: {"orders": [{"id": f"ord_{request.qs['page'][0]}"}] * 100, "total": total}
+
+
+def test_pages_of_orders_that_repeat_are_an_error(client, requests_mock):
+    requests_mock.get(ORDERS, json={"orders": [{"id": "ord"}] * 100, "total": 200})
+    with pytest.raises(ListingError, match="the same orders as page 1 and page 2"):
+        list(client.iter_orders())
+
+
+def action(number):
+    return {
+        "id": f"aa_{number}",
+        "type": "ORDERS.IMPORT",
+        "status": "DONE",
+        "created_at": f"2026-01-01T00:00:{number:02}",
+    }
+
+
+def test_async_actions_are_listed_to_the_oldest(client, requests_mock):
+    def listed(request, _context):
+        numbers = {None: (5, 4), "2026-01-01t00:00:04.000z": (4, 3), "2026-01-01t00:00:03.000z": (2,)}
+        here = numbers[request.qs.get("end_date", [None])[0]]
+        return {"async_actions": [action(number) for number in here], "has_more": here != (2,)}
+
+    requests_mock.get(f"{API}/v1/async-actions", json=listed)
+    assert [action.id for action in client.iter_async_actions()] == ["aa_5", "aa_4", "aa_3", "aa_2"]
+
+
+def test_a_server_that_ignores_the_end_date_of_a_listing_is_noticed(client, requests_mock):
+    requests_mock.get(f"{API}/v1/async-actions", json={"async_actions": [action(1), action(2)], "has_more": True})
+    with pytest.raises(ListingError, match="none that are new"):
+        list(client.iter_async_actions())
+    assert requests_mock.call_count == 2
+
+
 def test_the_end_of_paging_is_told(client, requests_mock):
-    page = {"orders": [{"id": "ord"}] * 100, "total": 12_345}
-    requests_mock.get(ORDERS, json=page)
+    requests_mock.get(ORDERS, json=pages(total=12_345))
     seen = 0
     with pytest.raises(PagingLimitError, match="lists 10,000 of 12,345 orders"):
         for _ in client.iter_orders():
@@ -336,7 +397,7 @@ def test_the_end_of_paging_is_told(client, requests_mock):
 
 
 def test_exactly_ten_thousand_orders_are_listed_without_an_error(client, requests_mock):
-    requests_mock.get(ORDERS, json={"orders": [{"id": "ord"}] * 100, "total": 10_000})
+    requests_mock.get(ORDERS, json=pages(total=10_000))
     assert sum(1 for _ in client.iter_orders()) == 10_000
 
 
@@ -347,9 +408,34 @@ def test_an_id_is_quoted_and_an_empty_one_refused(client, requests_mock):
         client.get_order("")
 
 
+@pytest.mark.parametrize("order_id", [".", "..", "a\n"])
+def test_an_id_that_would_call_another_endpoint_is_refused(client, requests_mock, order_id):
+    with pytest.raises(ConfigurationError, match="cannot be part of a URL"):
+        client.get_order(order_id)
+    assert requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("object_id", ["", "..", "a/b", "a?b", "a b", "a\n", "a" * 201])
+@pytest.mark.parametrize("method", ["get_async_action", "get_export", "delete_export", "download_export"])
+def test_the_id_of_an_action_or_export_has_no_strange_characters(client, requests_mock, method, object_id):
+    with pytest.raises(ConfigurationError, match="is not an id of Voucherify"):
+        getattr(client, method)(object_id)
+    assert requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("object_id", ["", "..", "a/b"])
+def test_a_strange_id_in_a_response_is_an_error(client, requests_mock, object_id):
+    requests_mock.post(f"{ORDERS}/import", json={"async_action_id": object_id})
+    requests_mock.post(f"{ORDERS}/export", json={"id": object_id, "status": "SCHEDULED", "exported_object": "order"})
+    for call in (lambda: client.import_orders([{}]), client.create_order_export):
+        with pytest.raises(TransportError, match="in place of an id") as raised:
+            call()
+        assert raised.value.sent
+
+
 def test_a_missing_answer_names_host_port_and_cause():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     settings = Settings(app_id="app", app_token=SECRET, base_url=f"http://127.0.0.1:{port}")
-    with pytest.raises(TransportError, match=rf"no answer from 127.0.0.1:{port} \(Connection refused\)"):
+    with pytest.raises(TransportError, match=rf"no response from 127.0.0.1:{port} \(Connection refused\)"):
         VoucherifyClient(settings, attempts=1).list_orders()
