@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -220,9 +221,10 @@ class _Download:
                         row_group_rows=self.row_group_rows,
                     )
                     unknown_columns.update(dict.fromkeys(conversion.columns.unknown))
-                    for group in conversion.row_groups():
-                        table = rows_of(file.part, group.table).select(self.request.fields)
-                        yield file, table, group.bad_rows
+                    with closing(conversion.row_groups()) as groups:
+                        for group in groups:
+                            table = rows_of(file.part, group.table).select(self.request.fields)
+                            yield file, table, group.bad_rows
                 except UnprovenEndError as error:
                     self.ends[end] = error.size
                     raise

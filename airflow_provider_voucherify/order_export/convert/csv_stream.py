@@ -59,6 +59,7 @@ class CsvStream(io.RawIOBase):
         super().__init__()
         self.name = name
         self.stopped = stopped
+        self._is_interrupted = False
         self._download = download
         self._gzip = _is_gzip(download, name)
         self._believed_size = believed_size
@@ -84,6 +85,10 @@ class CsvStream(io.RawIOBase):
         """Tell that this can be read."""
         return True
 
+    def interrupt(self) -> None:
+        """End reads from other threads at the next piece: nobody needs their bytes any more."""
+        self._is_interrupted = True
+
     def read(self, size: int = -1) -> bytes:
         """
         Read the next bytes.
@@ -91,7 +96,7 @@ class CsvStream(io.RawIOBase):
         :param size: How many. Fewer come only at the end, however small the pieces are that the network gives.
         """
         pieces = []
-        while size and not self.stopped() and (piece := self._next_piece(size)):
+        while size and not self._is_interrupted and not self.stopped() and (piece := self._next_piece(size)):
             pieces.append(piece)
             size -= len(piece)
         return b"".join(pieces)

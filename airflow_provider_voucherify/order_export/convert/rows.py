@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 
 from airflow_provider_voucherify.exceptions import ExportFileError, RowTooLongError, TruncatedDownloadError
+from airflow_provider_voucherify.order_export.convert.csv_reader import CsvReader
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
 from airflow_provider_voucherify.order_export.convert.header import NO_COLUMNS, match_columns
 from airflow_provider_voucherify.order_export.convert.metadata import to_json
@@ -79,7 +80,7 @@ class Conversion:
         self._next_row = 1
         self._end_row: int | None = None
 
-    def row_groups(self) -> Iterator[RowGroup]:
+    def row_groups(self) -> Generator[RowGroup, None, None]:
         """
         Read the file.
 
@@ -91,41 +92,22 @@ class Conversion:
             return
         batches: list[pa.RecordBatch] = []
         rows = 0
-        for batch in self._batches():
-            batches.append(batch)
-            rows += batch.num_rows
-            if rows >= self._row_group_rows:
-                group = self._row_group(batches)
-                batches, rows = [], 0
-                yield group
+        with closing(self._batches()) as coming:
+            for batch in coming:
+                batches.append(batch)
+                rows += batch.num_rows
+                if rows >= self._row_group_rows:
+                    group = self._row_group(batches)
+                    batches, rows = [], 0
+                    yield group
         if not self._stream.stopped():
             self._check_end()
             yield self._row_group(batches, last=True)
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        names = [str(position) for position in range(len(self._stream.header))]
+    def _batches(self) -> Generator[pa.RecordBatch, None, None]:
         try:
-            reader = pyarrow.csv.open_csv(
-                pa.PythonFile(self._stream, "r"),
-                read_options=pyarrow.csv.ReadOptions(
-                    column_names=names,
-                    block_size=self._block_bytes,
-                    use_threads=False,  # with threads, rows of a wrong shape come without their number
-                ),
-                parse_options=pyarrow.csv.ParseOptions(
-                    newlines_in_values=True,
-                    ignore_empty_lines=len(names) > 1,  # with one column, an empty line is an empty cell
-                    invalid_row_handler=self._keep_misshapen,
-                ),
-                convert_options=pyarrow.csv.ConvertOptions(
-                    include_columns=self._cells_schema.names,
-                    column_types=self._cells_schema,
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                ),
-            )
-            yield from reader
+            with CsvReader(self._stream, self._cells_schema, self._block_bytes, self._keep_misshapen) as reader:
+                yield from reader
         except pa.ArrowInvalid as error:
             where = f"{self._stream.name} cannot be read as CSV behind row {self._next_row - 1}"
             if len(self._misshapen) >= MAX_MISSHAPEN_ROWS:

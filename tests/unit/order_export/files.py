@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +14,7 @@ import requests
 import urllib3
 
 from airflow_provider_voucherify.api.download import Download
+from airflow_provider_voucherify.exceptions import TruncatedDownloadError
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
 from airflow_provider_voucherify.order_export.convert.rows import BadRow, Conversion
 from airflow_provider_voucherify.order_export.convert.schema import order_schema
@@ -48,3 +51,33 @@ def convert_file(
     groups = list(conversion.row_groups())
     table = pa.concat_tables([pa.Table.from_batches([], schema), *(group.table for group in groups)])
     return table, [bad for group in groups for bad in group.bad_rows]
+
+
+class FailingBody(io.BytesIO):
+    """A body whose connection breaks after the first piece."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell():
+            raise OSError("connection reset")
+        return super().read(size)
+
+
+def read_and_release(how: str) -> list[weakref.ref[Any]]:
+    """
+    Convert a file, whole or not, and give weak references to what Arrow's threads called.
+
+    :param how: ``whole``, ``left`` after the first rows, or ``failing`` in the middle.
+    """
+    rows = b"id,amount\n" + b"1,5\n2,\n1,2,3\n" * (3 if how == "whole" else 20_000)
+    download = download_of(rows, length=False)
+    if how == "failing":
+        download._answer.raw = urllib3.HTTPResponse(FailingBody(rows), preload_content=False)
+    stream = CsvStream(download, "Export exp_1")
+    conversion = Conversion(
+        stream, order_schema(ExportRequest(fields=["id", "amount"])), block_bytes=4096, row_group_rows=500
+    )
+    with contextlib.suppress(TruncatedDownloadError), contextlib.closing(conversion.row_groups()) as groups:
+        for _ in groups:
+            if how == "left":
+                break
+    return [weakref.ref(stream), weakref.ref(conversion)]
