@@ -269,7 +269,7 @@ class ImportOrdersOperator(WaitingOperator):
         self._tell_ids(context, job.state)
         summary = job.summary(self.report_path)
         telemetry.count(job.state)
-        report.write_summary(summary.to_xcom(), html_report(summary, job.state))
+        report.write_summary(summary.to_xcom(), html_report(summary, job.state.observations()))
         for count, effect in (
             (summary.with_customer, "had customers, who move through segments (customers)"),
             (summary.with_override, "had products that overwrite the catalogue (product_overrides)"),

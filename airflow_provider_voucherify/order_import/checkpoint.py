@@ -12,6 +12,7 @@ from airflow_provider_voucherify.exceptions import SourceChangedError, Voucherif
 from airflow_provider_voucherify.order_import.chunk import MAX_BODY_BYTES, MAX_ORDERS
 from airflow_provider_voucherify.order_source.duplicates import FoundDuplicates
 from airflow_provider_voucherify.order_source.source import Cursor
+from airflow_provider_voucherify.reporting.observations import Observations
 
 KEPT_IDS = 100
 KEPT_REASONS = 10
@@ -168,6 +169,10 @@ class ImportState(msgspec.Struct, kw_only=True):
         if len(self.action_ids) < KEPT_IDS:
             self.action_ids.append(action_id)
         self.recent_ids = [*self.recent_ids, action_id][-KEPT_IDS:]
+
+    def observations(self) -> Observations:
+        """Collect what the report shows beside the counts."""
+        return Observations(failures=self.reasons, reasons=self.reason_counts, timeline=self.timeline)
 
     def to_json(self) -> dict[str, Any]:
         """Give the document."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Self
 
 import msgspec
 
@@ -19,37 +18,12 @@ from airflow_provider_voucherify.order_source.schema.order import (
 )
 from airflow_provider_voucherify.order_source.schema.side_effects import Rules
 from airflow_provider_voucherify.order_source.source import Cursor, Record
+from airflow_provider_voucherify.reporting.reject_files import Outcome
 
 MAX_ORDERS = 2000
 MAX_BODY_BYTES = 8_000_000
 
 NO_RULES = Rules()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """
-    An order that was not loaded, or of which nobody knows whether it was.
-
-    :param position: Where it stands in the source.
-    :param source_id: Its ``source_id``, if it has one.
-    :param reason: Why.
-    :param payload: The order as it was given, with the names of the API: ready to be corrected and given back.
-    :param superseded: Whether it gave way to another order with its ``source_id``, as the author wanted: it is not
-        sent, and nothing is wrong with it.
-    """
-
-    position: str
-    source_id: str | None
-    reason: str
-    payload: bytes = field(repr=False)
-    superseded: bool = False
-
-    @classmethod
-    def of(cls, record: Record, error: InvalidOrderError) -> Self:
-        """Say of a record why it does not go."""
-        superseded = isinstance(error, SupersededOrderError)
-        return cls(record.position, source_id_of(record.body), str(error), record.body.strip(), superseded)
 
 
 @dataclass
@@ -156,7 +130,7 @@ def chunks(
             if alters:
                 body = rules.apply(order, body)
         except InvalidOrderError as error:
-            outcome = Outcome.of(record, error)
+            outcome = _invalid(record, error)
         if outcome is None:
             full = chunk.orders and (len(chunk.orders) >= max_orders or size + len(body) + 1 > max_body_bytes)
         else:
@@ -188,3 +162,8 @@ def _order_in(record: Record) -> Record:
     if b'"payload"' not in record.body or (line := returned(record.body)) is None:
         return record
     return msgspec.structs.replace(record, body=bytes(line.payload), was=line.position)
+
+
+def _invalid(record: Record, error: InvalidOrderError) -> Outcome:
+    superseded = isinstance(error, SupersededOrderError)
+    return Outcome(record.position, source_id_of(record.body), str(error), record.body.strip(), superseded)

@@ -13,7 +13,7 @@ from airflow_provider_voucherify.order_import.checkpoint import KEPT_REASONS
 from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
 from airflow_provider_voucherify.order_source.schema.side_effects import Rules
 from airflow_provider_voucherify.order_source.source import Cursor, Source
-from airflow_provider_voucherify.reporting.reject_files import Report, told
+from airflow_provider_voucherify.reporting.reject_files import Report
 
 CALLS_A_CHUNK = 2  # one to send it, one for its result
 MINUTES_AN_HOUR = 60
@@ -120,4 +120,4 @@ def _count(plan: Plan, chunk: Chunk) -> None:
         plan.chunks += 1
         plan.bytes += len(chunk.body())
     room = KEPT_REASONS - len(plan.reasons)
-    plan.reasons += [told(outcome) for outcome in chunk.rejected[:room]]
+    plan.reasons += [str(outcome) for outcome in chunk.rejected[:room]]

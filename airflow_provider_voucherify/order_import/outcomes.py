@@ -9,7 +9,7 @@ from airflow_provider_voucherify.order_import.checkpoint import KEPT_REASONS, Im
 from airflow_provider_voucherify.order_import.chunk import Chunk
 from airflow_provider_voucherify.order_import.scheduler import offset
 from airflow_provider_voucherify.order_import.settlement import Settlement
-from airflow_provider_voucherify.reporting.reject_files import Report, told
+from airflow_provider_voucherify.reporting.reject_files import Report
 
 PASSING_REASONS = frozenset({"Internal error"})  # seen in the official example
 OnUnknown = Literal["report", "resend"]
@@ -75,7 +75,7 @@ class Accounts:
             state.count_reason(outcome.reason)
         state.mark(self._clock())
         room = KEPT_REASONS - len(state.reasons)
-        state.reasons += [told(outcome) for outcome in [*rejected, *unknown][:room]]
+        state.reasons += [str(outcome) for outcome in [*rejected, *unknown][:room]]
 
     def _postpone(self, record_range: RecordRange, chunk: Chunk, settlement: Settlement) -> None:
         """Take out of a settlement what is sent again in a last pass."""

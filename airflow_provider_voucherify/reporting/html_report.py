@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from html import escape
 
-from airflow_provider_voucherify.order_import.checkpoint import ImportState
+from airflow_provider_voucherify.reporting.observations import Observations
 from airflow_provider_voucherify.reporting.summary import ImportSummary
 
 WIDTH, HEIGHT = 720, 160
@@ -30,28 +30,30 @@ td.number {{ text-align: right; white-space: nowrap; font-variant-numeric: tabul
 """
 
 
-def html_report(summary: ImportSummary, state: ImportState) -> str:
+def html_report(summary: ImportSummary, observations: Observations) -> str:
     """
     Draw an import.
 
     :param summary: What it came to.
-    :param state: Its state_store, with what happened when.
+    :param observations: What was observed while it ran.
     :return: An HTML page.
     """
     return PAGE.format(
         orders=f"{summary.orders:,}",
-        when=_when(summary, state),
+        when=_when(summary, observations),
         outcomes=_outcomes(summary),
-        timeline=_timeline(state),
-        reasons=_reasons(state),
+        timeline=_timeline(observations),
+        reasons=_reasons(observations),
     )
 
 
-def _when(summary: ImportSummary, state: ImportState) -> str:
+def _when(summary: ImportSummary, observations: Observations) -> str:
     told = f"{summary.chunks:,} requests were taken, with {summary.api_calls:,} calls in all."
-    if not state.timeline:
+    if not observations.timeline:
         return told
-    first, last = (datetime.fromtimestamp(moment, UTC) for moment, _ in (state.timeline[0], state.timeline[-1]))
+    first, last = (
+        datetime.fromtimestamp(moment, UTC) for moment, _ in (observations.timeline[0], observations.timeline[-1])
+    )
     return f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC. {told}"
 
 
@@ -69,28 +71,29 @@ def _outcomes(summary: ImportSummary) -> str:
     return f'<svg viewBox="0 0 {WIDTH} 24" role="img">{"".join(bars)}</svg><table>{"".join(keys)}</table>'
 
 
-def _timeline(state: ImportState) -> str:
-    if len(state.timeline) < 2 or not state.settled:
+def _timeline(observations: Observations) -> str:
+    settled = observations.timeline[-1][1] if observations.timeline else 0
+    if len(observations.timeline) < 2 or not settled:
         return "<p>It was over before there was anything to draw.</p>"
-    began, ended = state.timeline[0][0], state.timeline[-1][0]
+    began, ended = observations.timeline[0][0], observations.timeline[-1][0]
     seconds = max(ended - began, 0.001)
     points = " ".join(
-        f"{(moment - began) / seconds * WIDTH:.1f},{HEIGHT - settled / state.settled * (HEIGHT - 10):.1f}"
-        for moment, settled in state.timeline
+        f"{(moment - began) / seconds * WIDTH:.1f},{HEIGHT - count / settled * (HEIGHT - 10):.1f}"
+        for moment, count in observations.timeline
     )
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
         f'<line x1="0" y1="{HEIGHT}" x2="{WIDTH}" y2="{HEIGHT}" stroke="#cbd5e0"/>'
         f'<polyline points="{points}" fill="none" stroke="#2b6cb0" stroke-width="2"/></svg>'
         f"<p>Orders with an outcome, over {timedelta(seconds=round(seconds))} (hours:minutes:seconds): "
-        f"{state.settled / seconds:,.0f} a second.</p>"
+        f"{settled / seconds:,.0f} a second.</p>"
     )
 
 
-def _reasons(state: ImportState) -> str:
-    if not state.reason_counts:
+def _reasons(observations: Observations) -> str:
+    if not observations.reasons:
         return "<p>Nothing.</p>"
-    rows = sorted(state.reason_counts.items(), key=lambda entry: -entry[1])
+    rows = sorted(observations.reasons.items(), key=lambda entry: -entry[1])
     table = "".join(f'<tr><td class="number">{count:,}</td><td>{escape(reason)}</td></tr>' for reason, count in rows)
-    first = "".join(f"<tr><td>{escape(reason)}</td></tr>" for reason in state.reasons)
+    first = "".join(f"<tr><td>{escape(reason)}</td></tr>" for reason in observations.failures)
     return f"<table>{table}</table><h2>The first of them</h2><table>{first}</table>"

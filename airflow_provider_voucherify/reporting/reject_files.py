@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from airflow_provider_voucherify.core.storage import StoragePath, check_writable
-from airflow_provider_voucherify.order_import.chunk import Outcome
 
 LOGGED_A_CHUNK = 5
 KINDS = ("rejected", "unknown", "superseded")
@@ -17,6 +17,30 @@ SUMMARY_FILE = "summary.json"
 PAGE_FILE = "report.html"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    An order that was not loaded, or of which it is unknown whether it was.
+
+    :param position: Where it stands in the source.
+    :param source_id: Its ``source_id``, if it has one.
+    :param reason: Why it was not loaded, or why its outcome is unknown.
+    :param payload: The order as it was given, with the names of the API: ready to be corrected and imported.
+    :param superseded: Whether another order with its ``source_id`` was kept instead, as the options ask for: it is
+        not sent, and nothing is wrong with it.
+    """
+
+    position: str
+    source_id: str | None
+    reason: str
+    payload: bytes = field(repr=False)
+    superseded: bool = False
+
+    def __str__(self) -> str:
+        source_id = f" (source_id {self.source_id})" if self.source_id else ""
+        return f"{self.position}{source_id}: {self.reason}"
 
 
 class Report:
@@ -43,7 +67,7 @@ class Report:
         if not outcomes:
             return
         for outcome in outcomes[:LOGGED_A_CHUNK]:
-            log.warning("%s: %s", kind, told(outcome))
+            log.warning("%s: %s", kind, outcome)
         if len(outcomes) > LOGGED_A_CHUNK:
             log.warning("%s: %d more orders of chunk %d", kind, len(outcomes) - LOGGED_A_CHUNK, number)
         if self._path is not None:
@@ -82,12 +106,6 @@ class Report:
             (self._path / SUMMARY_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
             if page is not None:
                 (self._path / PAGE_FILE).write_bytes(page.encode())
-
-
-def told(outcome: Outcome) -> str:
-    """Say in a line what became of an order."""
-    who = f" (source_id {outcome.source_id})" if outcome.source_id else ""
-    return f"{outcome.position}{who}: {outcome.reason}"
 
 
 def _line(outcome: Outcome) -> bytes:

@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_import.chunk import Outcome, chunks
+from airflow_provider_voucherify.order_import.chunk import chunks
 from airflow_provider_voucherify.order_source.formats import csv as csv_file
 from airflow_provider_voucherify.order_source.mapping.columns import plan
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_source.source import Cursor
+from airflow_provider_voucherify.reporting.reject_files import Outcome
 from tests.unit.order_source import strategies as make
 
 

@@ -20,7 +20,7 @@ def test_the_page_shows_counts_and_reasons_and_escapes_what_orders_say():
         state.count_reason(reason)
     state.mark(1_700_000_000)
     state.mark(1_700_003_600)
-    page = html_report(summary(), state)
+    page = html_report(summary(), state.observations())
     assert "70.00%" in page
     assert "&lt;b&gt;bad&lt;/b&gt;" in page
     assert "<script>" not in page
@@ -28,7 +28,7 @@ def test_the_page_shows_counts_and_reasons_and_escapes_what_orders_say():
 
 
 def test_an_import_of_nothing_is_a_page_too():
-    page = html_report(summary(orders=0, loaded=0, rejected=0, unknown=0), ImportState(fingerprint=""))
+    page = html_report(summary(orders=0, loaded=0, rejected=0, unknown=0), ImportState(fingerprint="").observations())
     assert "It was over before there was anything to draw" in page
 
 
