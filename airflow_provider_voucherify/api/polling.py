@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from airflow_provider_voucherify.exceptions import QuotaError, ServerError, TransportError
+from airflow_provider_voucherify.exceptions import QuotaError, ServerError, TransportError, UnavailableError
 
 MAX_FAILURES = 5
 FIRST_DELAY = 1.0
@@ -89,7 +89,7 @@ class Poller:
             self._delay = max(self.interval, (error.response.retry_at or 0.0) - time.time())
             log.info("The quota delays the next poll by %.0f s. %s", self._delay, error)
             return None
-        except (TransportError, ServerError) as error:
+        except (TransportError, ServerError, UnavailableError) as error:
             self._last_error = str(error)
             self._delay = self.interval
             self._failures += 1

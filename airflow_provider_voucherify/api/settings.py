@@ -1,4 +1,4 @@
-"""Where Voucherify is, with which keys it is called, and which hosts may see them."""
+"""Settings of a client: host, keys, timeouts, and the hosts that are trusted with the keys."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ DEFAULT_HOST = "api.voucherify.io"
 VOUCHERIFY_DOMAIN = ".voucherify.io"
 DEFAULT_SCOPE = "orders exports async-actions"
 # The page of the dashboard that lists async actions ("background tasks") and exports: documented for the default
-# cluster, the hosts of the other two seen in Voucherify's own code. What the page of one action or export is called
-# is unknown.
+# cluster; the hosts of the other two were seen in an example. The URL of a single action or export is unknown.
 AUDIT_LOGS = {
     f"{cluster}api{VOUCHERIFY_DOMAIN}": f"https://{cluster}app{VOUCHERIFY_DOMAIN}/#/app/core/logs"
     for cluster in ("", "us1.", "as1.")
@@ -24,19 +23,20 @@ AUDIT_LOGS = {
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """
-    All that a client needs to know.
+    The settings of a client.
 
     :param app_id: The application id, sent as ``X-App-Id``.
     :param app_token: The secret key, sent as ``X-App-Token``.
     :param base_url: Scheme, host and port of the API; see :func:`base_url_of`.
-    :param name: How errors call this: the id of the Airflow connection.
-    :param oauth: Whether to exchange the keys for OAuth 2.0 tokens, which live 900 s (documented).
+    :param name: The name of these settings in errors: the id of the Airflow connection.
+    :param oauth: Whether to exchange the keys for OAuth 2.0 tokens, which are valid for 900 s (documented).
     :param oauth_scope: Scopes of these tokens, separated by spaces.
-    :param quota_reserve: Calls a period left to others; see :class:`~.quota.Quota`.
+    :param quota_reserve: Calls of each period that are left to others: a share of the limit when below 1, else a
+        number. See :class:`~airflow_provider_voucherify.api.quota.Quota`.
     :param connect_timeout: Seconds to wait for a connection.
-    :param read_timeout: Seconds to wait for the next byte of an answer.
+    :param read_timeout: Seconds to wait for the next byte of a response.
     :param download_hosts: Hosts beside ``*.voucherify.io`` that exports may be downloaded from with the keys.
-    :param dashboard_url: Where the dashboard shows async actions and exports; see :meth:`dashboard_link`.
+    :param dashboard_url: The page of the dashboard that shows async actions and exports; see :meth:`dashboard_link`.
     :raises ConfigurationError: if a value cannot work.
     """
 
@@ -64,8 +64,8 @@ class Settings:
             value = getattr(self, label)
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 raise ConfigurationError(
-                    f"connection {self.name!r}: the {label} has spaces around it or characters that no key has; "
-                    "copy it again from the project settings."
+                    f"connection {self.name!r}: the {label} has spaces around it or characters that no key has. "
+                    "Copy it again from the project settings."
                 )
         for label in ("connect_timeout", "read_timeout"):
             if not getattr(self, label) > 0:
@@ -92,11 +92,11 @@ class Settings:
 
     def trusts(self, url: str) -> bool:
         """
-        Tell whether the keys may be sent to a URL.
+        Return whether the keys may be sent to a URL.
 
         :param url: An absolute URL.
-        :return: Whether it is the API itself, a download host of it, or a host that the connection names;
-            over https, unless it is the local host.
+        :return: True for the API itself, its download hosts, and hosts that the connection names: over https, unless
+            it is the local host.
         """
         target = urlsplit(url)
         host = (target.hostname or "").lower()
@@ -110,12 +110,12 @@ class Settings:
 
     def dashboard_link(self, resource: str, object_id: str) -> str | None:
         """
-        Tell where people find an object in the dashboard.
+        Return the URL of an object in the dashboard.
 
-        :param resource: What the API calls its kind: ``async-actions`` or ``exports``.
+        :param resource: Its kind as the API names it: ``async-actions`` or ``exports``.
         :param object_id: Its id.
         :return: The ``dashboard_url`` with ``{resource}`` and ``{id}`` replaced; without one, the audit log of a shared
-            cluster, which lists the object; None where neither is known.
+            cluster, which lists the object; None if neither is known.
         """
         url = self.dashboard_url or AUDIT_LOGS.get(self.host)
         return url and url.replace("{resource}", resource).replace("{id}", quote(object_id, safe=""))
@@ -123,13 +123,13 @@ class Settings:
 
 def base_url_of(host: str | None, port: int | None = None, scheme: str | None = None, *, name: str) -> str:
     """
-    Build the URL of the API from what people type.
+    Build the URL of the API from the fields of a connection.
 
     :param host: ``us1.api.voucherify.io``, with or without ``https://`` before it; empty for the European cluster.
-    :param port: The port, if it is not the usual one.
-    :param scheme: ``http`` or ``https``, used where the host has none.
+    :param port: The port, if it is not the default of the scheme.
+    :param scheme: ``http`` or ``https``, if the host has none; ``https`` by default.
     :param name: The name of the connection, for errors.
-    :raises ConfigurationError: if there is no host in it, or something behind it.
+    :raises ConfigurationError: if the host is not a host name, or has a path after it.
     """
     typed = (host or "").strip() or DEFAULT_HOST
     if "://" not in typed:
@@ -138,16 +138,16 @@ def base_url_of(host: str | None, port: int | None = None, scheme: str | None = 
         url = urlsplit(typed)
         own_port = url.port
     except ValueError as error:
-        raise ConfigurationError(f"connection {name!r}: host {host!r} is no host: {error}.") from None
+        raise ConfigurationError(f"connection {name!r}: host {host!r} is not valid: {error}.") from None
     if url.scheme not in ("http", "https"):
         raise ConfigurationError(f"connection {name!r}: scheme {url.scheme!r} is neither https nor http.")
     if url.username or url.password:
         raise ConfigurationError(f"connection {name!r}: the host has keys in it; use login and password.")
     if not url.hostname or any(character.isspace() for character in url.hostname):
-        raise ConfigurationError(f"connection {name!r}: host {host!r} is no host name.")
+        raise ConfigurationError(f"connection {name!r}: host {host!r} is not a host name.")
     if url.path.strip("/") or url.query or url.fragment:
         raise ConfigurationError(
-            f"connection {name!r}: host {host!r} must end behind the host name; leave out {url.path or url.query!r}."
+            f"connection {name!r}: host {host!r} must end after the host name; remove {url.path or url.query!r}."
         )
     hostname = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     number = own_port or port
@@ -158,14 +158,14 @@ def _check_dashboard_url(url: str, name: str) -> None:
     parts = urlsplit(url)
     if parts.username or parts.password:
         raise ConfigurationError(
-            f"connection {name!r}: dashboard_url has keys in it; everybody sees it: leave them out."
+            f"connection {name!r}: dashboard_url has keys in it, and everybody sees it: remove them."
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"connection {name!r}: dashboard_url must begin with https://, got {url!r}.")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is the local host."""
+    """Return whether a host name or address is the local host."""
     if host == "localhost":
         return True
     try:

@@ -1,1 +1,1 @@
-"""Airflow hooks of Voucherify."""
+"""The Airflow hook of Voucherify."""

@@ -1,4 +1,4 @@
-"""From an Airflow connection to a Voucherify client."""
+"""The hook: a client of the API with the settings of an Airflow connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.settings import Settings, base_url_of
 from airflow_provider_voucherify.exceptions import ApiError, AuthenticationError, ConfigurationError, VoucherifyError
-from airflow_provider_voucherify.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_voucherify.hooks.connection_form import (
+    CONNECTION_FIELDS,
+    connection_form_widgets,
+    ui_field_behaviour,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -25,14 +29,14 @@ MAX_QUOTA_WAIT = 60.0
 
 class VoucherifyHook(Endpoints, BaseHook):
     """
-    Calls Voucherify with the host and keys of an Airflow connection.
+    Call the Voucherify API with the host and keys of an Airflow connection.
 
     Its methods are the endpoints of :class:`~airflow_provider_voucherify.api.endpoints.Endpoints`.
 
     :param voucherify_conn_id: The connection: host (``api.voucherify.io`` when empty), login (application id),
         password (secret key) and the fields of the form in its extra.
-    :param max_quota_wait: Seconds to sleep at most for the quota before one call; where more are needed, a
-        :class:`~airflow_provider_voucherify.exceptions.QuotaError` is raised.
+    :param max_quota_wait: The longest sleep for the quota before one call, in seconds; a longer wait raises a
+        :class:`~airflow_provider_voucherify.exceptions.QuotaError`.
     """
 
     conn_name_attr = "voucherify_conn_id"
@@ -52,7 +56,7 @@ class VoucherifyHook(Endpoints, BaseHook):
 
     def get_conn(self) -> VoucherifyClient:
         """
-        Get the client; the same one each time.
+        Return the client, the same one each time.
 
         :raises ConfigurationError: if the connection cannot work.
         """
@@ -60,7 +64,7 @@ class VoucherifyHook(Endpoints, BaseHook):
 
     async def aget_conn(self) -> VoucherifyClient:
         """
-        Get the client from an event loop, which it does not block. The client's calls do: use a thread.
+        Return the client without blocking the event loop. The calls of the client do block: run them in a thread.
 
         :raises ConfigurationError: if the connection cannot work.
         """
@@ -72,79 +76,68 @@ class VoucherifyHook(Endpoints, BaseHook):
 
     @property
     def transport(self) -> Transport:
-        """What sends the requests."""
+        """The transport that sends the requests."""
         return self._client.transport
 
     @property
     def calls(self) -> int:
-        """How many calls were made."""
+        """The number of API calls that were made."""
         return self.transport.calls if "_client" in self.__dict__ else 0
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Try the connection with one cheap call.
+        Test the connection with one cheap call.
 
-        :return: Whether it works, and if not, whether it is the keys or the host.
+        :return: Whether it works, and a message that tells problems of the keys and of the host apart.
         """
         try:
             connection = self.get_connection(self.voucherify_conn_id)
             client = self._connect(connection, connection.extra_dejson, attempts=1)
         except ConfigurationError as error:
-            return False, self._told(error)
+            return False, self._message(error)
         host = client.transport.settings.host
         try:
             client.list_orders(limit=1)
         except AuthenticationError as error:
-            return False, f"{host} answers, and refuses the keys. {self._told(error)}"
+            return False, f"{host} responds, and refuses the keys. {self._message(error)}"
         except ApiError as error:
-            return False, f"{host} accepts the keys, and refuses the call. {self._told(error)}"
+            return False, f"{host} accepts the keys, and refuses the call. {self._message(error)}"
         except VoucherifyError as error:
-            return False, f"{host} does not answer as Voucherify would. {self._told(error)}"
+            return False, f"{host} does not respond as Voucherify would. {self._message(error)}"
         return True, f"{host} accepts the keys."
 
-    def _told(self, error: VoucherifyError) -> str:
-        """Leave the id out, which Airflow's UI makes up for a test."""
+    def _message(self, error: VoucherifyError) -> str:
+        """Return the message without the connection id, which Airflow's UI makes up for a test."""
         return str(error).replace(f"connection {self.voucherify_conn_id!r}", "this connection")
 
     def _connect(self, connection: Connection, extra: dict[str, Any], **options: Any) -> VoucherifyClient:
         from airflow_provider_voucherify.api.client import VoucherifyClient
 
-        if unread := sorted(extra.keys() - CONNECTION_FIELDS.keys()):
+        if unknown := sorted(extra.keys() - CONNECTION_FIELDS.keys()):
             self.log.warning(
-                "Connection %r: nothing reads %s of its extra. Known are %s.",
-                self.voucherify_conn_id, ", ".join(unread), ", ".join(CONNECTION_FIELDS),
+                "Connection %r: unknown fields in its extra are ignored: %s. Known fields: %s.",
+                self.voucherify_conn_id, ", ".join(unknown), ", ".join(CONNECTION_FIELDS),
             )  # fmt: skip
         settings = settings_of(connection, extra)
         return VoucherifyClient(settings, max_quota_wait=self.max_quota_wait, on_secret=mask_secret, **options)
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Name the fields of the form, on Airflow below 3.2; later ones read the provider info."""
-        return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
+        """Return labels and placeholders of the form for Airflow below 3.2; newer versions read the provider info."""
+        return ui_field_behaviour()
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Add the fields of the form, on Airflow below 3.2; later ones read the provider info."""
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import BooleanField, StringField
-        from wtforms.validators import Optional
-
-        def widget(field: dict[str, Any]) -> Any:
-            told = {"label": field["label"], "description": field["description"], "validators": [Optional()]}
-            if "boolean" in field["schema"]["type"]:
-                return BooleanField(**told)
-            # numbers too: these versions know integers alone, and drop a hook that has another kind of field
-            return StringField(**told, widget=BS3TextFieldWidget())
-
-        return {name: widget(field) for name, field in CONNECTION_FIELDS.items()}
+        """Return the fields of the form for Airflow below 3.2; newer versions read the provider info."""
+        return connection_form_widgets()
 
 
 def settings_of(connection: Connection, extra: dict[str, Any]) -> Settings:
     """
-    Read a connection, made by form, URI, JSON or environment variable.
+    Convert a connection to settings, whether it was made by form, URI, JSON or environment variable.
 
     :param connection: The connection.
-    :param extra: Its extra. A saved form writes nulls and a URI writes strings into it: both are read.
+    :param extra: Its extra. A saved form writes nulls into it and a URI writes strings: both are accepted.
     :raises ConfigurationError: naming connection, field and value.
     """
     name = connection.conn_id

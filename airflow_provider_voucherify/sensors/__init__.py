@@ -1,1 +1,1 @@
-"""Airflow sensors of Voucherify."""
+"""The Airflow sensors of Voucherify."""

@@ -1,4 +1,4 @@
-"""Waiting for async actions of any type."""
+"""Wait for async actions of any type."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poller
+from airflow_provider_voucherify.api.redaction import one_line
 from airflow_provider_voucherify.core.validation import check_number, check_switch, tolerated
 from airflow_provider_voucherify.exceptions import AsyncActionFailedError, ConfigurationError, VoucherifyError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
@@ -34,22 +35,23 @@ SHOWN_FAILURES = 10
 
 class AsyncActionSensor(WaitingTask, BaseSensorOperator):
     """
-    Waits until async actions of any of the 22 types have ended, and fails when they did not end well.
+    Wait until async actions of any of the 22 types have ended, and fail if they did not succeed.
 
-    DONE is not success: an action can be DONE with failed records (seen in an official example), or with the
+    A DONE action did not necessarily succeed: it can have failed records (seen in an official example), or the
     ``operation_status`` FAILED (documented). The result is one dict for one id and a list for a list:
     ``{"id", "type", "status", "operation_status", "done_count", "failed_count", "failures"}``, with the first
-    10 failures.
+    10 failures. What is known of async actions is in ``docs/voucherify-api.md``.
 
     :param async_action_id: The id, or a list of ids. (templated)
-    :param max_failed: Records that may fail in all actions together: a share of all records when below 1,
-        else a number. 0 by default.
+    :param max_failed: The number of records that may fail in all actions together: a share of all records when below
+        1, else a number. 0 by default.
     :param fail_on_failed: Whether an action whose status or operation status is FAILED fails the task.
     :param voucherify_conn_id: The connection. (templated)
-    :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
-        ``[operators] default_deferrable`` says.
-    :param poke_interval: Seconds between two looks; 30 by default. One call looks at up to 100 actions.
+    :param deferrable: Whether waits of 5 seconds and more take place in the triggerer; by default the value of
+        ``[operators] default_deferrable``.
+    :param poke_interval: Seconds between two polls; 30 by default. One call polls up to 100 actions.
     :raises AsyncActionFailedError: naming the actions and the first reasons.
+    :raises ConfigurationError: if there is no id, or a parameter is not valid.
     """
 
     template_fields: Sequence[str] = ("async_action_id", "voucherify_conn_id")
@@ -92,18 +94,18 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
             raise ConfigurationError(f"async_action_id must be an id or a list of ids, got {self.async_action_id!r}.")
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
-        """Look once at all actions."""
-        actions = self._poller.poll(self._look)
+        """Poll all actions once."""
+        actions = self._poller.poll(self._get_actions)
         if actions is None:
             return False
         ended = [action for action in actions if action.ended]
         self.log.info("%d of %d async actions have ended.", len(ended), len(actions))
         if len(ended) < len(actions):
             return False
-        return PokeReturnValue(True, self._judged(actions))
+        return PokeReturnValue(True, self._check(actions))
 
     def execute(self, context: Context) -> Any:
-        """Wait in the worker, or hand the wait over to the triggerer."""
+        """Wait in the worker or deferred, and return what the actions came to."""
         self._check_ids()
         AsyncActionLink().show(context, self.hook, self._ids[-1])
         if self.deferrable:
@@ -111,10 +113,10 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowTaskTimeout):
-            raise self._time_is_over() from None
+            raise self._timeout_error() from None
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
-        """Look for itself at what the trigger saw."""
+        """Poll the actions when the trigger has resumed the task, and wait on if they have not ended."""
         AsyncActionLink().show(context, self.hook, self._ids[-1])
         resumed = PollEvent.parse(event)
         if self._is_of_an_earlier_try(resumed, context):
@@ -125,17 +127,17 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
     def _end_or_defer(self, context: Context, deadline: float, is_over: bool = False) -> Any:
         try:
             while not (is_over and self._time_limit.name == "execution_timeout"):
-                looked = self._poke_as_told(context)
-                if isinstance(looked, PokeReturnValue):
-                    return looked.xcom_value
+                poked = self._poke_or_skip(context)
+                if isinstance(poked, PokeReturnValue):
+                    return poked.xcom_value
                 if is_over:
                     break
                 if self._defers(self._poller.delay, deadline):
                     self._defer(context, deadline)
                 is_over = self._sleep(self._poller.delay, deadline)
         except AirflowTaskTimeout:
-            raise self._time_is_over() from None
-        raise self._time_is_over()
+            raise self._timeout_error() from None
+        raise self._timeout_error()
 
     def _defer(self, context: Context, deadline: float) -> None:
         self._defer_to(
@@ -149,8 +151,8 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
             min_ended=len(self._ids),
         )
 
-    def _poke_as_told(self, context: Context) -> bool | PokeReturnValue:
-        """Poke, with what ``silent_fail`` and ``never_fail`` make of an error in the worker."""
+    def _poke_or_skip(self, context: Context) -> bool | PokeReturnValue:
+        """Poke, and handle errors as ``silent_fail`` and ``never_fail`` do in the worker."""
         try:
             return self.poke(context)
         except VoucherifyError as error:
@@ -161,32 +163,33 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
 
-    def _time_is_over(self) -> BaseException:
-        """Make the error of a sensor that has waited too long: a skip, if it is not to fail for that."""
+    def _timeout_error(self) -> BaseException:
+        """Make the error of a sensor that has waited too long: a skip with ``soft_fail`` or ``never_fail``."""
         error = self._timed_out(f"async actions {', '.join(self._ids)}")
         if isinstance(error, AirflowSensorTimeout) and (self.soft_fail or self.never_fail):
             return AirflowSkipException(str(error))
         return error
 
-    def _look(self) -> list[AsyncAction]:
-        """Get the actions, with their results if all have ended."""
+    def _get_actions(self) -> list[AsyncAction]:
+        """Return the actions, with their results if all have ended."""
         actions = self.hook.poll_async_actions(self._ids)
         if not all(action.ended for action in actions):
             return actions
         return [action if action.result else self.hook.get_async_action(action.id) for action in actions]
 
-    def _judged(self, whole: list[AsyncAction]) -> Any:
-        failed = [action for action in whole if _failed(action)] if self.fail_on_failed else []
-        records = sum((action.done_count or 0) + action.failed_count for action in whole)
-        failures = sum(action.failed_count for action in whole)
+    def _check(self, actions: list[AsyncAction]) -> Any:
+        """Return the result of actions that have ended; raise if too much failed."""
+        failed = [action for action in actions if _failed(action)] if self.fail_on_failed else []
+        records = sum((action.done_count or 0) + action.failed_count for action in actions)
+        failures = sum(action.failed_count for action in actions)
         if failed or not tolerated(failures, self.max_failed, records):
-            bad = failed or [action for action in whole if action.failed_count]
+            bad = failed or [action for action in actions if action.failed_count]
             raise AsyncActionFailedError(
-                f"{len(failed)} of {len(whole)} async actions FAILED, and {failures} of {records} records failed "
+                f"{len(failed)} of {len(actions)} async actions FAILED, and {failures} of {records} records failed "
                 f"(at most {self.max_failed:g} tolerated by max_failed):"
-                + "".join(f"\n  {_told(action)}" for action in bad[:SHOWN_FAILURES])
+                + "".join(f"\n  {_describe(action)}" for action in bad[:SHOWN_FAILURES])
             )
-        results = [_result(action) for action in whole]
+        results = [_result(action) for action in actions]
         return results[0] if isinstance(self.async_action_id, str) else results
 
 
@@ -194,14 +197,17 @@ def _failed(action: AsyncAction) -> bool:
     return ActionStatus.FAILED in (action.status, action.operation_status)
 
 
-def _told(action: AsyncAction) -> str:
-    told = f"{action.id} ({action.type}) is {action.status}"
+def _describe(action: AsyncAction) -> str:
+    status = f"{action.id} ({action.type}) is {action.status}"
     if action.operation_status:
-        told += f", its operation {action.operation_status}"
+        status += f", its operation {action.operation_status}"
     if message := (action.result or {}).get("message"):
-        told += f": {message}"
-    reasons = [f"{failure.source_id or 'no source_id'}: {failure.reason}" for failure in action.failures]
-    return "; ".join([told, *reasons[:SHOWN_FAILURES]])
+        status += f": {one_line(message)}"
+    reasons = [
+        one_line(f"{failure.source_id or 'no source_id'}: {failure.reason}")
+        for failure in action.failures[:SHOWN_FAILURES]
+    ]
+    return "; ".join([status, *reasons])
 
 
 def _result(action: AsyncAction) -> dict[str, Any]:

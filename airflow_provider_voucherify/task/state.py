@@ -1,4 +1,4 @@
-"""The state of a job in Airflow's task store (3.3 and newer), where the UI shows it."""
+"""Keep the state of a job in Airflow's task state store (3.3 and newer), where the UI shows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 class TaskStateStore:
     """
-    Keeps the document under one key of the task store.
+    A state store that keeps the document under one key of the task state store.
 
     :param store: ``context["task_state_store"]``, which belongs to one task of one run.
     :param key: The key.
@@ -21,12 +21,12 @@ class TaskStateStore:
         self._key = key
 
     def load(self) -> dict[str, Any] | None:
-        """Get the document."""
+        """Return the document; None if there is none."""
         document = self._store.get(self._key)
         return document if isinstance(document, dict) else None
 
     def save(self, document: dict[str, Any]) -> None:
-        """Replace the document. It stays until it is cleared: without it, a task cleared later would send all again."""
+        """Replace the document. It never expires: without it, a task that is cleared later would send it all again."""
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # missing in its stub
 
         self._store.set(self._key, document, retention=NEVER_EXPIRE)

@@ -1,1 +1,1 @@
-"""Airflow triggers of Voucherify."""
+"""The Airflow triggers of Voucherify."""

@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from airflow_provider_voucherify.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_voucherify.hooks.connection_form import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 from tests.system.airflow import Airflow, free_ports
 from tests.system.conftest import SECRET, program
 from tests.system.shop import ExportJourney, ImportJourney
@@ -132,8 +132,8 @@ def test_the_form_has_typed_fields_and_saves_them(browser, airflow):
     ("name", "password", "message"),
     [
         ("good_keys", SECRET, "127.0.0.1 accepts the keys."),
-        ("wrong_keys", "some-other-key", "127.0.0.1 answers, and refuses the keys."),
-        ("wrong_host", SECRET, "127.0.0.1 does not answer as Voucherify would."),
+        ("wrong_keys", "some-other-key", "127.0.0.1 responds, and refuses the keys."),
+        ("wrong_host", SECRET, "127.0.0.1 does not respond as Voucherify would."),
     ],
     ids=["good keys", "wrong keys", "wrong host"],
 )

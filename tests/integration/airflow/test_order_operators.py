@@ -108,7 +108,7 @@ def test_the_connection_tells_a_wrong_host(monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", "voucherify://app:token@nowhere.invalid")
     works, told = VoucherifyHook("shop").test_connection()
     assert not works
-    assert "nowhere.invalid does not answer as Voucherify would" in told
+    assert "nowhere.invalid does not respond as Voucherify would" in told
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", "voucherify://app:token@api.voucherify.io/http")
     works, told = VoucherifyHook("shop").test_connection()
     assert not works

@@ -57,7 +57,7 @@ def test_what_nothing_reads_in_a_connection_is_told(monkeypatch, capfd):
     document = {"conn_type": "voucherify", "login": "app", "password": SECRET, "extra": {"quotareserve": 0.5}}
     assert settings(monkeypatch, json.dumps(document)).quota_reserve == DEFAULT_RESERVE
     assert (
-        "'voucherify_default': nothing reads quotareserve of its extra. Known are quota_reserve, "
+        "'voucherify_default': unknown fields in its extra are ignored: quotareserve. Known fields: quota_reserve, "
         in capfd.readouterr().out
     )
 

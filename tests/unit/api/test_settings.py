@@ -30,12 +30,12 @@ def test_the_host_may_be_typed_in_many_ways(host, port, scheme, url):
 @pytest.mark.parametrize(
     ("host", "what"),
     [
-        ("https://api.voucherify.io/v1", "leave out '/v1'"),
+        ("https://api.voucherify.io/v1", "remove '/v1'"),
         ("ftp://api.voucherify.io", "neither https nor http"),
-        ("https://", "no host name"),
-        ("api voucherify io", "no host name"),
+        ("https://", "not a host name"),
+        ("api voucherify io", "not a host name"),
         ("https://app:token@api.voucherify.io", "has keys in it"),
-        ("https://api.voucherify.io:port", "is no host"),
+        ("https://api.voucherify.io:port", "is not valid"),
     ],
 )
 def test_a_host_that_cannot_be_one_is_refused_by_name(host, what):
