@@ -188,8 +188,7 @@ class Transport:
         :raises TransportError: if the host cannot be reached.
         :raises WaitTimeoutError: if the deadline is reached.
         """
-        for secret in url.secrets:
-            self._on_secret(secret)
+        self._mask(url)
         self._check_deadline("GET", name)
         if self._token is not None:
             self._token.renew()
@@ -265,6 +264,10 @@ class Transport:
             self._sleep(wait)
 
     # one request
+
+    def _mask(self, url: SecretUrl) -> None:
+        for secret in url.secrets:
+            self._on_secret(secret)
 
     def _send(self, method: str, url: str | SecretUrl, path: str, limit: TimeLimit, **kwargs: Any) -> requests.Response:
         host = urlsplit(url).netloc if isinstance(url, str) else url.host

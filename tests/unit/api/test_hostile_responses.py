@@ -118,6 +118,7 @@ def test_a_body_that_is_too_large_is_named(monkeypatch):
         (b"Content-Encoding: gzip\r\n", gzip.compress(b'{"orders": []}' * 99)[:-9], "not complete"),
         (b"Content-Encoding: zstd\r\n", b"?", "an encoding that was not accepted"),
     ],
+    ids=["not UTF-8", "deep", "empty", "not gzip", "cut gzip", "zstd"],
 )
 def test_a_response_that_cannot_be_read_is_a_typed_error(head, body, reason):
     response = OK + head + b"Content-Length: %d\r\n\r\n" % len(body) + body
@@ -152,6 +153,7 @@ def test_an_unknown_status_is_a_typed_error(status, kind):
         (b'{"code": 404, "message": "\xff"}', NotFoundError),
         (b'{"code": 400, "message": ' + b"[" * 50_000, UnavailableError),
     ],
+    ids=["not UTF-8", "deep"],
 )
 def test_an_error_body_that_cannot_be_read_leaves_the_status(body, kind):
     status = b"404" if kind is NotFoundError else b"400"

@@ -24,8 +24,8 @@ def clock():
 
 
 def headers(limit=100, remaining=100, **more):
-    told = {"X-Rate-Limit-Limit": str(limit), "X-Rate-Limit-Remaining": str(remaining)}
-    return CaseInsensitiveDict(told | {name.replace("_", "-"): value for name, value in more.items()})
+    known = {"X-Rate-Limit-Limit": str(limit), "X-Rate-Limit-Remaining": str(remaining)}
+    return CaseInsensitiveDict(known | {name.replace("_", "-"): value for name, value in more.items()})
 
 
 def test_without_headers_nothing_is_known_and_nothing_waits(clock):
@@ -80,6 +80,20 @@ def test_an_unknown_period_is_probed_less_and_less_often(clock):
     assert quota.seconds_to_wait() == 0
     quota.observe(headers(remaining=0))
     assert quota.seconds_to_wait() == FIRST_PROBE < LAST_PROBE
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf", "nan", "-5", "1e400", "99999999999", "soon", "", "9" * 400])
+@pytest.mark.parametrize("name", ["Retry-After", "X-Rate-Limit-Retry", "X-Rate-Limit-Limit", "X-Rate-Limit-Remaining"])
+def test_a_header_that_is_not_a_sensible_number_says_nothing(clock, name, text):
+    quota = Quota(clock=clock)
+    quota.observe(CaseInsensitiveDict({name: text}), refused=True)
+    assert quota.seconds_to_wait() == FIRST_PROBE
+
+
+def test_a_refusal_may_name_a_date(clock):
+    quota = Quota(clock=clock)
+    quota.observe(CaseInsensitiveDict({"Retry-After": formatdate(NOW + 90, usegmt=True)}), refused=True)
+    assert quota.seconds_to_wait() == 90
 
 
 def test_headers_that_are_no_numbers_say_nothing(clock):
