@@ -13,12 +13,11 @@ from airflow_provider_voucherify.order_source.schema.order import (
     InvalidOrderError,
     SupersededOrderError,
     check,
-    returned,
     source_id_of,
 )
 from airflow_provider_voucherify.order_source.schema.side_effects import Rules
 from airflow_provider_voucherify.order_source.source import Cursor, Record
-from airflow_provider_voucherify.reporting.reject_files import Outcome
+from airflow_provider_voucherify.reporting.reject_files import Outcome, read_line
 
 MAX_ORDERS = 2000
 MAX_BODY_BYTES = 8_000_000
@@ -159,7 +158,7 @@ def chunks(
 
 def _order_in(record: Record) -> Record:
     """Take the order out of a line of a former import, if it is one."""
-    if b'"payload"' not in record.body or (line := returned(record.body)) is None:
+    if b'"payload"' not in record.body or (line := read_line(record.body)) is None:
         return record
     return msgspec.structs.replace(record, body=bytes(line.payload), was=line.position)
 

@@ -17,9 +17,9 @@ from airflow_provider_voucherify.order_source.schema.order import (
     InvalidOrderError,
     SoundOrder,
     encode,
-    returned,
     source_id_of,
 )
+from airflow_provider_voucherify.reporting.reject_files import read_line
 
 Rename = Callable[[bytes], bytes]
 
@@ -200,7 +200,7 @@ def rename_body(rename: Rename | None, body: bytes) -> tuple[bytes, str | None]:
     """Give an order the names of the API, or say why that cannot be. One of a former import has them."""
     if rename is None:
         return body, None
-    if b'"payload"' in body and returned(body):
+    if b'"payload"' in body and read_line(body):
         return body, None
     try:
         return rename(body), None

@@ -1,35 +1,69 @@
-"""What became of the orders that were not loaded: files for people and for a second try."""
+"""
+Orders that were not loaded and rows that were not exported: the JSON lines that are written of them, and read back.
+
+Every job writes one format, and :func:`read_line` reads it, so that a corrected reject file can be imported as it is.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from airflow_provider_voucherify.api.redaction import one_line
 from airflow_provider_voucherify.core.storage import StoragePath, check_writable
 
 LOGGED_A_CHUNK = 5
 KINDS = ("rejected", "unknown", "superseded")
 SUMMARY_FILE = "summary.json"
 PAGE_FILE = "report.html"
+MAX_SHOWN_ID = 100
 
 log = logging.getLogger(__name__)
+
+
+class OutcomeCode(StrEnum):
+    """
+    The kinds of failures, for programs that read reject files. What an API error means is in docs/voucherify-api.md.
+
+    ``INVALID``: the order cannot be sent as it is. ``DUPLICATE``: another order has its ``source_id``. ``SUPERSEDED``:
+    another order with its ``source_id`` was kept, as the options ask for. ``REFUSED``: Voucherify refused the request
+    that held it alone. ``FAILED``: the result of the async action names it. ``ACTION_FAILED``: the whole async action
+    failed. ``AMBIGUOUS``: the result of the async action does not say which orders failed. ``LOST``: the response to
+    its request was lost, and no action is proved to be the one that imports it. ``UNWATCHED``: nobody waited for the
+    outcome. ``NOT_FOUND``: reading back did not find it. ``BAD_VALUE``: an exported row does not fit its columns.
+    """
+
+    INVALID = "invalid"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    REFUSED = "refused"
+    FAILED = "failed"
+    ACTION_FAILED = "action_failed"
+    AMBIGUOUS = "ambiguous"
+    LOST = "lost"
+    UNWATCHED = "unwatched"
+    NOT_FOUND = "not_found"
+    BAD_VALUE = "bad_value"
 
 
 @dataclass(frozen=True)
 class Outcome:
     """
-    An order that was not loaded, or of which it is unknown whether it was.
+    An order that was not loaded, an order of which it is unknown whether it was, or a row that was not exported.
 
-    :param position: Where it stands in the source.
+    :param position: Where it stands in the source, or in the exported file.
     :param source_id: Its ``source_id``, if it has one.
-    :param reason: Why it was not loaded, or why its outcome is unknown.
+    :param reason: Why it was not loaded or exported, or why its outcome is unknown.
     :param payload: The order as it was given, with the names of the API: ready to be corrected and imported.
     :param superseded: Whether another order with its ``source_id`` was kept instead, as the options ask for: it is
         not sent, and nothing is wrong with it.
+    :param code: What kind of failure it is.
+    :param retryable: Whether importing it again, unchanged, may succeed.
     """
 
     position: str
@@ -37,10 +71,103 @@ class Outcome:
     reason: str
     payload: bytes = field(repr=False)
     superseded: bool = False
+    code: OutcomeCode = OutcomeCode.INVALID
+    retryable: bool = False
 
     def __str__(self) -> str:
-        source_id = f" (source_id {self.source_id})" if self.source_id else ""
-        return f"{self.position}{source_id}: {self.reason}"
+        source_id = f" (source_id {one_line(self.source_id, MAX_SHOWN_ID)})" if self.source_id else ""
+        return f"{one_line(self.position)}{source_id}: {one_line(self.reason)}"
+
+
+class RejectLine(msgspec.Struct, kw_only=True):
+    """
+    A line of a reject file.
+
+    :param position: Where the order stood in its source, or the row in the exported file.
+    :param source_id: Its ``source_id``, if it has one.
+    :param code: What kind of failure it is; empty in a file of an earlier version.
+    :param reason: Why it was not loaded or exported.
+    :param chunk: The number of the chunk that it belongs to.
+    :param async_action_id: The async action that imported the chunk, if it was sent.
+    :param attempt: How often the order was sent, this time included; 0 if it was not sent.
+    :param retryable: Whether importing it again, unchanged, may succeed.
+    :param run_id: The run that wrote the line.
+    :param payload: The order as it was given; text where it is not JSON.
+    """
+
+    position: str
+    source_id: str | None = None
+    code: str = ""
+    reason: str
+    chunk: int | None = None
+    async_action_id: str | None = None
+    attempt: int = 0
+    retryable: bool = False
+    run_id: str | None = None
+    payload: msgspec.Raw
+
+
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What the orders of one chunk have in common in their reject lines.
+
+    :param chunk: The number of the chunk.
+    :param async_action_id: The async action that imported it, if it was sent.
+    :param attempt: How often its orders were sent, this time included; 0 if they were not sent.
+    """
+
+    chunk: int | None = None
+    async_action_id: str | None = None
+    attempt: int = 0
+
+
+NOT_SUBMITTED = Submitted()
+
+_read_line = msgspec.json.Decoder(RejectLine).decode
+_write_line = msgspec.json.Encoder().encode
+
+
+def write_line(outcome: Outcome, submitted: Submitted = NOT_SUBMITTED, run_id: str | None = None) -> bytes:
+    """
+    Write an outcome as a line of a reject file.
+
+    :param outcome: The order or row.
+    :param submitted: In which chunk and action it was sent.
+    :param run_id: The run that writes the line.
+    :return: A JSON document, with the newline that ends it.
+    """
+    try:
+        msgspec.json.decode(outcome.payload)
+        payload = outcome.payload
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        payload = _write_line(outcome.payload.decode("utf-8", "backslashreplace"))
+    line = RejectLine(
+        position=outcome.position,
+        source_id=outcome.source_id,
+        code=outcome.code,
+        reason=outcome.reason,
+        chunk=submitted.chunk,
+        async_action_id=submitted.async_action_id,
+        attempt=submitted.attempt,
+        retryable=outcome.retryable,
+        run_id=run_id,
+        # a newline between the tokens of an order that was given over several lines would end the line
+        payload=msgspec.Raw(payload.replace(b"\n", b" ").replace(b"\r", b" ")),
+    )
+    return _write_line(line) + b"\n"
+
+
+def read_line(body: bytes) -> RejectLine | None:
+    """
+    Recognize a line of a reject file.
+
+    :param body: A JSON document.
+    :return: The line; None if the document has no position, reason and payload.
+    """
+    try:
+        return _read_line(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 class Report:
@@ -50,19 +177,31 @@ class Report:
     A file is named by its chunk, so a chunk that is settled twice, because a worker died in between,
     writes the same file again.
 
-    :param path: The folder, on any file system; None writes no files, and the log has to do.
+    :param path: The folder, on any file system; None writes to the log alone.
+    :param run_id: The run, for the lines of the reject files.
     """
 
-    def __init__(self, path: StoragePath | None) -> None:
+    def __init__(self, path: StoragePath | None, run_id: str | None = None) -> None:
         self._path = path
+        self._run_id = run_id
 
-    def write(self, kind: str, number: int, outcomes: Sequence[Outcome]) -> None:
+    def write(
+        self,
+        kind: str,
+        number: int,
+        outcomes: Sequence[Outcome],
+        *,
+        async_action_id: str | None = None,
+        attempt: int = 0,
+    ) -> None:
         """
-        Write what became of some orders of a chunk.
+        Write the outcome of some orders of a chunk.
 
         :param kind: ``rejected``, ``unknown`` or ``superseded``.
         :param number: The number of the chunk.
         :param outcomes: The orders.
+        :param async_action_id: The async action that imported the chunk, if it was sent.
+        :param attempt: How often its orders were sent, this time included; 0 if they were not sent.
         """
         if not outcomes:
             return
@@ -73,7 +212,8 @@ class Report:
         if self._path is not None:
             folder = self._path / kind
             folder.mkdir(parents=True, exist_ok=True)
-            lines = b"".join(_line(outcome) for outcome in outcomes)
+            submitted = Submitted(chunk=number, async_action_id=async_action_id, attempt=attempt)
+            lines = b"".join(write_line(outcome, submitted, self._run_id) for outcome in outcomes)
             (folder / f"part-{number:06}.jsonl").write_bytes(lines)
 
     def check_writable(self) -> None:
@@ -106,18 +246,3 @@ class Report:
             (self._path / SUMMARY_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
             if page is not None:
                 (self._path / PAGE_FILE).write_bytes(page.encode())
-
-
-def _line(outcome: Outcome) -> bytes:
-    try:
-        msgspec.json.decode(outcome.payload)
-        payload: Any = msgspec.Raw(outcome.payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        payload = outcome.payload.decode("utf-8", "backslashreplace")
-    entry = {
-        "position": outcome.position,
-        "source_id": outcome.source_id,
-        "reason": outcome.reason,
-        "payload": payload,
-    }
-    return msgspec.json.encode(entry) + b"\n"

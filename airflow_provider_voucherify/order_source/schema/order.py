@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from airflow_provider_voucherify.reporting.reject_files import read_line
+
 MAX_ITEMS = 500
 SHOWN_CHARACTERS = 80
 CUSTOMER_FIELDS = ("customer", "customer_id", "referrer", "referrer_id")
@@ -165,20 +167,6 @@ class GivenOrder(Order, gc=False):
     payload: msgspec.Raw = msgspec.Raw()
 
 
-class ReturnedOrder(msgspec.Struct):
-    """
-    A line of ``rejected/`` or ``unknown/`` of a former import.
-
-    :param position: Where the order stood in the source of that import.
-    :param reason: Why it was not loaded.
-    :param payload: The order.
-    """
-
-    position: str
-    reason: str
-    payload: msgspec.Raw
-
-
 class SourceId(msgspec.Struct, gc=False):
     """What is read of an order, or of a line with one, to find orders with the same ``source_id``."""
 
@@ -189,7 +177,6 @@ class SourceId(msgspec.Struct, gc=False):
 MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decode_order = msgspec.json.Decoder(GivenOrder).decode
-_decode_returned = msgspec.json.Decoder(ReturnedOrder).decode
 _decode_source_id = msgspec.json.Decoder(SourceId).decode
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -213,19 +200,6 @@ def check(body: bytes) -> GivenOrder:
     return order
 
 
-def returned(body: bytes) -> ReturnedOrder | None:
-    """
-    Recognise a line of ``rejected/`` or ``unknown/``.
-
-    :param body: A JSON document.
-    :return: The line, or None if it is none.
-    """
-    try:
-        return _decode_returned(body)
-    except MALFORMED:
-        return None
-
-
 def source_id_of(body: bytes) -> str | None:
     """
     Find the ``source_id`` of an order, valid or not.
@@ -237,7 +211,7 @@ def source_id_of(body: bytes) -> str | None:
         order = _decode_source_id(body)
     except MALFORMED:
         return None
-    if order.payload and (line := returned(body)):
+    if order.payload and (line := read_line(body)):
         return source_id_of(bytes(line.payload))
     return order.source_id
 

@@ -15,7 +15,7 @@ from airflow_provider_voucherify.order_source.duplicates import Duplicates, find
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_source.schema.side_effects import Rules
 from airflow_provider_voucherify.order_source.source import Cursor
-from airflow_provider_voucherify.reporting.reject_files import _line
+from airflow_provider_voucherify.reporting.reject_files import write_line
 from tests.unit.order_source import strategies as make
 
 START = Cursor()
@@ -97,10 +97,10 @@ def test_chunks_count_what_has_effects_beyond_the_orders() -> None:
 def test_lines_of_a_former_import_are_unpacked(tmp_path) -> None:
     orders = [{"source_id": "a", "amount": 1.5}, {"source_id": "b"}, {"source_id": "c", "status": "NO"}]
     (chunk,) = chunks(open_source(orders).read(), START)
-    lines = [_line(outcome) for outcome in chunk.invalid]
+    lines = [write_line(outcome) for outcome in chunk.invalid]
     lines[0] = lines[0].replace(b"1.5", b"15")  # corrected
     path = tmp_path / "part-000001.jsonl"
-    path.write_bytes(b"".join([*lines, _line(chunk.outcome(0, "unknown")), b'{"source_id": "d"}\n']))
+    path.write_bytes(b"".join([*lines, write_line(chunk.outcome(0, "unknown")), b'{"source_id": "d"}\n']))
 
     source = open_source(paths=path)
     (again,) = chunks(source.read(), START)
@@ -115,7 +115,7 @@ def test_a_line_that_was_no_json_is_told_as_such_when_it_comes_back(tmp_path) ->
     path = tmp_path / "orders.jsonl"
     path.write_text('{"source_id": "a",\n')
     (chunk,) = chunks(open_source(paths=path).read(), START)
-    path.write_bytes(_line(chunk.invalid[0]))
+    path.write_bytes(write_line(chunk.invalid[0]))
     (again,) = chunks(open_source(paths=path).read(), START)
     assert again.invalid[0].reason == 'the order must be an object, got "{\\"source_id\\": \\"a\\","'
 
