@@ -28,12 +28,14 @@ class Pause:
     :param ids: The async actions or exports that the job waits for; empty if it waits for something else.
     :param min_ended: How many of these async actions must have ended before the job can continue. Exports are always
         waited for in full.
+    :param quota_error: The error of the call that the quota did not allow, if that is what the job waits for.
     """
 
     seconds: float
     reason: str
     ids: tuple[str, ...] = ()
     min_ended: int = 0
+    quota_error: QuotaError | None = None
 
 
 class Poller:
@@ -50,6 +52,7 @@ class Poller:
         self._delay = min(first_delay, interval)
         self._failures = failures
         self._last_error = ""
+        self._quota_error: QuotaError | None = None
 
     @property
     def delay(self) -> float:
@@ -81,11 +84,11 @@ class Poller:
         :return: What ``request`` returns; None if it failed in a way that may pass.
         :raises VoucherifyError: if the error is permanent, or if too many polls failed in a row.
         """
-        self._last_error = ""
+        self._last_error, self._quota_error = "", None
         try:
             result = request()
         except QuotaError as error:
-            self._last_error = str(error)
+            self._last_error, self._quota_error = str(error), error
             self._delay = max(self.interval, (error.response.retry_at or 0.0) - time.time())
             log.info("The quota delays the next poll by %.0f s. %s", self._delay, error)
             return None
@@ -112,7 +115,7 @@ class Poller:
 
         :param ids: The async actions or exports that were polled.
         """
-        return Pause(self._delay, f"a response. {self._last_error}", tuple(ids))
+        return Pause(self._delay, f"a response. {self._last_error}", tuple(ids), quota_error=self._quota_error)
 
     def pause_for_quota(self, error: QuotaError, now: float) -> Pause:
         """
@@ -122,4 +125,4 @@ class Poller:
         :param now: The current time in seconds since the epoch.
         """
         seconds = (error.response.retry_at or now + self.interval) - now
-        return Pause(max(SHORTEST_QUOTA_WAIT, seconds), f"the quota. {error}")
+        return Pause(max(SHORTEST_QUOTA_WAIT, seconds), f"the quota. {error}", quota_error=error)

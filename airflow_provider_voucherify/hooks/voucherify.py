@@ -48,6 +48,7 @@ class VoucherifyHook(Endpoints, BaseHook):
         super().__init__()
         self.voucherify_conn_id = voucherify_conn_id
         self.max_quota_wait = max_quota_wait
+        self._deadline: float | None = None
 
     @cached_property
     def _client(self) -> VoucherifyClient:
@@ -78,6 +79,16 @@ class VoucherifyHook(Endpoints, BaseHook):
     def transport(self) -> Transport:
         """The transport that sends the requests."""
         return self._client.transport
+
+    def set_deadline(self, deadline: float | None) -> None:
+        """
+        Limit all further requests and downloads.
+
+        :param deadline: When the last of them has to be complete, in seconds since the epoch.
+        """
+        self._deadline = deadline
+        if "_client" in self.__dict__:
+            self.transport.set_deadline(deadline)
 
     @property
     def calls(self) -> int:
@@ -119,7 +130,9 @@ class VoucherifyHook(Endpoints, BaseHook):
                 self.voucherify_conn_id, ", ".join(unknown), ", ".join(CONNECTION_FIELDS),
             )  # fmt: skip
         settings = settings_of(connection, extra)
-        return VoucherifyClient(settings, max_quota_wait=self.max_quota_wait, on_secret=mask_secret, **options)
+        client = VoucherifyClient(settings, max_quota_wait=self.max_quota_wait, on_secret=mask_secret, **options)
+        client.transport.set_deadline(self._deadline)
+        return client
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 from airflow_provider_voucherify.api.polling import Pause
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
 from airflow_provider_voucherify.core.validation import check_switch, seconds_of
-from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.exceptions import ConfigurationError, WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.task.state import TaskStateStore
 from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
@@ -104,14 +105,15 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
             return TaskStateStore(store, key)
         return file or NoStateStore()
 
-    def _pauses(self, job: ImportJob | ExportJob) -> Iterator[Pause]:
-        """Drive a job to its end, and give the waits that it needs."""
+    def _pauses(self, job: ImportJob | ExportJob, deadline: float) -> Iterator[Pause]:
+        """Drive a job to its end, which no request may exceed, and yield the waits that it needs."""
+        self.hook.set_deadline(deadline)
         waiting_for = "Voucherify"
         try:
             while pause := job.advance():
                 waiting_for = pause.reason
                 yield pause
-        except AirflowTaskTimeout:
+        except (AirflowTaskTimeout, WaitTimeoutError):
             raise self._timed_out(waiting_for) from None
 
     def _wait(
@@ -123,7 +125,13 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         trigger: type[PollingTrigger],
         **arguments: Any,
     ) -> None:
-        """Wait in the worker, but not over the deadline; or let a trigger wait, which ends this process."""
+        """
+        Wait in the worker, at most until the deadline; or defer, which ends this process.
+
+        :raises QuotaError: if the quota would only allow the next call after the deadline.
+        """
+        if pause.quota_error is not None and pause.seconds > deadline - time.time():
+            raise pause.quota_error
         if self._defers(pause.seconds, deadline):
             self._defer_to(
                 trigger,

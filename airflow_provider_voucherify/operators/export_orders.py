@@ -172,7 +172,7 @@ class OrdersExportOperator(WaitingOperator):
             poll_interval=self.poll_interval,
             failures=failures,
         )
-        for pause in self._pauses(job):
+        for pause in self._pauses(job, deadline):
             self._tell_ids(context, state)
             if pause.seconds:
                 self.log.info("Waiting for %s.", pause.reason)

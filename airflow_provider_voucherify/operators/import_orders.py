@@ -255,7 +255,7 @@ class ImportOrdersOperator(WaitingOperator):
             on_progress=show,
             failures=failures,
         )
-        for pause in self._pauses(job):
+        for pause in self._pauses(job, deadline):
             telemetry.count(job.state)
             self._wait(
                 pause,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,12 @@ from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poller
 from airflow_provider_voucherify.api.redaction import one_line
 from airflow_provider_voucherify.core.validation import check_number, check_switch, tolerated
-from airflow_provider_voucherify.exceptions import AsyncActionFailedError, ConfigurationError, VoucherifyError
+from airflow_provider_voucherify.exceptions import (
+    AsyncActionFailedError,
+    ConfigurationError,
+    VoucherifyError,
+    WaitTimeoutError,
+)
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.task.parameters import is_templated
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 SHOWN_FAILURES = 10
+# A sensor polls once more when its time is over, as Airflow's own do: that poll may take this long.
+LAST_POLL_SECONDS = 10.0
 
 
 class AsyncActionSensor(WaitingTask, BaseSensorOperator):
@@ -108,11 +116,13 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         """Wait in the worker or deferred, and return what the actions came to."""
         self._check_ids()
         AsyncActionLink().show(context, self.hook, self._ids[-1])
+        deadline = self._time_limit.deadline()
         if self.deferrable:
-            return self._end_or_defer(context, self._time_limit.deadline())
+            return self._end_or_defer(context, deadline)
+        self.hook.set_deadline(deadline + LAST_POLL_SECONDS)
         try:
             return super().execute(context)
-        except (AirflowSensorTimeout, AirflowTaskTimeout):
+        except (AirflowSensorTimeout, AirflowTaskTimeout, WaitTimeoutError):
             raise self._timeout_error() from None
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
@@ -125,6 +135,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         return self._end_or_defer(context, resumed.resume_state["deadline"], resumed.status is EventStatus.TIMEOUT)
 
     def _end_or_defer(self, context: Context, deadline: float, is_over: bool = False) -> Any:
+        self.hook.set_deadline(max(deadline, time.time()) + LAST_POLL_SECONDS)
         try:
             while not (is_over and self._time_limit.name == "execution_timeout"):
                 poked = self._poke_or_skip(context)
@@ -135,7 +146,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
                 if self._defers(self._poller.delay, deadline):
                     self._defer(context, deadline)
                 is_over = self._sleep(self._poller.delay, deadline)
-        except AirflowTaskTimeout:
+        except (AirflowTaskTimeout, WaitTimeoutError):
             raise self._timeout_error() from None
         raise self._timeout_error()
 
@@ -155,6 +166,8 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         """Poke, and handle errors as ``silent_fail`` and ``never_fail`` do in the worker."""
         try:
             return self.poke(context)
+        except WaitTimeoutError:
+            raise
         except VoucherifyError as error:
             if self.silent_fail:
                 self.log.warning("Sensor poke failed: %s", error)

@@ -17,7 +17,7 @@ TYPES = (
     "PRODUCTS.METADATA_KEY_PURGE PRODUCTS.IMPORT_CSV SKUS.IMPORT_CSV VOUCHERS.IMPORT VOUCHERS.IMPORT_CSV "
     "VOUCHERS.BULK_UPDATE VOUCHERS.METADATA_UPDATE VOUCHERS.METADATA_KEY_PURGE ORDERS.IMPORT ORDERS.METADATA_KEY_PURGE"
 ).split()
-LOOK = "GET /v1/async-actions/{asyncActionId}"
+POLL = "GET /v1/async-actions/{asyncActionId}"
 
 
 def run_sensor(ids, **parameters):
@@ -60,7 +60,7 @@ def test_rescheduled(emulator):
 
 
 @pytest.mark.parametrize(
-    ("limits", "state", "looks"),
+    ("limits", "state", "polls"),
     [
         ({"poke_interval": 0.2}, "success", 3),
         ({"poke_interval": 60, "timeout": 1}, "failed", 2),
@@ -70,13 +70,13 @@ def test_rescheduled(emulator):
     ],
     ids=["short", "soon over", "soft_fail", "never_fail", "execution_timeout"],
 )
-def test_a_wait_that_is_not_worth_a_deferral_stays_in_the_worker(emulator, monkeypatch, limits, state, looks):
+def test_a_wait_that_is_not_worth_a_deferral_stays_in_the_worker(emulator, monkeypatch, limits, state, polls):
     monkeypatch.setattr(waiting, "MIN_DEFERRED_WAIT", 5.0)
     monkeypatch.setattr(AsyncActionSensor, "defer", None)
-    emulator.add_fault("still_running", route=LOOK, times=2)
+    emulator.add_fault("still_running", route=POLL, times=2)
     action = emulator.seed_action(type="ORDERS.IMPORT", status="DONE", result={"done_count": 1, "failed_count": 0})
     assert run_sensor(action, deferrable=True, **limits).states["wait"] == state
-    assert emulator.calls()["calls"][LOOK] == looks
+    assert emulator.calls()["calls"][POLL] == polls
 
 
 FAILED = {"status": "FAILED", "result": {"message": "Internal error"}}
@@ -104,14 +104,14 @@ BULK = {"status": "DONE", "result": {"done_count": 3, "failed_count": 1, "errors
     ],
     ids=["failed", "operation failed", "partial", "errors"],
 )
-def test_what_did_not_end_well_fails(emulator, kind, fields, message, log):
+def test_failures_fail_the_task(emulator, kind, fields, message, log):
     action = emulator.seed_action(type=kind, after_seconds=0.3, **fields)
     assert run_sensor([action]).state == "failed"
     assert message in log()
     assert action in log()
 
 
-def test_what_did_not_end_well_passes_when_told_so(emulator):
+def test_tolerated_failures_pass(emulator):
     ids = [emulator.seed_action(type="ORDERS.IMPORT", **fields) for fields in (FAILED, PARTIAL)]
     run = run_sensor(ids, fail_on_failed=False, max_failed=0.5)
     assert run.state == "success"
@@ -119,11 +119,11 @@ def test_what_did_not_end_well_passes_when_told_so(emulator):
 
 
 @pytest.mark.parametrize("ids", ["", [], [""], None, [1]])
-def test_ids_that_are_none(ids):
+def test_missing_ids(ids):
     with pytest.raises(ConfigurationError, match="async_action_id must be an id or a list of ids"):
         AsyncActionSensor(task_id="wait", async_action_id=ids)
 
 
-def test_ids_that_are_none_when_the_task_runs(emulator, log):
+def test_missing_ids_when_the_task_runs(emulator, log):
     assert run_sensor("{{ '' }}").state == "failed"
     assert "async_action_id must be an id or a list of ids, got ''" in log()

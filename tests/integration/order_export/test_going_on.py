@@ -109,7 +109,7 @@ def test_only_an_export_of_the_same_is_taken_for_the_lost_one(emulator, client, 
     emulator.add_fault("server_error", route=EXPORT)
     job = job_of(client, path, request=REQUEST, window=WINDOW, state_store=state_store)
     assert job.advance().seconds == 0.0  # the answer is lost, and nothing has arrived
-    others = [{"fields": ["id"]}, {"fields": ["id", "amount"], "order": "-status"}]
+    others = [{"fields": ["id"]}, {"fields": ["id", "amount"], "sort_order": "-status"}]
     other_ids = {client.create_order_export(**parameters).id for parameters in others}
     assert other_ids.isdisjoint(run(job).export_ids)
 

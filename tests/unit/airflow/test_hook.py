@@ -53,7 +53,7 @@ def test_a_connection_as_json(monkeypatch):
     assert settings(monkeypatch, json.dumps(document)) == WHOLE
 
 
-def test_what_nothing_reads_in_a_connection_is_told(monkeypatch, capfd):
+def test_unknown_fields_of_a_connection_are_named(monkeypatch, capfd):
     document = {"conn_type": "voucherify", "login": "app", "password": SECRET, "extra": {"quotareserve": 0.5}}
     assert settings(monkeypatch, json.dumps(document)).quota_reserve == DEFAULT_RESERVE
     assert (
@@ -95,7 +95,7 @@ def test_a_field_that_cannot_work_is_named(extra, message):
         settings_of(connection, extra)
 
 
-def test_no_connection_is_told_by_name():
+def test_a_missing_connection_is_named():
     with pytest.raises(Exception, match="The conn_id `nowhere` isn't defined"):
         VoucherifyHook("nowhere").get_conn()
 

@@ -186,4 +186,4 @@ def test_a_failure_after_the_request_was_sent_is_never_taken_for_one_before_it(m
         with pytest.raises(TransportError) as raised:
             client.import_orders([{}])
         assert raised.value.sent
-        assert server.requests == 1
+        assert client.transport.calls == 1

@@ -79,7 +79,7 @@ def test_every_call_is_signed_and_names_its_version(client, requests_mock):
         (500, "internal_error", {}, ServerError),
     ],
 )
-def test_the_kind_of_an_error_is_told_by_status_and_key(client, requests_mock, status, key, headers, kind):
+def test_the_class_of_an_error_depends_on_status_and_key(client, requests_mock, status, key, headers, kind):
     body = {"code": status, "key": key, "message": "No", "details": "because", "request_id": "v-1"}
     requests_mock.post(f"{ORDERS}/import", status_code=status, json=body, headers=headers)
     with pytest.raises(kind, match=r"POST /v1/orders/import with connection 'shop': No: because") as raised:
@@ -122,38 +122,38 @@ def test_errors_can_be_copied_and_pickled(client, requests_mock):
     assert str(pickle.loads(pickle.dumps(TransportError("lost", sent=True)))) == "lost"
 
 
-def test_an_error_without_a_json_body_is_told_all_the_same(client, requests_mock):
+def test_an_error_without_a_json_body_keeps_its_class(client, requests_mock):
     requests_mock.get(ORDERS, status_code=404, text="<html>", reason="Not Found")
     with pytest.raises(NotFoundError, match="Not Found"):
         client.list_orders()
 
 
-def test_an_answer_that_is_not_voucherifys_is_told(client, requests_mock):
+def test_a_response_that_is_not_from_voucherify_is_an_error(client, requests_mock):
     requests_mock.get(ORDERS, text="<html>welcome</html>")
     with pytest.raises(TransportError, match="not one of Voucherify"):
         client.list_orders()
 
 
-# repeats
+# retries
 
 
-def test_what_changes_nothing_is_repeated(client, requests_mock, slept):
-    answers = [{"status_code": 502}, {"exc": requests.ReadTimeout}, {"json": {"orders": [], "total": 0}}]
-    requests_mock.get(ORDERS, answers)
+def test_an_idempotent_request_is_retried(client, requests_mock, slept):
+    responses = [{"status_code": 502}, {"exc": requests.ReadTimeout}, {"json": {"orders": [], "total": 0}}]
+    requests_mock.get(ORDERS, responses)
     assert client.list_orders().total == 0
     assert len(slept) == 2
 
 
-def test_repeats_have_an_end(client, requests_mock):
+def test_retries_end(client, requests_mock):
     requests_mock.get(ORDERS, status_code=500)
     with pytest.raises(ServerError):
         client.list_orders()
     assert requests_mock.call_count == 5
 
 
-@pytest.mark.parametrize("answer", [{"status_code": 503}, {"exc": requests.ReadTimeout}])
-def test_an_import_or_export_is_never_repeated_when_it_may_have_been_done(client, requests_mock, answer):
-    requests_mock.post(ANY, **answer)
+@pytest.mark.parametrize("response", [{"status_code": 503}, {"exc": requests.ReadTimeout}])
+def test_an_import_or_export_is_never_retried_if_it_may_have_been_done(client, requests_mock, response):
+    requests_mock.post(ANY, **response)
     for call in (lambda: client.import_orders([{}]), client.create_order_export, lambda: client.create_order({})):
         before = requests_mock.call_count
         with pytest.raises((ServerError, TransportError)) as raised:
@@ -162,19 +162,19 @@ def test_an_import_or_export_is_never_repeated_when_it_may_have_been_done(client
         assert getattr(raised.value, "sent", True)
 
 
-def test_an_order_with_an_id_of_its_own_is_repeated(client, requests_mock):
+def test_an_order_with_an_id_of_its_own_is_retried(client, requests_mock):
     requests_mock.post(ORDERS, [{"status_code": 503}, {"json": {"id": "ord_1"}}])
     assert client.create_order({"source_id": "a"})["id"] == "ord_1"
 
 
-def test_an_import_that_was_refused_for_the_quota_is_repeated(client, requests_mock, slept):
+def test_an_import_that_was_refused_for_the_quota_is_retried(client, requests_mock, slept):
     refused = {"status_code": 429, "headers": {"Retry-After": "7"}}
     requests_mock.post(f"{ORDERS}/import", [refused, {"json": {"async_action_id": "aa_1"}}])
     assert client.import_orders([{}]) == "aa_1"
     assert 6.9 < sum(slept) <= 14  # the wait of the repeat, and what is left of it before the call
 
 
-def test_a_long_wait_for_the_quota_is_the_callers_business(client, requests_mock, slept):
+def test_a_long_wait_for_the_quota_is_left_to_the_caller(client, requests_mock, slept):
     requests_mock.get(ORDERS, status_code=429, headers={"Retry-After": "1800"}, json={"message": "Too many"})
     with pytest.raises(QuotaError) as raised:
         client.list_orders()
@@ -185,7 +185,7 @@ def test_a_long_wait_for_the_quota_is_the_callers_business(client, requests_mock
     assert slept == []
 
 
-def test_a_connection_that_was_never_made_is_repeated_for_every_call(slept):
+def test_a_connection_that_was_never_made_is_retried_for_every_call(slept):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -253,7 +253,7 @@ def test_a_download_without_encryption_is_refused(client, requests_mock):
     assert "planted-token" not in str(raised.value)
 
 
-def test_an_expired_url_is_got_afresh_once(client, requests_mock):
+def test_an_expired_url_is_requested_again_once(client, requests_mock):
     exported(requests_mock, "https://download.voucherify.io/v1/exports/exp_1?token=t")
     download = requests_mock.get("https://download.voucherify.io/v1/exports/exp_1", status_code=401)
     with pytest.raises(AuthenticationError):
@@ -261,7 +261,7 @@ def test_an_expired_url_is_got_afresh_once(client, requests_mock):
     assert download.call_count == 2
 
 
-def test_an_export_without_a_file_is_told(client, requests_mock):
+def test_an_export_without_a_file_is_an_error(client, requests_mock):
     requests_mock.get(
         f"{API}/v1/exports/exp_1",
         json={"id": "exp_1", "status": "SCHEDULED", "exported_object": "order", "result": None},
@@ -318,7 +318,7 @@ def oauth_client(slept, secrets):
     return VoucherifyClient(settings, sleep=slept.append, on_secret=secrets.append)
 
 
-def test_a_token_is_got_once_and_renewed_before_its_end(oauth_client, requests_mock, secrets, time_machine):
+def test_a_token_is_fetched_once_and_renewed_before_its_end(oauth_client, requests_mock, secrets, time_machine):
     tokens = requests_mock.post(
         f"{API}/v1/oauth/token",
         [{"json": {"access_token": f"token-{number}", "expires_in": 900}} for number in (1, 2)],
@@ -386,7 +386,7 @@ def test_a_server_that_ignores_the_end_date_of_a_listing_is_noticed(client, requ
     assert requests_mock.call_count == 2
 
 
-def test_the_end_of_paging_is_told(client, requests_mock):
+def test_the_limit_of_paging_is_an_error(client, requests_mock):
     requests_mock.get(ORDERS, json=pages(total=12_345))
     seen = 0
     with pytest.raises(PagingLimitError, match="lists 10,000 of 12,345 orders"):
@@ -433,7 +433,7 @@ def test_a_strange_id_in_a_response_is_an_error(client, requests_mock, object_id
         assert raised.value.sent
 
 
-def test_a_missing_answer_names_host_port_and_cause():
+def test_a_missing_response_names_host_port_and_cause():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     settings = Settings(app_id="app", app_token=SECRET, base_url=f"http://127.0.0.1:{port}")
