@@ -47,6 +47,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return _check(name, value, _annotations(cls)[name])
 
     @classmethod
+    def accepts_text(cls, name: str) -> bool:
+        """
+        Return whether an option can be text, so that text given for it is not JSON of something else.
+
+        :param name: The name of the option.
+        """
+        return any(kind is str or get_origin(kind) is Literal for kind in _alternatives(_annotations(cls)[name]))
+
+    @classmethod
     def parameters(cls) -> list[inspect.Parameter]:
         """List the options as keyword parameters, with their defaults and annotations."""
         annotations = _annotations(cls)

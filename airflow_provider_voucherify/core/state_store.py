@@ -77,3 +77,29 @@ class FileStateStore:
     def clear(self) -> None:
         """Remove the file."""
         self._file.unlink(missing_ok=True)
+
+
+class ResumedStateStore:
+    """
+    Falls back to a document that was held elsewhere, such as by a trigger, while the store has none.
+
+    :param state_store: The store.
+    :param document: The document.
+    """
+
+    def __init__(self, state_store: StateStore, document: dict[str, Any]) -> None:
+        self._state_store = state_store
+        self._document = document
+
+    def load(self) -> dict[str, Any]:
+        """Return the document of the store, or else the one that was held elsewhere."""
+        return self._state_store.load() or self._document
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Replace the document of the store."""
+        self._document = document
+        self._state_store.save(document)
+
+    def clear(self) -> None:
+        """Remove the document of the store."""
+        self._state_store.clear()

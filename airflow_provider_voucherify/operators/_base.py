@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_voucherify.order_export.job import ExportJob
-    from airflow_provider_voucherify.order_import.job import ImportJob
+    from airflow_provider_voucherify.order_import import ImportJob
 
 
 def storage_path(parameter: str, path: str) -> ObjectStoragePath:
@@ -66,10 +66,11 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
     :param restart: Whether to begin anew, whatever an earlier run left; a retry in the same run goes on all the same.
     :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
         ``[operators] default_deferrable`` says.
-    :param poll_interval: Seconds, or a timedelta, between two looks at most.
     :param timeout: Seconds, or a timedelta, from the start of the try to its end in a
         :class:`~airflow_provider_voucherify.exceptions.WaitTimeoutError`. What runs at Voucherify goes on.
     """
+
+    poll_interval: float | timedelta
 
     def __init__(
         self,
@@ -77,7 +78,6 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         durable: bool = True,
         restart: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float | timedelta = 30.0,
         timeout: float | timedelta,
         **kwargs: Any,
     ) -> None:
@@ -87,7 +87,6 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         self.durable = durable
         self.restart = restart
         self.deferrable = deferrable
-        self.poll_interval = seconds_of("poll_interval", poll_interval)
         self.timeout = seconds_of("timeout", timeout)
         self._is_durable = False
 
@@ -138,7 +137,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
                 context,
                 deadline=deadline,
                 resume_state={"state": job.state.to_json(), "waiting_for": pause.reason},
-                poll_interval=self.poll_interval,
+                poll_interval=seconds_of("poll_interval", self.poll_interval),
                 wait=pause.seconds,
                 failures=job.failures,
                 **arguments,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
-from airflow_provider_voucherify.core.validation import check_choice, check_number
+from airflow_provider_voucherify.core.validation import check_choice, check_number, seconds_of
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.links.dashboard import ExportLink
 from airflow_provider_voucherify.operators._base import WaitingOperator, storage_path
@@ -102,11 +102,13 @@ class OrdersExportOperator(WaitingOperator):
         max_window_splits: int = 16,
         max_rows_per_file: int | None = None,
         partition_by: str | None = None,
+        poll_interval: float | timedelta = 30.0,
         timeout: float | timedelta = timedelta(hours=6),
         **kwargs: Any,
     ) -> None:
         super().__init__(timeout=timeout, **kwargs)
         self.output_path = output_path
+        self.poll_interval = seconds_of("poll_interval", poll_interval)
         self.fields = fields
         self.filters = filters
         self.order = order
@@ -169,7 +171,7 @@ class OrdersExportOperator(WaitingOperator):
             self._output(),
             on_bad_value=self.on_bad_value,
             max_splits=self.max_window_splits,
-            poll_interval=self.poll_interval,
+            poll_interval=seconds_of("poll_interval", self.poll_interval),
             failures=failures,
         )
         for pause in self._pauses(job, deadline):

@@ -1,4 +1,4 @@
-"""From records to the bodies of requests."""
+"""Check records and gather them into chunks, the bodies of requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_source.schema.order import (
     CheckedOrder,
     InvalidOrderError,
@@ -19,25 +20,22 @@ from airflow_provider_voucherify.order_source.schema.side_effects import Rules
 from airflow_provider_voucherify.order_source.source import Cursor, Record
 from airflow_provider_voucherify.reporting.reject_files import Outcome, read_line
 
-MAX_ORDERS = 2000
-MAX_BODY_BYTES = 8_000_000
-
 NO_RULES = Rules()
 
 
 @dataclass
 class Chunk:
     """
-    Orders that go in one request, and the records of the same record_range of the source that do not go.
+    Orders that are sent in one request, and the records between them that are not sent.
 
     :param start: The place before its first record.
-    :param end: The place behind its last record.
-    :param orders: The records whose orders go.
-    :param bodies: The orders as they go.
+    :param end: The place after its last record.
+    :param orders: The records whose orders are sent.
+    :param bodies: The orders as they are sent.
     :param source_ids: Their ``source_id``.
-    :param invalid: The records that do not go, those that are superseded included.
-    :param with_customer: How many orders go with a customer or referrer, who will move through segments.
-    :param with_override: How many go with a product or SKU that overrides the catalogue.
+    :param invalid: The records that are not sent, superseded ones included.
+    :param with_customer: How many orders are sent with a customer or referrer, who moves through segments.
+    :param with_override: How many are sent with a product or SKU that overwrites the catalogue.
     """
 
     start: Cursor
@@ -51,21 +49,21 @@ class Chunk:
 
     @property
     def records(self) -> int:
-        """How many records of the source lie in it."""
+        """The number of records of the source that it covers."""
         return len(self.orders) + len(self.invalid)
 
     @property
     def rejected(self) -> list[Outcome]:
-        """The records that do not go because something is wrong with them."""
+        """The records that are not sent because they are invalid."""
         return [outcome for outcome in self.invalid if not outcome.superseded]
 
     @property
     def superseded(self) -> list[Outcome]:
-        """The records that gave way to another order with their ``source_id``."""
+        """The records left out in favour of another order with their ``source_id``."""
         return [outcome for outcome in self.invalid if outcome.superseded]
 
     def body(self) -> bytes:
-        """Build the JSON array: orders that need no change go into it as the bytes they came in."""
+        """Build the JSON array. Orders that need no change are sent as the bytes they were read as."""
         if not self.bodies:
             return b"[]"
         parts = [b"[" + self.bodies[0], *self.bodies[1:]]
@@ -73,11 +71,11 @@ class Chunk:
         return b",".join(parts)
 
     def body_hash(self) -> str:
-        """Tell what was sent from what would be sent."""
+        """Hash the body, to recognise it when it is read again."""
         return hashlib.sha256(self.body()).hexdigest()[:16]
 
     def outcome(self, index: int, reason: str) -> Outcome:
-        """Say of one of its orders what became of it."""
+        """Make the outcome of one of its orders."""
         record = self.orders[index]
         return Outcome(record.position, self.source_ids[index], reason, record.body.strip())
 
@@ -85,20 +83,19 @@ class Chunk:
 def chunks(
     records: Iterable[Record],
     start: Cursor,
-    max_orders: int = MAX_ORDERS,
-    max_body_bytes: int = MAX_BODY_BYTES,
+    max_orders: int = ImportConfig().chunk_size,
+    max_body_bytes: int = ImportConfig().max_body_bytes,
     rules: Rules = NO_RULES,
 ) -> Iterator[Chunk]:
     """
-    Validate records and gather them into chunks.
+    Check records and gather them into chunks.
 
     :param records: The records from ``start`` on.
     :param start: The place before the first of them.
-    :param max_orders: Orders a chunk at most; 2000 is what the API takes (documented, may change).
-    :param max_body_bytes: Bytes a body at most; an order that is larger by itself goes alone. What the API
-        takes is unknown (10 MB is documented for vouchers).
-    :param rules: What to do with orders beyond what the API says.
-    :return: Chunks that cover the records without gap, each with at least one record.
+    :param max_orders: The largest number of orders in a chunk.
+    :param max_body_bytes: The largest body in bytes. An order that is larger by itself is sent alone.
+    :param rules: What to do with orders beyond what the API demands.
+    :return: Chunks that cover the records without a gap, each with at least one record.
     """
     duplicates = iter(()) if rules.duplicates is None else rules.duplicates.since(start.number)
     duplicate = next(duplicates, None)
@@ -157,7 +154,7 @@ def chunks(
 
 
 def _order_in(record: Record) -> Record:
-    """Take the order out of a line of a former import, if it is one."""
+    """Take the order out of the record if it is a line of a reject file."""
     if b'"payload"' not in record.body or (line := read_line(record.body)) is None:
         return record
     return msgspec.structs.replace(record, body=bytes(line.payload), was=line.position)

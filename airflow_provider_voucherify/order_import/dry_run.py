@@ -1,39 +1,45 @@
-"""What an import would send, cost and take, found out by reading and validating everything."""
+"""Find out what an import would send, cost and take, by reading and checking everything."""
 
 from __future__ import annotations
 
+import logging
 import math
 
 import msgspec
 
-from airflow_provider_voucherify.api.quota import Quota
+from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import DryRunFailedError
-from airflow_provider_voucherify.order_import.checkpoint import KEPT_REASONS
 from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
-from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_import.config import ImportConfig
+from airflow_provider_voucherify.order_import.rules import find_rules
 from airflow_provider_voucherify.order_source.source import Cursor, Source
+from airflow_provider_voucherify.reporting.observations import MAX_FAILURES
 from airflow_provider_voucherify.reporting.reject_files import Report
 
-CALLS_A_CHUNK = 2  # one to send it, one for its result
-MINUTES_AN_HOUR = 60
+FOLDER = "dry_run"
+CALLS_PER_CHUNK = 2  # one to send it, one for its result
+MINUTES_PER_HOUR = 60
+
+log = logging.getLogger(__name__)
 
 
-class Plan(msgspec.Struct, kw_only=True):
+class DryRunResult(msgspec.Struct, kw_only=True):
     """
-    An import that was not made.
+    What an import would do.
 
-    :param orders: Orders given.
+    :param orders: The number of orders in the source.
     :param rejected: Orders that would not be sent.
-    :param superseded: Of these, those that give way to another order with their ``source_id``, as wanted.
+    :param superseded: Of these, the ones left out in favour of another order with their ``source_id``.
     :param with_customer: Orders with a customer or referrer, who would move through segments.
-    :param with_override: Orders with a product or SKU that would override the catalogue.
+    :param with_override: Orders with a product or SKU that would overwrite the catalogue.
     :param chunks: Requests.
-    :param bytes: Bytes of their bodies.
+    :param bytes: The bytes of their bodies.
     :param api_calls: Calls, if nothing goes wrong.
-    :param hours: Hours that these calls take at least, at the limit of the project less its reserve; None where
-        Voucherify does not tell a limit. The limit counts for a minute here: a sandbox counts by the hour
-        (documented, but not told by the headers) and takes 60 times as long.
+    :param hours: The hours that these calls take at least, at the limit of the project less the reserve; None if
+        Voucherify does not state a limit. The limit is taken to be one of a minute: that of a sandbox is one of an hour
+        (documented, but not in the headers), which takes 60 times as long.
     :param reasons: The first orders that would not be sent, and why.
     """
 
@@ -50,10 +56,10 @@ class Plan(msgspec.Struct, kw_only=True):
 
     def check(self, max_rejected: float, cycle_calls_left: int | None) -> None:
         """
-        Tell whether the import could be made.
+        Check whether the import could be made.
 
-        :param max_rejected: Orders that may be rejected: a share of all when below 1, else a number.
-        :param cycle_calls_left: Calls left in the billing cycle, as the dashboard shows them; None if nobody looked.
+        :param max_rejected: How many orders may be rejected: a share of all when below 1, otherwise a number.
+        :param cycle_calls_left: The calls left in the billing cycle, as the dashboard shows them; None if unknown.
         :raises DryRunFailedError: if it needs more calls, or more orders would be rejected.
         """
         if cycle_calls_left is not None and self.api_calls > cycle_calls_left:
@@ -76,48 +82,55 @@ class Plan(msgspec.Struct, kw_only=True):
 
 
 def dry_run(
+    client: Endpoints,
     source: Source,
-    rules: Rules,
-    quota: Quota,
-    report: Report,
+    config: ImportConfig = ImportConfig(),  # noqa: B008  # frozen
     *,
-    max_orders: int,
-    max_body_bytes: int,
-    max_in_flight: int,
-) -> Plan:
+    report_path: StoragePath | None = None,
+    cycle_calls_left: int | None = None,
+) -> DryRunResult:
     """
-    Read and validate everything, and send nothing.
+    Read and check everything, and send nothing.
 
+    :param client: The API. One call is made: its response states the limit of the project.
     :param source: The orders.
-    :param rules: As of the import.
-    :param quota: The limit of the project, as the last answer told it.
-    :param report: Where the orders that would be rejected are written.
-    :param max_orders: As of the import.
-    :param max_body_bytes: As of the import.
-    :param max_in_flight: As of the import.
+    :param config: The options of the import.
+    :param report_path: The folder of the import's report. The orders that would be rejected, and a summary, are written
+        to ``dry_run/`` in it.
+    :param cycle_calls_left: The calls left in the billing cycle, as the dashboard shows them; None if unknown.
+    :raises DryRunFailedError: if the import needs more calls, or more orders would be rejected than tolerated.
     """
-    plan = Plan()
+    client.list_async_actions(limit=1)
+    report = Report(None if report_path is None else report_path / FOLDER)
+    report.check_writable()
+    report.clear()
+    result = DryRunResult()
     records = source.read(Cursor())
-    for number, chunk in enumerate(chunks(records, Cursor(), max_orders, max_body_bytes, rules), start=1):
+    rules = find_rules(source, config)
+    limits = config.chunk_size, config.max_body_bytes
+    for number, chunk in enumerate(chunks(records, Cursor(), *limits, rules), start=1):
         report.write("rejected", number, chunk.rejected)
         report.write("superseded", number, chunk.superseded)
-        _count(plan, chunk)
-    polls = math.ceil(plan.chunks / max(1, max_in_flight // 2))
-    plan.api_calls = CALLS_A_CHUNK * plan.chunks + polls + 1
+        _count(result, chunk)
+    polls = math.ceil(result.chunks / max(1, config.max_in_flight // 2))
+    result.api_calls = CALLS_PER_CHUNK * result.chunks + polls + 1
+    quota = client.transport.quota
     if quota.limit is not None:
-        calls_a_minute = max(1.0, quota.limit - quota.reserved_calls)
-        plan.hours = plan.api_calls / calls_a_minute / MINUTES_AN_HOUR
-    return plan
+        calls_per_minute = max(1.0, quota.limit - quota.reserved_calls)
+        result.hours = result.api_calls / calls_per_minute / MINUTES_PER_HOUR
+    report.write_summary(msgspec.to_builtins(result))
+    log.info("Dry run: %s", result)
+    result.check(config.max_rejected, cycle_calls_left)
+    return result
 
 
-def _count(plan: Plan, chunk: Chunk) -> None:
-    plan.orders += chunk.records
-    plan.rejected += len(chunk.invalid)
-    plan.superseded += len(chunk.superseded)
-    plan.with_customer += chunk.with_customer
-    plan.with_override += chunk.with_override
+def _count(result: DryRunResult, chunk: Chunk) -> None:
+    result.orders += chunk.records
+    result.rejected += len(chunk.invalid)
+    result.superseded += len(chunk.superseded)
+    result.with_customer += chunk.with_customer
+    result.with_override += chunk.with_override
     if chunk.orders:
-        plan.chunks += 1
-        plan.bytes += len(chunk.body())
-    room = KEPT_REASONS - len(plan.reasons)
-    plan.reasons += [str(outcome) for outcome in chunk.rejected[:room]]
+        result.chunks += 1
+        result.bytes += len(chunk.body())
+    result.reasons += [str(outcome) for outcome in chunk.rejected[: MAX_FAILURES - len(result.reasons)]]

@@ -1,1 +1,6 @@
-"""Where orders come from: a stream of checked orders that know their position."""
+"""Where orders come from: a stream of checked orders that know their position. Importing this loads no pyarrow."""
+
+from airflow_provider_voucherify.order_source.open_source import open_source
+from airflow_provider_voucherify.order_source.options import SourceOptions
+
+__all__ = ["SourceOptions", "open_source"]

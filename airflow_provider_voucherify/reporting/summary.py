@@ -44,6 +44,14 @@ class ImportSummary(msgspec.Struct, kw_only=True):
     report_path: str | None = None
     reasons: list[str] = []
 
+    def __str__(self) -> str:
+        superseded = f" ({self.superseded:,} of them superseded)" if self.superseded else ""
+        report = f" Report: {self.report_path}" if self.report_path else ""
+        return (
+            f"Imported {self.orders:,} orders: {self.loaded:,} loaded, {self.rejected:,} rejected{superseded}, "
+            f"{self.unknown:,} unknown ({self.api_calls:,} API calls).{report}"
+        )
+
     def to_xcom(self) -> dict[str, Any]:
         """Give counts, ids and paths: no order goes into XCom."""
         summary: dict[str, Any] = msgspec.to_builtins(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -77,6 +77,8 @@ def takes_options(*groups: type[Options]) -> Callable[[Callable[..., None]], Cal
 class OptionsMixin:
     """An operator whose ``__init__`` is decorated with :func:`takes_options`."""
 
+    template_fields: Sequence[str]
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         groups: tuple[type[Options], ...] = getattr(cls.__dict__.get("__init__"), "option_groups", ())
@@ -90,15 +92,18 @@ class OptionsMixin:
             docstring, other_field, end = inspect.cleandoc(cls.__doc__).partition(_FIRST_OTHER_FIELD)
             cls.__doc__ = "\n".join([docstring.rstrip(), *lines]) + other_field + end + "\n"
 
-    def _options(self, group: type[OptionsT], **values: Any) -> OptionsT:
+    def _options(self, group: type[OptionsT]) -> OptionsT:
         """
-        Build a configuration from the parameters, rendered, and so at run time.
+        Build a configuration from the parameters, at run time, when they are rendered.
 
         :param group: The configuration class.
-        :param values: Options whose value is not that of the parameter, such as one read from JSON.
         :raises ConfigurationError: if an option has a value that it does not accept.
         """
-        return group(**{name: getattr(self, name) for name in group.__struct_fields__} | values)
+        values = {name: getattr(self, name) for name in group.__struct_fields__}
+        for name in values.keys() & set(self.template_fields):
+            if not group.accepts_text(name):
+                values[name] = from_json(name, values[name])
+        return group(**values)
 
 
 def from_json(name: str, value: Any) -> Any:

@@ -12,6 +12,7 @@ from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator
+from airflow_provider_voucherify.order_import import ImportConfig
 from airflow_provider_voucherify.order_import.checkpoint import ImportState
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import connection, run_dag
@@ -284,7 +285,7 @@ def test_a_retry_goes_on_where_the_last_try_stood(emulator, tmp_path, monkeypatc
     fault = {"name": "cycle_spent", "route": "POST /v1/orders/import", "after": 4, "times": 1}
     run = run_retried(emulator, [fault], deferrable=deferrable, **parameters)
     assert run.state == "success"
-    assert "Going on: " in log()
+    assert "Resuming: " in log()
     assert run.xcoms["import"]["loaded"] == 100
     assert emulator.calls()["repeated_imports"] == 0
     assert emulator.calls()["calls"]["POST /v1/orders/import"] == 11
@@ -295,18 +296,18 @@ def test_without_durability_a_retry_begins_anew(emulator, log):
     fault = {"name": "cycle_spent", "route": "POST /v1/orders/import", "after": 4, "times": 1}
     run = run_retried(emulator, [fault], durable=False)
     assert run.state == "success"
-    assert "Going on: " not in log()
+    assert "Resuming: " not in log()
     assert emulator.calls()["repeated_imports"] == 4
 
 
 def test_the_state_of_another_source_is_refused_unless_told_to_restart(emulator, tmp_path, monkeypatch, log):
     report = tmp_path.as_uri()
     begun = FileStateStore(tmp_path)
-    begun.save(ImportState(fingerprint="another source", loaded=2).to_json())
+    begun.save(ImportState.start("another source", ImportConfig()).to_json())
     monkeypatch.setattr(ImportOrdersOperator, "_state_store", lambda self, context: FileStateStore(tmp_path))
     assert run_import(orders=[order(4)], report_path=report).state == "failed"
-    assert "This import was begun with 'another source' and cannot go on with" in log()
-    assert "begin anew with restart=True" in log()
+    assert "This import was started with 'another source' and cannot resume with" in log()
+    assert "start over with restart=True" in log()
     assert run_import(orders=[order(4)], report_path=report, restart=True).state == "success"
     assert begun.load() is None
 

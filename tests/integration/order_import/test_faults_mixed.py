@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import VoucherifyError
-from airflow_provider_voucherify.order_import.checkpoint import open_state
-from airflow_provider_voucherify.order_import.job import ImportJob
+from airflow_provider_voucherify.order_import import ImportConfig, ImportJob
 from airflow_provider_voucherify.order_source.source import ListSource
-from airflow_provider_voucherify.reporting.reject_files import Report
-from tests.integration.order_import.test_order_import import client_of, outcomes
+from tests.integration.order_import.test_order_import import LENIENT, client_of, outcomes
 from tests.orders import order
 
 IMPORT = "POST /v1/orders/import"
@@ -67,23 +65,26 @@ def import_all(emulator, source, folder, on_unknown):
     """Import as Airflow would: again after each error, until it ends."""
     for _ in range(TRIES):
         state_store = FileStateStore(folder)
-        state, _ = open_state(state_store, source.fingerprint(), restart=None, max_orders=20, max_body_bytes=100_000)
         job = ImportJob(
             client_of(emulator, sleep=lambda _seconds: None),
             source,
-            state,
-            report=Report(folder),
+            ImportConfig(
+                chunk_size=20,
+                max_body_bytes=100_000,
+                max_in_flight=3,
+                poll_interval=0.02,
+                on_unknown=on_unknown,
+                **LENIENT,
+            ),
+            report_path=folder,
             state_store=state_store,
-            max_in_flight=3,
-            poll_interval=0.02,
-            on_unknown=on_unknown,
         )
         try:
             while job.advance():
                 pass
-            return job.summary()
         except VoucherifyError:
             continue
+        return job.summary
     raise AssertionError(f"no end after {TRIES} tries")
 
 

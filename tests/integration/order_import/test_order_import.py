@@ -9,13 +9,12 @@ import pytest
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.core.state_store import NoStateStore
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import OrdersNotLoadedError, PlanExceededError, VoucherifyError
-from airflow_provider_voucherify.order_import.checkpoint import ImportState
-from airflow_provider_voucherify.order_import.job import ImportJob
+from airflow_provider_voucherify.order_import import ImportConfig, ImportJob
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_source.source import ListSource
-from airflow_provider_voucherify.reporting.reject_files import Report
 from tests.orders import order, write_jsonl
 
 IMPORT = "POST /v1/orders/import"
@@ -32,31 +31,40 @@ def client_of(emulator, **options):
     return VoucherifyClient(settings, **options)
 
 
-def prepare(emulator, source, report_path=None, *, max_orders=100, max_body_bytes=8_000_000, state=None, **options):
+# everything is tolerated and sent: what the tests look at is the summary
+LENIENT = {"max_rejected": 10**9, "max_unknown": 10**9, "on_duplicate": None}
+
+
+def prepare(emulator, source, report_path=None, *, state_store=None, resume_from=None, **options):
     if isinstance(source, list):
         source = ListSource(source)
-    state = state or ImportState(fingerprint=source.fingerprint(), max_orders=max_orders, max_body_bytes=max_body_bytes)
-    report = Report(report_path)
-    return ImportJob(client_of(emulator), source, state, report=report, poll_interval=0.05, **options)
+    return ImportJob(
+        client_of(emulator),
+        source,
+        ImportConfig(**({"chunk_size": 100, "poll_interval": 0.05} | LENIENT | options)),
+        report_path=report_path,
+        state_store=NoStateStore() if state_store is None else state_store,
+        resume_from=resume_from,
+    )
 
 
 def run(job):
     while pause := job.advance():
         time.sleep(min(pause.seconds, 0.05))
-    return job.summary()
+    return job.summary
 
 
 class Saved(list):
     """A state_store that remembers every state it was given."""
 
     def load(self):
-        return json.loads(self[-1]) if self else None
+        return json.loads(self[-1]) if self and self[-1] else None
 
     def save(self, document):
         self.append(json.dumps(document))
 
     def clear(self):
-        super().clear()
+        self.append("")
 
 
 def counts(summary):
@@ -185,7 +193,7 @@ def test_a_chunk_that_did_not_arrive_is_sent_again(emulator):
 def test_two_candidates_make_a_lost_chunk_unknown(emulator, tmp_path):
     emulator.add_fault("answer_lost", route=IMPORT)
     job = prepare(emulator, [order(number) for number in range(100)], tmp_path)
-    assert "answer was lost" in job.advance().reason
+    assert "response was lost" in job.advance().reason
     client_of(emulator).import_orders([order(1000)])
     summary = run(job)
     assert counts(summary) == (100, 0, 0, 100)
@@ -239,7 +247,7 @@ def test_a_spent_cycle_stops_at_once_and_the_state_goes_on(emulator):
     with pytest.raises(PlanExceededError, match="api_calls_cycle"):
         run(job)
     emulator.clear_faults()
-    again = prepare(emulator, source, state=ImportState.from_json(saved.load()))
+    again = prepare(emulator, source, resume_from=saved.load())
     summary = run(again)
     assert counts(summary) == (500, 500, 0, 0)
     assert posts(emulator) == 2 + 1 + 3
@@ -247,7 +255,7 @@ def test_a_spent_cycle_stops_at_once_and_the_state_goes_on(emulator):
 
 
 def test_without_waiting_what_was_sent_is_unknown(emulator):
-    job = prepare(emulator, [order(number) for number in range(250)], wait=False)
+    job = prepare(emulator, [order(number) for number in range(250)], wait_for_completion=False)
     summary = run(job)
     assert counts(summary) == (250, 0, 0, 250)
     assert len(summary.async_action_ids) == 3
@@ -266,7 +274,8 @@ def test_a_source_that_changes_under_way_is_noticed(emulator, tmp_path):
 def test_the_state_is_written_before_each_request(emulator):
     saved = Saved()
     run(prepare(emulator, [order(number) for number in range(250)], state_store=saved))
-    first = next(state for state in map(json.loads, saved) if state["in_flight"])
+    checkpoints = [json.loads(document)["checkpoint"] for document in saved if document]
+    first = next(checkpoint for checkpoint in checkpoints if checkpoint["in_flight"])
     assert first["in_flight"][0]["action_id"] is None
     assert first["in_flight"][0]["body_hash"]
     assert max(map(len, saved)) < 5000

@@ -11,7 +11,6 @@ from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import PlanExceededError, QuotaError
-from airflow_provider_voucherify.order_import.checkpoint import ImportState
 from tests.integration.order_import.test_order_import import Saved, counts, prepare, run
 from tests.orders import order
 
@@ -49,7 +48,7 @@ def test_a_shop_that_takes_half_the_quota_is_never_refused():
         VoucherifyClient(settings).create_order(order(0))
         shop = Shop(emulator)
         shop.start()
-        job = prepare(emulator, [order(number) for number in range(4000)], max_orders=50)
+        job = prepare(emulator, [order(number) for number in range(4000)], chunk_size=50)
         job._client.transport.quota.reserve = 0.55
         summary = run(job)
         shop.over.set()
@@ -64,7 +63,7 @@ def test_a_shop_that_takes_half_the_quota_is_never_refused():
 
 def test_a_long_wait_is_told_instead_of_slept():
     with Emulator(plan="sandbox") as emulator:
-        job = prepare(emulator, [order(number) for number in range(200)], max_orders=1)
+        job = prepare(emulator, [order(number) for number in range(200)], chunk_size=1)
         pauses = []
         while not pauses or "not sent" not in pauses[-1].reason:
             pauses.append(job.advance())
@@ -81,9 +80,9 @@ def test_after_a_spent_cycle_the_next_run_goes_on():
     with Emulator(speed=1000) as emulator:
         emulator.add_fault("cycle_spent", after=6)
         with pytest.raises(PlanExceededError, match="Raise the plan") as raised:
-            run(prepare(emulator, source, max_orders=30, state_store=saved))
+            run(prepare(emulator, source, chunk_size=30, state_store=saved))
         assert raised.value.limit_type == "api_calls_cycle"
         emulator.clear_faults()
-        summary = run(prepare(emulator, source, state=ImportState.from_json(saved.load())))
+        summary = run(prepare(emulator, source, resume_from=saved.load()))
         assert counts(summary) == (300, 300, 0, 0)
         assert emulator.calls()["repeated_imports"] == 0

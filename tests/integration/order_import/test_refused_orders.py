@@ -20,7 +20,7 @@ def test_37_bad_orders_in_a_hundred_thousand(tmp_path):
     with Emulator(import_base_ms=0, import_order_ms=0) as emulator:
         for number in BAD:
             emulator.add_fault("rejected_order", source_id=f"order-{number}", details=REASON)
-        summary = run(prepare(emulator, open_source(paths=path), tmp_path, max_orders=2000, max_bisections=1000))
+        summary = run(prepare(emulator, open_source(paths=path), tmp_path, chunk_size=2000, max_bisections=1000))
         assert counts(summary) == (ORDERS, ORDERS - 37, 37, 0)
         assert emulator.count_orders() == ORDERS - 37
         assert summary.api_calls == emulator.calls()["total"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.order_import.job import MAX_IN_FLIGHT
+from airflow_provider_voucherify.order_import import ImportConfig
 from tests.orders import order
 
 ROOT = Path(__file__).parents[3]
@@ -19,24 +19,21 @@ import re, sys, time
 from pathlib import Path
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
-from airflow_provider_voucherify.core.state_store import FileStateStore
-from airflow_provider_voucherify.order_import.job import ImportJob
-from airflow_provider_voucherify.reporting.reject_files import Report
-from airflow_provider_voucherify.order_source.open_source import open_source
-from airflow_provider_voucherify.order_import.checkpoint import ImportState
+from airflow_provider_voucherify.order_import import ImportConfig, ImportJob
+from airflow_provider_voucherify.order_source import open_source
 
 url, token, path, folder = sys.argv[1:]
 client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token=token, base_url=url))
 source = open_source(paths=Path(path))
-state = ImportState(fingerprint=source.fingerprint())
-job = ImportJob(client, source, state, report=Report(Path(folder)), state_store=FileStateStore(Path(folder)))
+job = ImportJob(client, source, ImportConfig(on_duplicate=None), report_path=Path(folder))
 fewest = 10**9
 while pause := job.advance():
-    if not state.read:
-        fewest = min(fewest, len(state.in_flight))
+    checkpoint = job.state.checkpoint
+    if not checkpoint.source_read:
+        fewest = min(fewest, len(checkpoint.in_flight))
     time.sleep(pause.seconds)
 # not ru_maxrss: that begins with the memory of the process that started this one
-print(job.summary().loaded, fewest, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+print(job.summary.loaded, fewest, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """
 
 
@@ -64,7 +61,9 @@ def import_file(path, folder):
         )
         loaded, fewest, peak = map(int, done.stdout.split()[-3:])
         assert emulator.count_orders() == loaded
-        assert fewest == MAX_IN_FLIGHT  # it never waits while it could send: the queue is as full as it may be
+        assert (
+            fewest == ImportConfig().max_in_flight
+        )  # it never waits while it could send: the queue is as full as it may be
         return loaded, peak, emulator.calls()
 
 

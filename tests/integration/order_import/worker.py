@@ -12,8 +12,7 @@ from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.api.transport import Transport
 from airflow_provider_voucherify.core.state_store import FileStateStore
-from airflow_provider_voucherify.order_import.checkpoint import open_state
-from airflow_provider_voucherify.order_import.job import ImportJob
+from airflow_provider_voucherify.order_import import ImportConfig, ImportJob
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.reporting.reject_files import Report
 
@@ -49,14 +48,14 @@ def main() -> None:
         watched(cls, name)
     source, state_store = open_source(paths=Path(path)), FileStateStore(Path(folder))
     client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token=token, base_url=url))
-    state, _ = open_state(state_store, source.fingerprint(), restart=None, max_orders=100, max_body_bytes=8_000_000)
-    job = ImportJob(
-        client, source, state, report=Report(Path(folder)), state_store=state_store, max_in_flight=4, poll_interval=0.05
+    config = ImportConfig(
+        chunk_size=100, max_in_flight=4, poll_interval=0.05, max_rejected=10**9, max_unknown=10**9, on_duplicate=None
     )
+    job = ImportJob(client, source, config, report_path=Path(folder), state_store=state_store)
     while pause := job.advance():
         moment()
         time.sleep(min(pause.seconds, 0.05) if pause.ids else pause.seconds)
-    summary = job.summary()
+    summary = job.summary
     print(summary.orders, summary.loaded, summary.rejected, summary.unknown)
 
 

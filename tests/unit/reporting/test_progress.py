@@ -4,11 +4,10 @@ import pytest
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.order_import import ImportConfig, ImportJob
 from airflow_provider_voucherify.order_import.checkpoint import ImportState
-from airflow_provider_voucherify.order_import.job import ImportJob
 from airflow_provider_voucherify.order_source.source import ListSource
 from airflow_provider_voucherify.reporting.progress import Progress
-from airflow_provider_voucherify.reporting.reject_files import Report
 from tests.orders import order
 
 
@@ -27,7 +26,8 @@ def test_what_is_not_known_is_left_out():
 def test_the_rate_is_that_of_late_also_right_after_a_task_was_woken():
     day_lost, since = [(0.0, 0)], [(86_400.0 + 10 * step, 20 * step) for step in range(12)]
     source = ListSource([order(1)])
-    state = ImportState(fingerprint=source.fingerprint(), loaded=240, timeline=[*day_lost, *since])
+    state = ImportState.start(source.fingerprint(), ImportConfig())
+    state.counters.loaded, state.observations.timeline = 240, [*day_lost, *since]
     client = VoucherifyClient(Settings(app_id="app", app_token="token"))
-    job = ImportJob(client, source, state, report=Report(None), clock=lambda: 86_520.0)
+    job = ImportJob(client, source, resume_from=state.to_json(), clock=lambda: 86_520.0)
     assert job.progress().rate == pytest.approx(2.0)

@@ -1,0 +1,59 @@
+"""The options of an import."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from airflow_provider_voucherify.core.options import Options
+from airflow_provider_voucherify.order_source.duplicates import OnDuplicate
+from airflow_provider_voucherify.order_source.schema.side_effects import Treatment
+
+OnUnknown = Literal["report", "resend"]
+
+
+class ImportConfig(Options, frozen=True):
+    """
+    The options of an import.
+
+    :param on_duplicate: What becomes of orders that repeat a ``source_id``: ``error`` rejects them, ``first`` and
+        ``last`` keep one order and leave the others out (``superseded/`` in the report), None sends them all.
+    :param customers: ``send``, ``strip`` or ``reject`` customers and referrers, whom an import moves through segments.
+    :param product_overrides: ``send``, ``strip`` or ``reject`` what overwrites products of the catalogue.
+    :param chunk_size: The largest number of orders in a request. The API accepts 2000 (documented, may change).
+    :param max_body_bytes: The largest body of a request, in bytes. The limit of the API is not documented.
+    :param max_rejected: How many orders may be rejected without an error: a share of all when below 1, otherwise a
+        number. 0 by default.
+    :param max_unknown: How many orders may be unknown without an error, counted in the same way.
+    :param max_in_flight: The largest number of chunks that wait at Voucherify. It imports one at a time (documented).
+    :param max_bisections: The largest number of requests spent on finding the bad orders in refused chunks.
+    :param max_resends: How often orders are sent again that failed for a passing reason ("Internal error").
+    :param on_unknown: ``report``, or ``resend``, which states that it is safe to send an order with a ``source_id``
+        twice, because imports update by it (not documented): orders are then sent again instead of being unknown.
+    :param wait_for_completion: Whether to wait for the outcome. If not, all orders that were sent are ``unknown``, and
+        ``async_action_ids`` has all actions, for an ``AsyncActionSensor`` to wait for.
+    :param poll_interval: The longest time between two polls, in seconds or as a timedelta; the processing times seen
+        shorten it.
+    """
+
+    on_duplicate: OnDuplicate | None = "error"
+    customers: Treatment = "send"
+    product_overrides: Treatment = "send"
+    chunk_size: Annotated[int, Meta(ge=1)] = 2000
+    max_body_bytes: Annotated[int, Meta(ge=1)] = 8_000_000
+    max_rejected: Annotated[float, Meta(ge=0)] = 0
+    max_unknown: Annotated[float, Meta(ge=0)] = 0
+    max_in_flight: Annotated[int, Meta(ge=1)] = 20
+    max_bisections: Annotated[int, Meta(ge=0)] = 500
+    max_resends: Annotated[int, Meta(ge=0)] = 1
+    on_unknown: OnUnknown = "report"
+    wait_for_completion: bool = True
+    poll_interval: float | timedelta = 30.0
+
+    @property
+    def poll_seconds(self) -> float:
+        """The longest time between two polls, in seconds."""
+        assert isinstance(self.poll_interval, float)  # noqa: S101  # the check of the options made it one
+        return self.poll_interval

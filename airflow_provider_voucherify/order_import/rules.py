@@ -1,0 +1,34 @@
+"""Find what to do with orders beyond what the API demands: side effects, and repeated ``source_id``s."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow_provider_voucherify.order_import.checkpoint import Checkpoint
+from airflow_provider_voucherify.order_import.config import ImportConfig
+from airflow_provider_voucherify.order_source.duplicates import Duplicates, find_duplicates
+from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_source.source import Source
+
+MAX_SAVED_DUPLICATES = 500  # of 24 bytes each: Airflow's task state store takes 64 KiB
+
+log = logging.getLogger(__name__)
+
+
+def find_rules(source: Source, config: ImportConfig, checkpoint: Checkpoint | None = None) -> Rules:
+    """
+    Check a source for orders that repeat a ``source_id``, and make the rules of its import.
+
+    :param source: The orders.
+    :param config: The options.
+    :param checkpoint: Has what an earlier try found, or gets what is found now if it is small enough.
+    :raises ConfigurationError: if the source cannot be read.
+    """
+    found = None if checkpoint is None else checkpoint.duplicates
+    if found is None and config.on_duplicate is not None:
+        found = find_duplicates(source, config.on_duplicate)
+        log.info("Duplicate check: %s of %s orders repeat a source_id.", f"{len(found):,}", f"{found.records:,}")
+        if checkpoint is not None and len(found) <= MAX_SAVED_DUPLICATES:
+            checkpoint.duplicates = found
+    duplicates = Duplicates(source, found) if found else None
+    return Rules(customers=config.customers, product_overrides=config.product_overrides, duplicates=duplicates)
