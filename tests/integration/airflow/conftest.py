@@ -24,12 +24,12 @@ def emulator(monkeypatch):
 
 
 @pytest.fixture
-def log(capfd):
-    """All that was logged: Airflow writes it to the standard output, whichever logger it comes from."""
+def log(capfd, caplog):
+    """All that was logged: Airflow writes what tasks log to the standard output, and the engines have loggers."""
     written = []
 
     def read() -> str:
         written.append("".join(capfd.readouterr()))
-        return "".join(written)
+        return "".join(written) + caplog.text
 
     return read
