@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from airflow_provider_voucherify.order_import.checkpoint import KEPT_KINDS, KEPT_POINTS, OTHER_REASONS, ImportState
 from airflow_provider_voucherify.reporting.html_report import html_report
+from airflow_provider_voucherify.reporting.observations import MAX_POINTS, MAX_REASONS, OTHER_REASONS, Observations
+from airflow_provider_voucherify.reporting.reject_files import Outcome
 from airflow_provider_voucherify.reporting.summary import ImportSummary
 
 
@@ -15,12 +16,13 @@ def summary(**counts):
 
 
 def test_the_page_shows_counts_and_reasons_and_escapes_what_orders_say():
-    state = ImportState(fingerprint="", loaded=7, rejected=2, unknown=1, reasons=["orders[1]: <script>"])
-    for reason in ("<b>bad</b>", "<b>bad</b>", "lost"):
-        state.count_reason(reason)
-    state.mark(1_700_000_000)
-    state.mark(1_700_003_600)
-    page = html_report(summary(), state.observations())
+    observations = Observations()
+    observations.add_failures(
+        [Outcome("orders[1]", "<script>", reason, b"{}") for reason in ("<b>bad</b>", "<b>bad</b>", "lost")]
+    )
+    observations.mark(1_700_000_000, 10)
+    observations.mark(1_700_003_600, 10)
+    page = html_report(summary(), observations)
     assert "70.00%" in page
     assert "&lt;b&gt;bad&lt;/b&gt;" in page
     assert "<script>" not in page
@@ -28,18 +30,17 @@ def test_the_page_shows_counts_and_reasons_and_escapes_what_orders_say():
 
 
 def test_an_import_of_nothing_is_a_page_too():
-    page = html_report(summary(orders=0, loaded=0, rejected=0, unknown=0), ImportState(fingerprint="").observations())
+    page = html_report(summary(orders=0, loaded=0, rejected=0, unknown=0), Observations())
     assert "It was over before there was anything to draw" in page
 
 
 def test_reasons_and_points_stay_few():
-    state = ImportState(fingerprint="")
+    observations = Observations()
     for number in range(10_000):
-        state.count_reason(f"reason {number}")
-        state.loaded += 1
-        state.mark(1_700_000_000 + number)
-    assert len(state.reason_counts) == KEPT_KINDS + 1
-    assert state.reason_counts[OTHER_REASONS] == 10_000 - KEPT_KINDS
-    assert KEPT_POINTS / 2 <= len(state.timeline) <= KEPT_POINTS + 1
-    assert state.timeline[0] == (1_700_000_000, 1)
-    assert state.timeline[-1] == (1_700_009_999, 10_000)
+        observations.add_failures([Outcome("orders[0]", None, f"reason {number}", b"{}")])
+        observations.mark(1_700_000_000 + number, number + 1)
+    assert len(observations.reasons) == MAX_REASONS + 1
+    assert observations.reasons[OTHER_REASONS] == 10_000 - MAX_REASONS
+    assert MAX_POINTS / 2 <= len(observations.timeline) <= MAX_POINTS + 1
+    assert observations.timeline[0] == (1_700_000_000, 1)
+    assert observations.timeline[-1] == (1_700_009_999, 10_000)
