@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from airflow_provider_voucherify.emulator.faults import FAULTS, parse_fault
+from airflow_provider_voucherify.emulator.fault_types import FAULTS
+from airflow_provider_voucherify.emulator.faults import parse_fault
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
 from airflow_provider_voucherify.emulator.server import Emulator
 

@@ -27,7 +27,7 @@ def admin_routes(project: Project) -> list[Route]:
         return _json({"status": "ok"})
 
     async def calls(_: Request) -> Response:
-        return _json(project.calls.report())
+        return _json(project.call_log.report())
 
     async def count_orders(_: Request) -> Response:
         return _json({"count": await run_in_threadpool(project.orders.count)})

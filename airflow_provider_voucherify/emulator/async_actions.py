@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from airflow_provider_voucherify.emulator.call import DEFAULT_LIMIT, MAX_LIMIT, Call
 from airflow_provider_voucherify.emulator.database import Database
 from airflow_provider_voucherify.emulator.errors import not_found
 from airflow_provider_voucherify.emulator.ids import new_id, timestamp
+from airflow_provider_voucherify.emulator.request import DEFAULT_LIMIT, MAX_LIMIT, ApiRequest
 
 ActionStatus = Literal["ENQUEUED", "IN_PROGRESS", "DONE", "FAILED"]
 OperationStatus = Literal["SUCCESS", "FAILED", "UNKNOWN"]
@@ -199,22 +199,22 @@ class AsyncActions:
         with self._database.transaction() as connection:
             self.set(connection, action_id, step, processing_time)
 
-    def get(self, call: Call) -> dict[str, Any]:
+    def get(self, request: ApiRequest) -> dict[str, Any]:
         """``GET /v1/async-actions/{asyncActionId}``: with the result."""
-        action_id = call.path["asyncActionId"]
+        action_id = request.path["asyncActionId"]
         rows = self._database.rows(f"{_SELECT} WHERE id = ?", (action_id,))
         if not rows:
             raise not_found("async_action", action_id)
         return self._document(rows[0])
 
-    def list(self, call: Call) -> dict[str, Any]:
+    def list(self, request: ApiRequest) -> dict[str, Any]:
         """``GET /v1/async-actions``: newest first, before ``end_date``.
 
         Like the example, entries have neither result nor ``operation_status`` nor ``processing_time`` (the schema would
         allow the latter two). The default limit is unknown; 10 as of the other lists.
         """
-        limit = call.integer("limit", DEFAULT_LIMIT, MAX_LIMIT)
-        end_date = call.moment("end_date")
+        limit = request.integer("limit", DEFAULT_LIMIT, MAX_LIMIT)
+        end_date = request.moment("end_date")
         where, parameters = ("WHERE created_at < ?", (end_date,)) if end_date else ("", ())
         sql = f"{_SELECT} {where} ORDER BY created_at DESC, seq DESC LIMIT ?"
         rows = self._database.rows(sql, (*parameters, limit + 1))

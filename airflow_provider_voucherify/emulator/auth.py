@@ -12,10 +12,10 @@ from urllib.parse import parse_qs
 
 from msgspec import Struct
 
-from airflow_provider_voucherify.emulator.call import Answer, Call
-from airflow_provider_voucherify.emulator.errors import ApiError, unauthorized
+from airflow_provider_voucherify.emulator.errors import ResponseError, unauthorized
 from airflow_provider_voucherify.emulator.ids import derived_id
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
+from airflow_provider_voucherify.emulator.request import ApiRequest, ApiResponse
 
 _SCOPES = frozenset(
     [
@@ -98,7 +98,7 @@ class Authentication:
 
         :param headers: headers by lower-case name.
         :param scope: the OAuth scope that allows the call besides ``api``; None where a token does not do.
-        :raises ApiError: 401. That a token without the scope gets a 401 is a guess: the reference names no 403.
+        :raises ResponseError: 401. That a token without the scope gets a 401 is a guess: the reference names no 403.
         :return: whether it came with a token, not with the keys.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -116,46 +116,46 @@ class Authentication:
         """Refuse a call without the key pair of the project.
 
         :param headers: headers by lower-case name.
-        :raises ApiError: 401.
+        :raises ResponseError: 401.
         """
         right_id = hmac.compare_digest(headers.get("x-app-id", "").encode(), self._options.app_id.encode())
         right_token = hmac.compare_digest(headers.get("x-app-token", "").encode(), self._options.app_token.encode())
         if not (right_id and right_token):
             raise unauthorized("Cannot authorize with the X-App-Id and X-App-Token of this request")
 
-    def create_token(self, call: Call) -> dict[str, Any]:
+    def create_token(self, request: ApiRequest) -> dict[str, Any]:
         """``POST /v1/oauth/token``: client credentials only; keys and messages of errors as in the examples."""
-        form = _form(call)
+        form = _form(request)
         if form.get("grant_type") != "client_credentials":
-            raise ApiError(400, "invalid_grant_type", "Invalid grant_type")
+            raise ResponseError(400, "invalid_grant_type", "Invalid grant_type")
         scope = form.get("scope", "")
         if not scope.split() or not set(scope.split()) <= _SCOPES:
-            raise ApiError(400, "invalid_scope", f"Invalid scope: {scope}")
+            raise ResponseError(400, "invalid_scope", f"Invalid scope: {scope}")
         now = time.time()
         token = secrets.token_urlsafe(38)[:50]
         with self._lock:
             self._tokens = {name: known for name, known in self._tokens.items() if known.expires_at > now}
             if len(self._tokens) >= self._options.oauth_token_limit:
                 details = f"A project can have {self._options.oauth_token_limit} OAuth tokens at a time"
-                raise ApiError(400, "oauth_tokens_limit_exceeded", "Too many OAuth tokens", details)
+                raise ResponseError(400, "oauth_tokens_limit_exceeded", "Too many OAuth tokens", details)
             self._tokens[token] = OAuthToken(scope, now + self._options.oauth_token_seconds)
             return self._document(token, self._tokens[token])
 
-    def introspect_token(self, call: Call) -> dict[str, Any]:
+    def introspect_token(self, request: ApiRequest) -> dict[str, Any]:
         """``POST /v1/oauth/introspect``: a token that is not there is inactive (documented)."""
-        token = _form(call).get("access_token")
+        token = _form(request).get("access_token")
         if not token:
-            raise ApiError(400, "missing_parameters", "Missing parameters")
+            raise ResponseError(400, "missing_parameters", "Missing parameters")
         known = self._find(token)
         return {"active": False} if known is None else {**self._document(token, known), "active": True}
 
-    def revoke_token(self, call: Call) -> Answer:
+    def revoke_token(self, request: ApiRequest) -> ApiResponse:
         """``POST /v1/oauth/token/revoke``: 204, or an empty 404 (documented)."""
-        token = _form(call).get("access_token", "")
+        token = _form(request).get("access_token", "")
         alive = self._find(token) is not None
         with self._lock:
             self._tokens.pop(token, None)
-        return Answer(status=204 if alive else 404)
+        return ApiResponse(status=204 if alive else 404)
 
     def _find(self, token: str) -> OAuthToken | None:
         with self._lock:
@@ -173,9 +173,9 @@ class Authentication:
         }
 
 
-def _form(call: Call) -> dict[str, str]:
+def _form(request: ApiRequest) -> dict[str, str]:
     try:
-        fields = parse_qs(call.body.decode(), keep_blank_values=True)
+        fields = parse_qs(request.body.decode(), keep_blank_values=True)
     except (UnicodeDecodeError, ValueError):
-        raise ApiError(400, "missing_parameters", "Missing parameters", "The body is no form") from None
+        raise ResponseError(400, "missing_parameters", "Missing parameters", "The body is no form") from None
     return {name: values[-1] for name, values in fields.items()}

@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from airflow_provider_voucherify.emulator.ids import derived_id
-
-if TYPE_CHECKING:
-    from airflow_provider_voucherify.emulator.order import Item
-
-
-class Product(Struct, kw_only=True, omit_defaults=True):
-    """The product of an item."""
-
-    id: str | None = None
-    source_id: str | None = None
-    override: bool | None = None
-    name: str | None = None
-    metadata: dict[str, Any] | None = None
-    price: int | float | None = None
-
-
-class Sku(Struct, kw_only=True, omit_defaults=True):
-    """The SKU of an item."""
-
-    id: str | None = None
-    source_id: str | None = None
-    override: bool | None = None
-    sku: str | None = None
-    metadata: dict[str, Any] | None = None
-    price: int | float | None = None
+from airflow_provider_voucherify.emulator.order_schema import Item, Product, Sku
 
 
 class Catalogue:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from starlette.responses import Response, StreamingResponse
 
-from airflow_provider_voucherify.emulator.errors import ApiError, unauthorized
-from airflow_provider_voucherify.emulator.faults import TruncatedDownload
+from airflow_provider_voucherify.emulator.errors import ResponseError, unauthorized
+from airflow_provider_voucherify.emulator.fault_types import TruncatedDownload
 
 _BLOCK_BYTES = 1 << 18
 _GZIP_WINDOW_BITS = 31
@@ -43,7 +43,7 @@ class DownloadTokens:
 
         :param export_id: the export in the path.
         :param query: ``token`` and, for files after the first, ``file``.
-        :raises ApiError: 401.
+        :raises ResponseError: 401.
         :return: number of the file from 0.
         """
         token = query.get("token", "")
@@ -65,13 +65,13 @@ def send_file(path: Path, accept_encoding: str) -> Response:
 
     :param path: the CSV file.
     :param accept_encoding: header of the request.
-    :raises ApiError: 404, the file is gone.
+    :raises ResponseError: 404, the file is gone.
     :return: with a ``Content-Length``, or with gzip in chunks.
     """
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        raise ApiError(404, "not_found", "Resource not found", "The file of this export is gone") from None
+        raise ResponseError(404, "not_found", "Resource not found", "The file of this export is gone") from None
     if _takes_gzip(accept_encoding):
         headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return StreamingResponse(_compressed(path), media_type="text/plain", headers=headers)

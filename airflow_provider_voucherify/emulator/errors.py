@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class ApiError(Exception):
+class ResponseError(Exception):
     """An answer that is no success.
 
     :param code: HTTP status.
@@ -50,25 +50,25 @@ class ApiError(Exception):
         return body
 
 
-def invalid_payload(details: str) -> ApiError:
+def invalid_payload(details: str) -> ResponseError:
     """Return the 400 of a body that breaks the schema (key seen in an example).
 
     :param details: property and rule, e.g. ``Property .status should be equal to ...``.
     :return: the error to raise.
     """
-    return ApiError(400, "invalid_payload", "Invalid payload", details)
+    return ResponseError(400, "invalid_payload", "Invalid payload", details)
 
 
-def invalid_query(details: str) -> ApiError:
+def invalid_query(details: str) -> ResponseError:
     """Return the 400 of a query parameter (key seen in an example).
 
     :param details: parameter and rule.
     :return: the error to raise.
     """
-    return ApiError(400, "invalid_query_params", "Invalid query params", details)
+    return ResponseError(400, "invalid_query_params", "Invalid query params", details)
 
 
-def not_found(resource_type: str, resource_id: str) -> ApiError:
+def not_found(resource_type: str, resource_id: str) -> ResponseError:
     """Return the 404 of a resource (text seen in examples).
 
     :param resource_type: ``order``, ``export`` or ``async_action``.
@@ -76,13 +76,13 @@ def not_found(resource_type: str, resource_id: str) -> ApiError:
     :return: the error to raise.
     """
     details = f"Cannot find {resource_type} with id {resource_id}"
-    return ApiError(404, "not_found", "Resource not found", details, resource=(resource_id, resource_type))
+    return ResponseError(404, "not_found", "Resource not found", details, resource=(resource_id, resource_type))
 
 
-def unauthorized(details: str) -> ApiError:
+def unauthorized(details: str) -> ResponseError:
     """Return the 401 (code, key and message seen in an example).
 
     :param details: what is wrong with the keys or the token, without naming them.
     :return: the error to raise.
     """
-    return ApiError(401, "unauthorized", "Unauthorized", details)
+    return ResponseError(401, "unauthorized", "Unauthorized", details)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_voucherify.emulator.call import parse_moment
-from airflow_provider_voucherify.emulator.errors import ApiError, invalid_payload
+from airflow_provider_voucherify.emulator.errors import ResponseError, invalid_payload
+from airflow_provider_voucherify.emulator.request import parse_moment
 
 TIMES = ("created_at", "updated_at")
 TEXTS = ("id", "source_id", "status", "customer_id", "referrer_id")
@@ -102,7 +102,7 @@ def compile_filters(filters: Any, *, inclusive: bool) -> Sql:
 
     :param filters: the property of the request.
     :param inclusive: whether ``$after`` and ``$before`` include their bound (U).
-    :raises ApiError: 400 ``invalid_payload`` for an unknown field, condition or form.
+    :raises ResponseError: 400 ``invalid_payload`` for an unknown field, condition or form.
     :return: a condition and its parameters; ``("1", [])`` when there is none.
     """
     if filters is None:
@@ -129,7 +129,7 @@ def metadata_path(field: str) -> str:
     """Return the JSON path that ``metadata.X`` stands for.
 
     :param field: a field with the prefix ``metadata.``.
-    :raises ApiError: the key is empty, or has a double quote, which SQLite's paths cannot name.
+    :raises ResponseError: the key is empty, or has a double quote, which SQLite's paths cannot name.
     """
     key = field.removeprefix("metadata.")
     if not key or '"' in key:
@@ -215,7 +215,7 @@ def _moment(field: str, name: str, value: Any) -> str:
 _FORM = "filters[${field}][conditions][${condition}]"
 
 
-def _wrong_form() -> ApiError:
+def _wrong_form() -> ResponseError:
     return invalid_payload(
         f"Property .parameters.filters should match either `{_FORM}[${{index}}]` or `{_FORM}` format and condition must"
         f" be one of: {', '.join(CONDITIONS)}"

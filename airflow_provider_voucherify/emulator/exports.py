@@ -10,14 +10,15 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_voucherify.emulator.call import DEFAULT_LIMIT, MAX_LIMIT, MAX_PAGE, Answer, Call
-from airflow_provider_voucherify.emulator.csv_file import write_csv
 from airflow_provider_voucherify.emulator.database import Database
-from airflow_provider_voucherify.emulator.errors import ApiError, invalid_payload, not_found
+from airflow_provider_voucherify.emulator.errors import ResponseError, invalid_payload, not_found
+from airflow_provider_voucherify.emulator.export_csv import write_csv
 from airflow_provider_voucherify.emulator.export_filters import compile_filters, metadata_path
-from airflow_provider_voucherify.emulator.faults import ExportError, Faults
+from airflow_provider_voucherify.emulator.fault_types import ExportError
+from airflow_provider_voucherify.emulator.faults import Faults
 from airflow_provider_voucherify.emulator.ids import new_id, timestamp
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
+from airflow_provider_voucherify.emulator.request import DEFAULT_LIMIT, MAX_LIMIT, MAX_PAGE, ApiRequest, ApiResponse
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ _ORDERS = ("-created_at", "created_at", "-updated_at", "updated_at", "-status", 
 _LIST_ORDERS = ("created_at", "-created_at", "status", "-status")
 _SELECT = "SELECT id, created_at, status, parameters, files FROM exports"
 
-FileUrl = Callable[[str, int, Call], str]
+FileUrl = Callable[[str, int, ApiRequest], str]
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -64,41 +65,41 @@ class Exports:
         self._url = url
         self._spawn = spawn
 
-    def create_of_orders(self, call: Call) -> dict[str, Any]:
+    def create_of_orders(self, request: ApiRequest) -> dict[str, Any]:
         """``POST /v1/orders/export``."""
-        return self._schedule(_object(call.json(), "."))
+        return self._schedule(_object(request.json(), "."))
 
-    def create(self, call: Call) -> dict[str, Any]:
+    def create(self, request: ApiRequest) -> dict[str, Any]:
         """``POST /v1/exports``, for orders alone: the emulator has no other objects and says so with a 400."""
-        body = _object(call.json(), ".")
+        body = _object(request.json(), ".")
         if body.get("exported_object") != "order":
             raise invalid_payload("Property .exported_object should be equal to one of the allowed values [ order ]")
         return self._schedule(body)
 
-    def get(self, call: Call) -> dict[str, Any]:
+    def get(self, request: ApiRequest) -> dict[str, Any]:
         """``GET /v1/exports/{exportId}``: once DONE with a URL that holds a fresh token."""
-        return self._document(self._row(call.path["exportId"]), call)
+        return self._document(self._row(request.path["exportId"]), request)
 
-    def list(self, call: Call) -> dict[str, Any]:
+    def list(self, request: ApiRequest) -> dict[str, Any]:
         """``GET /v1/exports``. The default order is unknown; newest first, as in the example."""
-        limit = call.integer("limit", DEFAULT_LIMIT, MAX_LIMIT)
-        page = call.integer("page", 1, MAX_PAGE)
-        order = call.choice("order", _LIST_ORDERS, "-created_at")
+        limit = request.integer("limit", DEFAULT_LIMIT, MAX_LIMIT)
+        page = request.integer("page", 1, MAX_PAGE)
+        order = request.choice("order", _LIST_ORDERS, "-created_at")
         column, direction = order.removeprefix("-"), "DESC" if order.startswith("-") else "ASC"
         sql = f"{_SELECT} ORDER BY {column} {direction}, seq {direction} LIMIT ? OFFSET ?"
         rows = self._database.rows(sql, (limit, (page - 1) * limit))
         total = self._database.rows("SELECT count(*) FROM exports")[0][0]
-        exports = [self._document(row, call) for row in rows]
+        exports = [self._document(row, request) for row in rows]
         return {"object": "list", "data_ref": "exports", "exports": exports, "total": total}
 
-    def delete(self, call: Call) -> Answer:
+    def delete(self, request: ApiRequest) -> ApiResponse:
         """``DELETE /v1/exports/{exportId}``."""
-        export_id = call.path["exportId"]
+        export_id = request.path["exportId"]
         files = self._row(export_id)[4]
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM exports WHERE id = ?", (export_id,))
         self._delete_files(export_id, files)
-        return Answer(status=204)
+        return ApiResponse(status=204)
 
     def file(self, export_id: str, number: int) -> Path:
         """Return the path of an exported file.
@@ -168,11 +169,11 @@ class Exports:
             raise not_found("export", export_id)
         return rows[0]
 
-    def _document(self, row: Any, call: Call | None) -> dict[str, Any]:
+    def _document(self, row: Any, request: ApiRequest | None) -> dict[str, Any]:
         export_id, created_at, status, parameters, files = row
         result = None
-        if status == "DONE" and call is not None:
-            urls = [self._url(export_id, number, call) for number in range(files)]
+        if status == "DONE" and request is not None:
+            urls = [self._url(export_id, number, request) for number in range(files)]
             result = {"url": urls[0]} if files == 1 else {"url": urls[0], "urls": urls}
         return {
             "id": export_id,
@@ -203,7 +204,7 @@ def _checked(parameters: dict[str, Any]) -> dict[str, Any]:
             metadata_path(field)
         elif field not in FIELDS:
             details = f"Unsupported field used. Allowed fields: {', '.join(FIELDS)}"
-            raise ApiError(400, "invalid_export_fields", "Invalid Export", details)
+            raise ResponseError(400, "invalid_export_fields", "Invalid Export", details)
     order = parameters.get("order")
     if order not in (None, "", *_ORDERS):
         allowed = ", ".join(_ORDERS)

@@ -10,26 +10,20 @@ from typing import Any
 from msgspec import Struct
 
 from airflow_provider_voucherify.emulator.async_actions import AsyncActions, Step
-from airflow_provider_voucherify.emulator.call import Call
-from airflow_provider_voucherify.emulator.calls import Calls
+from airflow_provider_voucherify.emulator.call_log import CallLog
 from airflow_provider_voucherify.emulator.database import Database
-from airflow_provider_voucherify.emulator.errors import ApiError, invalid_payload
-from airflow_provider_voucherify.emulator.faults import (
-    ActionFailed,
-    FailedRows,
-    Faults,
-    LoweredLimit,
-    RejectedOrder,
-    matches,
-)
+from airflow_provider_voucherify.emulator.errors import ResponseError, invalid_payload
+from airflow_provider_voucherify.emulator.fault_types import ActionFailed, FailedRows, LoweredLimit, RejectedOrder
+from airflow_provider_voucherify.emulator.faults import Faults, matches
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
-from airflow_provider_voucherify.emulator.order import OrderRequest, decode_orders
+from airflow_provider_voucherify.emulator.order_schema import OrderPayload, decode_orders
 from airflow_provider_voucherify.emulator.orders import Batch
+from airflow_provider_voucherify.emulator.request import ApiRequest
 
 _log = logging.getLogger(__name__)
 
 
-class Job(Struct, frozen=True):
+class QueuedImport(Struct, frozen=True):
     """An import whose turn it is.
 
     :param action_id: its async action.
@@ -51,7 +45,7 @@ class ImportQueue:
     :param options: limits, mode, durations.
     :param actions: the async actions of the project.
     :param faults: what goes wrong.
-    :param calls: the account of posts and of the queue's idle time.
+    :param call_log: the account of posts and of the queue's idle time.
     """
 
     def __init__(
@@ -60,44 +54,44 @@ class ImportQueue:
         options: EmulatorOptions,
         actions: AsyncActions,
         faults: Faults,
-        calls: Calls,
+        call_log: CallLog,
     ) -> None:
         self._database = database
         self._options = options
         self._actions = actions
         self._faults = faults
-        self._calls = calls
+        self._call_log = call_log
         self._loop: asyncio.AbstractEventLoop | None = None
         self._work = asyncio.Event()
 
-    def submit(self, call: Call) -> dict[str, str]:
+    def submit(self, request: ApiRequest) -> dict[str, str]:
         """``POST /v1/orders/import``: check all orders, queue them, answer the action's id.
 
         What too many orders get is unknown: here a 400 ``query_too_large``, a key that the API is known to use.
         """
-        requests = decode_orders(call.body)
+        payloads = decode_orders(request.body)
         limit = self._options.import_limit
-        lowered = self._faults.fires(LoweredLimit, call.label, lambda fault: len(requests) > fault.limit)
+        lowered = self._faults.fires(LoweredLimit, request.label, lambda fault: len(payloads) > fault.limit)
         limit = limit if lowered is None else min(limit, lowered.limit)
-        if len(requests) > limit:
-            details = f"An import can have at most {limit} orders, this one has {len(requests)}"
-            raise ApiError(400, "query_too_large", "Query too large", details)
-        if not requests:
+        if len(payloads) > limit:
+            details = f"An import can have at most {limit} orders, this one has {len(payloads)}"
+            raise ResponseError(400, "query_too_large", "Query too large", details)
+        if not payloads:
             raise invalid_payload("Property . should not have fewer than 1 items")
         rejected = self._faults.fires(
             RejectedOrder,
-            call.label,
-            lambda fault: any(matches(fault.source_id, request.source_id) for request in requests),
+            request.label,
+            lambda fault: any(matches(fault.source_id, payload.source_id) for payload in payloads),
         )
         if rejected is not None:
             raise invalid_payload(rejected.details)
         with self._database.transaction() as connection:
-            action_id = self._actions.add(connection, "ORDERS.IMPORT", call.request_id)
+            action_id = self._actions.add(connection, "ORDERS.IMPORT", request.request_id)
             connection.execute(
                 "INSERT INTO import_queue (action_id, orders, body) VALUES (?, ?, ?)",
-                (action_id, len(requests), call.body),
+                (action_id, len(payloads), request.body),
             )
-        self._calls.import_accepted(action_id, len(requests), call.body)
+        self._call_log.import_accepted(action_id, len(payloads), request.body)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._work.set)
         return {"async_action_id": action_id}
@@ -108,75 +102,75 @@ class ImportQueue:
         while True:
             self._work.clear()
             start = time.monotonic()
-            job = await asyncio.to_thread(self._next)
-            if job is None:
+            queued = await asyncio.to_thread(self._next)
+            if queued is None:
                 await self._work.wait()
             else:
-                await self._process(job, start)
+                await self._process(queued, start)
 
-    def _next(self) -> Job | None:
+    def _next(self) -> QueuedImport | None:
         rows = self._database.rows("SELECT action_id, orders, body FROM import_queue ORDER BY seq LIMIT 1")
         if not rows:
             return None
         action_id, orders, body = rows[0]
         milliseconds = self._options.import_base_ms + orders * self._options.import_order_ms
         self._actions.show(action_id, Step(status="IN_PROGRESS"), None)
-        return Job(action_id, body, milliseconds)
+        return QueuedImport(action_id, body, milliseconds)
 
-    async def _process(self, job: Job, start: float) -> None:
-        seconds = job.milliseconds / 1000 / self._options.speed
-        self._calls.import_started(start)
-        self._actions.show_progress(job.action_id, seconds)
+    async def _process(self, queued: QueuedImport, start: float) -> None:
+        seconds = queued.milliseconds / 1000 / self._options.speed
+        self._call_log.import_started(start)
+        self._actions.show_progress(queued.action_id, seconds)
         await asyncio.sleep(seconds)
         try:
-            await asyncio.to_thread(self._load, job, start)
+            await asyncio.to_thread(self._load, queued, start)
         except Exception:  # noqa: BLE001 (told in the log and as FAILED)
-            _log.exception("Import %s broke off", job.action_id)
-            await asyncio.to_thread(self._fail, job, start, "Internal error")
+            _log.exception("Import %s broke off", queued.action_id)
+            await asyncio.to_thread(self._fail, queued, start, "Internal error")
         self._actions.show_progress(None)
-        self._calls.import_finished(time.monotonic())
+        self._call_log.import_finished(time.monotonic())
 
-    def _load(self, job: Job, start: float) -> None:
-        requests = decode_orders(job.body)
+    def _load(self, queued: QueuedImport, start: float) -> None:
+        payloads = decode_orders(queued.body)
         failed: list[dict[str, Any]] = []
         with self._database.transaction() as connection:
-            if not self._actions.exists(connection, job.action_id):
+            if not self._actions.exists(connection, queued.action_id):
                 return  # the emulator was reset while this import was waiting for its end
             broken = self._faults.fires(ActionFailed)
             if broken is not None:
-                requests = requests[: int(len(requests) * broken.loaded)]
+                payloads = payloads[: int(len(payloads) * broken.loaded)]
             rows_fail = self._faults.any(FailedRows)
-            batch = Batch(connection, requests, self._options)
-            for request in requests:
-                failure = self._failed_row(request) if rows_fail else None
-                failure = failure or self._put(batch, request)
+            batch = Batch(connection, payloads, self._options)
+            for payload in payloads:
+                failure = self._failed_row(payload) if rows_fail else None
+                failure = failure or self._put(batch, payload)
                 if failure is not None:
                     failed.append(failure)
             batch.write()
-            connection.execute("DELETE FROM import_queue WHERE action_id = ?", (job.action_id,))
+            connection.execute("DELETE FROM import_queue WHERE action_id = ?", (queued.action_id,))
             if broken is None:
-                step = Step(status="DONE", result=self._result(len(requests) - len(failed), failed))
+                step = Step(status="DONE", result=self._result(len(payloads) - len(failed), failed))
             else:
                 step = Step(status="FAILED", result={"message": broken.message})
-            self._actions.set(connection, job.action_id, step, _milliseconds_since(start))
+            self._actions.set(connection, queued.action_id, step, _milliseconds_since(start))
 
-    def _put(self, batch: Batch, request: OrderRequest) -> dict[str, Any] | None:
-        if self._options.import_mode == "insert" and batch.knows(request):
+    def _put(self, batch: Batch, payload: OrderPayload) -> dict[str, Any] | None:
+        if self._options.import_mode == "insert" and batch.knows(payload):
             return {
-                "source_id": request.source_id,
+                "source_id": payload.source_id,
                 "reason": "Order with this id or source_id already exists",
             }
         try:
-            batch.put(request)
-        except ApiError as error:
-            return {"source_id": request.source_id, "reason": error.details or error.message}
+            batch.put(payload)
+        except ResponseError as error:
+            return {"source_id": payload.source_id, "reason": error.details or error.message}
         return None
 
-    def _failed_row(self, request: OrderRequest) -> dict[str, Any] | None:
-        fault = self._faults.fires(FailedRows, concerns=lambda fault: matches(fault.source_id, request.source_id))
+    def _failed_row(self, payload: OrderPayload) -> dict[str, Any] | None:
+        fault = self._faults.fires(FailedRows, concerns=lambda fault: matches(fault.source_id, payload.source_id))
         if fault is None:
             return None
-        return {"source_id": None if fault.null_source_id else request.source_id, "reason": fault.reason}
+        return {"source_id": None if fault.null_source_id else payload.source_id, "reason": fault.reason}
 
     def _result(self, done: int, failed: list[dict[str, Any]]) -> dict[str, Any]:
         as_object = self._options.failed_style == "object"
@@ -187,11 +181,11 @@ class ImportQueue:
             "failed_count": len(failed),
         }
 
-    def _fail(self, job: Job, start: float, message: str) -> None:
+    def _fail(self, queued: QueuedImport, start: float, message: str) -> None:
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM import_queue WHERE action_id = ?", (job.action_id,))
+            connection.execute("DELETE FROM import_queue WHERE action_id = ?", (queued.action_id,))
             step = Step(status="FAILED", result={"message": message})
-            self._actions.set(connection, job.action_id, step, _milliseconds_since(start))
+            self._actions.set(connection, queued.action_id, step, _milliseconds_since(start))
 
 
 def _milliseconds_since(start: float) -> int:

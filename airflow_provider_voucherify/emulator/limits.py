@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from airflow_provider_voucherify.emulator.errors import ApiError
+from airflow_provider_voucherify.emulator.errors import ResponseError
 from airflow_provider_voucherify.emulator.options import EmulatorOptions, Plan
 
 LimitType = Literal["api_calls", "bulk_api_calls", "api_calls_cycle", "webhook_calls"]
@@ -24,7 +24,7 @@ _PLANS: dict[Plan, list[tuple[LimitType, int, float]]] = {
 }
 
 
-class Window(Struct):
+class RatePeriod(Struct):
     """A count of calls within a period that starts with its first call (how Voucherify cuts periods is unknown).
 
     :param type: what ``X-Rate-Limit-Type`` says of it.
@@ -38,7 +38,7 @@ class Window(Struct):
     used: int = 0
     end: float = 0.0
 
-    def at(self, now: float) -> Window:
+    def at(self, now: float) -> RatePeriod:
         """Begin a new period if the last is over.
 
         :param now: Unix seconds.
@@ -67,15 +67,15 @@ class RateLimits:
     def reset(self) -> None:
         """Start every period afresh."""
         with self._lock:
-            speed = self._options.speed
-            self._api = [Window(kind, limit, period / speed) for kind, limit, period in _PLANS[self._options.plan]]
-            self._bulk = [Window("bulk_api_calls", limit, _HOUR / speed)] if (limit := self._options.bulk_limit) else []
+            speed, bulk_limit = self._options.speed, self._options.bulk_limit
+            self._api = [RatePeriod(kind, limit, period / speed) for kind, limit, period in _PLANS[self._options.plan]]
+            self._bulk = [RatePeriod("bulk_api_calls", bulk_limit, _HOUR / speed)] if bulk_limit else []
 
     def take(self, *, bulk: bool) -> dict[str, str]:
         """Count a call.
 
         :param bulk: whether it is an import; with a ``bulk_limit`` it counts as a bulk call and against no other limit.
-        :raises ApiError: 429 with the headers of the limit that is reached.
+        :raises ResponseError: 429 with the headers of the limit that is reached.
         :return: the rate headers of its answer; none on the unlimited plan.
         """
         with self._lock:
@@ -103,7 +103,7 @@ def rate_headers(limit: int, remaining: int, retry_at: float) -> dict[str, str]:
     }
 
 
-def limit_reached(kind: LimitType, limit: int, retry_at: float) -> ApiError:
+def limit_reached(kind: LimitType, limit: int, retry_at: float) -> ResponseError:
     """Return the 429 of a limit (headers documented; key and message unknown).
 
     :param kind: which limit.
@@ -115,4 +115,4 @@ def limit_reached(kind: LimitType, limit: int, retry_at: float) -> ApiError:
     headers["Retry-After"] = str(max(math.ceil(retry_at - time.time()), 1))
     headers["X-Rate-Limit-Type"] = kind
     details = f"Limit of {limit} {kind} has been reached"
-    return ApiError(429, "too_many_requests", "Too many requests", details, headers=headers)
+    return ResponseError(429, "too_many_requests", "Too many requests", details, headers=headers)

@@ -10,21 +10,16 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_voucherify.emulator.call import DEFAULT_LIMIT, MAX_LIMIT, MAX_PAGE, Call
 from airflow_provider_voucherify.emulator.catalogue import Catalogue
 from airflow_provider_voucherify.emulator.database import Database
-from airflow_provider_voucherify.emulator.errors import ApiError, not_found
+from airflow_provider_voucherify.emulator.errors import ResponseError, not_found
 from airflow_provider_voucherify.emulator.ids import timestamp
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
-from airflow_provider_voucherify.emulator.order import (
-    Order,
-    OrderRequest,
-    decode_order,
-    new_order,
-    sent_created_at,
-)
+from airflow_provider_voucherify.emulator.order_record import OrderRecord, new_order, sent_created_at
+from airflow_provider_voucherify.emulator.order_schema import OrderPayload, decode_order
+from airflow_provider_voucherify.emulator.request import DEFAULT_LIMIT, MAX_LIMIT, MAX_PAGE, ApiRequest
 
-_COLUMNS = Order.__struct_fields__
+_COLUMNS = OrderRecord.__struct_fields__
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM orders"  # noqa: S608 (names from this module)
 _WRITE = (
     f"INSERT INTO orders ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
@@ -45,25 +40,25 @@ class Orders:
         self._database = database
         self._options = options
 
-    def create(self, call: Call) -> dict[str, Any]:
+    def create(self, request: ApiRequest) -> dict[str, Any]:
         """``POST /v1/orders``: create, or change the order that has this ``id`` or ``source_id`` (documented)."""
-        return self._put(decode_order(call.body))
+        return self._put(decode_order(request.body))
 
-    def get(self, call: Call) -> dict[str, Any]:
+    def get(self, request: ApiRequest) -> dict[str, Any]:
         """``GET /v1/orders/{orderId}``, by id or source id."""
-        return self._find(call.path["orderId"]).document()
+        return self._find(request.path["orderId"]).document()
 
-    def update(self, call: Call) -> dict[str, Any]:
+    def update(self, request: ApiRequest) -> dict[str, Any]:
         """``PUT /v1/orders/{orderId}``: change what is sent and nothing else (documented)."""
-        request = decode_order(call.body)
-        request.id = self._find(call.path["orderId"]).id
-        return self._put(request)
+        payload = decode_order(request.body)
+        payload.id = self._find(request.path["orderId"]).id
+        return self._put(payload)
 
-    def list(self, call: Call) -> dict[str, Any]:
+    def list(self, request: ApiRequest) -> dict[str, Any]:
         """``GET /v1/orders``: a page of at most 100, of at most 100 pages; oldest first by default (documented)."""
-        limit = call.integer("limit", DEFAULT_LIMIT, MAX_LIMIT)
-        page = call.integer("page", 1, MAX_PAGE)
-        order = call.choice("order", _LIST_ORDERS, "created_at")
+        limit = request.integer("limit", DEFAULT_LIMIT, MAX_LIMIT)
+        page = request.integer("page", 1, MAX_PAGE)
+        order = request.choice("order", _LIST_ORDERS, "created_at")
         column, direction = order.removeprefix("-"), "DESC" if order.startswith("-") else "ASC"
         sql = f"{_SELECT} ORDER BY {column} {direction}, seq {direction} LIMIT ? OFFSET ?"
         rows = self._database.rows(sql, (limit, (page - 1) * limit))
@@ -75,14 +70,14 @@ class Orders:
         count: int = self._database.rows("SELECT count(*) FROM orders")[0][0]
         return count
 
-    def _put(self, request: OrderRequest) -> dict[str, Any]:
+    def _put(self, payload: OrderPayload) -> dict[str, Any]:
         with self._database.transaction() as connection:
-            batch = Batch(connection, [request], self._options)
-            order = batch.put(request, created_at=sent_created_at(request))
+            batch = Batch(connection, [payload], self._options)
+            order = batch.put(payload, created_at=sent_created_at(payload))
             batch.write()
         return order.document()
 
-    def _find(self, key: str) -> Order:
+    def _find(self, key: str) -> OrderRecord:
         rows = self._database.rows(f"{_SELECT} WHERE id = ?", (key,)) or self._database.rows(
             f"{_SELECT} WHERE source_id = ?", (key,)
         )
@@ -95,26 +90,26 @@ class Batch:
     """Requests to create or change orders, worked off in their order and written at once.
 
     :param connection: connection inside a transaction.
-    :param requests: all requests that will be put, so that the orders they mean are read in one go.
+    :param payloads: all payloads that will be put, so that the orders they mean are read in one go.
     :param options: ``new_updated_at``.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, requests: Iterable[OrderRequest], options: EmulatorOptions
+        self, connection: sqlite3.Connection, payloads: Iterable[OrderPayload], options: EmulatorOptions
     ) -> None:
         self._connection = connection
         self._null_updated_at = options.new_updated_at == "null"
         self._catalogue = Catalogue(connection)
         self._now = timestamp()
-        self._by_id: dict[str, Order] = {}
-        self._by_source: dict[str, Order] = {}
-        self._touched: dict[str, Order] = {}
+        self._by_id: dict[str, OrderRecord] = {}
+        self._by_source: dict[str, OrderRecord] = {}
+        self._touched: dict[str, OrderRecord] = {}
         ids, source_ids = set(), set()
-        for request in requests:
-            if request.id is not None:
-                ids.add(request.id)
-            if request.source_id is not None:
-                source_ids.add(request.source_id)
+        for payload in payloads:
+            if payload.id is not None:
+                ids.add(payload.id)
+            if payload.source_id is not None:
+                source_ids.add(payload.source_id)
         for column, keys in (("id", ids), ("source_id", source_ids)):
             remaining = iter(sorted(keys))
             while some := list(islice(remaining, _MAX_PLACEHOLDERS)):
@@ -122,34 +117,34 @@ class Batch:
                 for row in connection.execute(sql, some):
                     self._know(_order(row))
 
-    def knows(self, request: OrderRequest) -> bool:
-        """Tell whether the order that a request means is there already.
+    def knows(self, payload: OrderPayload) -> bool:
+        """Tell whether the order that a payload means is there already.
 
-        :param request: one of the requests of this batch.
+        :param payload: one of the payloads of this batch.
         """
-        return self._meant(request) is not None
+        return self._meant(payload) is not None
 
-    def put(self, request: OrderRequest, created_at: str | None = None) -> Order:
-        """Create or change the order that a request means.
+    def put(self, payload: OrderPayload, created_at: str | None = None) -> OrderRecord:
+        """Create or change the order that a payload means.
 
-        :param request: one of the requests of this batch.
+        :param payload: one of the payloads of this batch.
         :param created_at: creation time to set; without it that of the order stays, or is now for a new one.
-        :raises ApiError: an amount is too large, or the source id belongs to another order.
+        :raises ResponseError: an amount is too large, or the source id belongs to another order.
         :return: the order as it will be written.
         """
-        known = self._meant(request)
+        known = self._meant(payload)
         if known is None:
             born = created_at or self._now
-            order = new_order(request, born, None if self._null_updated_at else born)
+            order = new_order(payload, born, None if self._null_updated_at else born)
         else:
             order = copy.copy(known)
             order.created_at = created_at or order.created_at
             order.updated_at = self._now
-            other = None if request.source_id is None else self._by_source.get(request.source_id)
+            other = None if payload.source_id is None else self._by_source.get(payload.source_id)
             if other is not None and other.id != order.id:
-                details = f"Order with source_id {request.source_id} already exists"
-                raise ApiError(409, "duplicated_source_id", "Resource already exists", details)
-        order.change(request, self._catalogue)
+                details = f"Order with source_id {payload.source_id} already exists"
+                raise ResponseError(409, "duplicated_source_id", "Resource already exists", details)
+        order.change(payload, self._catalogue)
         if known is not None and known.source_id is not None and known.source_id != order.source_id:
             del self._by_source[known.source_id]
         self._know(order)
@@ -161,17 +156,17 @@ class Batch:
         rows = [msgspec.structs.astuple(order) for order in self._touched.values()]
         self._connection.executemany(_WRITE, rows)
 
-    def _meant(self, request: OrderRequest) -> Order | None:
-        known = None if request.id is None else self._by_id.get(request.id)
-        if known is None and request.source_id is not None:
-            known = self._by_source.get(request.source_id)
+    def _meant(self, payload: OrderPayload) -> OrderRecord | None:
+        known = None if payload.id is None else self._by_id.get(payload.id)
+        if known is None and payload.source_id is not None:
+            known = self._by_source.get(payload.source_id)
         return known
 
-    def _know(self, order: Order) -> None:
+    def _know(self, order: OrderRecord) -> None:
         self._by_id[order.id] = order
         if order.source_id is not None:
             self._by_source[order.source_id] = order
 
 
-def _order(row: tuple[Any, ...]) -> Order:
-    return Order(**dict(zip(_COLUMNS, row, strict=True)))
+def _order(row: tuple[Any, ...]) -> OrderRecord:
+    return OrderRecord(**dict(zip(_COLUMNS, row, strict=True)))

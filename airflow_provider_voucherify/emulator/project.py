@@ -12,11 +12,12 @@ from typing import Any
 
 from airflow_provider_voucherify.emulator.async_actions import AsyncActions, SeededAction
 from airflow_provider_voucherify.emulator.auth import Authentication
-from airflow_provider_voucherify.emulator.calls import Calls
+from airflow_provider_voucherify.emulator.call_log import CallLog
 from airflow_provider_voucherify.emulator.database import Database
 from airflow_provider_voucherify.emulator.downloads import DownloadTokens
 from airflow_provider_voucherify.emulator.exports import Exports, FileUrl
-from airflow_provider_voucherify.emulator.faults import Fault, Faults
+from airflow_provider_voucherify.emulator.fault_types import Fault
+from airflow_provider_voucherify.emulator.faults import Faults
 from airflow_provider_voucherify.emulator.ids import new_id
 from airflow_provider_voucherify.emulator.imports import ImportQueue
 from airflow_provider_voucherify.emulator.limits import RateLimits
@@ -42,13 +43,13 @@ class Project:
         self._first_faults = list(faults)
         self._arm_first_faults()
         self.database = Database(options.db)
-        self.calls = Calls()
+        self.call_log = CallLog()
         self.limits = RateLimits(options)
         self.authentication = Authentication(options)
         self.download_tokens = DownloadTokens(options.download_token_seconds)
         self.orders = Orders(self.database, options)
         self.actions = AsyncActions(self.database, options.speed)
-        self.imports = ImportQueue(self.database, options, self.actions, self.faults, self.calls)
+        self.imports = ImportQueue(self.database, options, self.actions, self.faults, self.call_log)
         self.exports = Exports(self.database, options, self.faults, url, self.spawn)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
@@ -109,7 +110,7 @@ class Project:
         self.limits.reset()
         self.faults.clear()
         self._arm_first_faults()
-        self.calls.reset()
+        self.call_log.reset()
         self.spawn(self.imports.run())
 
     def stop(self) -> None:

@@ -15,12 +15,15 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from airflow_provider_voucherify.emulator.app import ROUTE_LABELS, TRANSPORT, api_app, download_app
+from airflow_provider_voucherify.emulator.app import api_app, download_app
 from airflow_provider_voucherify.emulator.async_actions import SeededAction
-from airflow_provider_voucherify.emulator.call import Call
-from airflow_provider_voucherify.emulator.faults import Fault, make_fault, parse_fault
+from airflow_provider_voucherify.emulator.fault_types import Fault
+from airflow_provider_voucherify.emulator.faults import make_fault, parse_fault
 from airflow_provider_voucherify.emulator.options import EmulatorOptions, make_options
 from airflow_provider_voucherify.emulator.project import Project
+from airflow_provider_voucherify.emulator.request import ApiRequest
+from airflow_provider_voucherify.emulator.responses import TRANSPORT
+from airflow_provider_voucherify.emulator.routes import ROUTE_LABELS
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
@@ -122,7 +125,7 @@ class Emulator:
 
     def calls(self) -> dict[str, Any]:
         """Return what ``GET /emulator/calls`` says."""
-        return self.project.calls.report()
+        return self.project.call_log.report()
 
     def count_orders(self) -> int:
         """Return the number of orders."""
@@ -162,10 +165,10 @@ class Emulator:
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._ports[listener]}"
 
-    def _file_url(self, export_id: str, number: int, call: Call) -> str:
+    def _file_url(self, export_id: str, number: int, request: ApiRequest) -> str:
         host = self.options.host
         if host in _WILDCARDS:
-            host = urlsplit(f"//{call.headers.get('host', '')}").hostname or "127.0.0.1"
+            host = urlsplit(f"//{request.headers.get('host', '')}").hostname or "127.0.0.1"
         token = quote(self.project.download_tokens.make(export_id, number))
         file = f"&file={number}" if number else ""
         return f"{self._origin(host, 1)}/v1/exports/{export_id}?token={token}{file}"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_voucherify.emulator import FAULTS, Emulator
-from airflow_provider_voucherify.emulator.faults import Faults, Slow, make_fault, parse_fault
+from airflow_provider_voucherify.emulator.fault_types import Slow
+from airflow_provider_voucherify.emulator.faults import Faults, make_fault, parse_fault
 
 from .api import Api
 

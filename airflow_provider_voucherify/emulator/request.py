@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from airflow_provider_voucherify.emulator.errors import ApiError, invalid_payload, invalid_query
+from airflow_provider_voucherify.emulator.errors import ResponseError, invalid_payload, invalid_query
 from airflow_provider_voucherify.emulator.ids import timestamp
 
 MAX_PAGE = 100
@@ -17,7 +17,7 @@ MAX_LIMIT = 100
 DEFAULT_LIMIT = 10
 
 
-class Call(Struct, kw_only=True):
+class ApiRequest(Struct, kw_only=True):
     """A request that has been authorised and read.
 
     :param label: method and path template, e.g. ``GET /v1/orders/{orderId}``.
@@ -41,7 +41,7 @@ class Call(Struct, kw_only=True):
         :param name: the parameter.
         :param default: its value when it is not sent.
         :param highest: the largest value allowed.
-        :raises ApiError: 400 ``invalid_query_params``.
+        :raises ResponseError: 400 ``invalid_query_params``.
         :return: the number.
         """
         text = self.query.get(name)
@@ -63,7 +63,7 @@ class Call(Struct, kw_only=True):
         :param name: the parameter.
         :param allowed: its values.
         :param default: its value when it is not sent.
-        :raises ApiError: 400 ``invalid_query_params``.
+        :raises ResponseError: 400 ``invalid_query_params``.
         :return: the value.
         """
         value = self.query.get(name, default)
@@ -77,7 +77,7 @@ class Call(Struct, kw_only=True):
         """Return a query parameter that is a time, in Voucherify's form.
 
         :param name: the parameter.
-        :raises ApiError: 400 ``invalid_query_params`` (text seen in an example).
+        :raises ResponseError: 400 ``invalid_query_params`` (text seen in an example).
         :return: the time or None when it is not sent.
         """
         text = self.query.get(name)
@@ -91,7 +91,7 @@ class Call(Struct, kw_only=True):
     def json(self) -> Any:
         """Return the decoded body.
 
-        :raises ApiError: 400 ``invalid_payload``.
+        :raises ResponseError: 400 ``invalid_payload``.
         """
         try:
             return msgspec.json.decode(self.body)
@@ -99,7 +99,7 @@ class Call(Struct, kw_only=True):
             raise invalid_payload(f"Payload is not valid JSON: {error}") from None
 
 
-class Answer(Struct, kw_only=True):
+class ApiResponse(Struct, kw_only=True):
     """An answer of the API: a status and a JSON document, or no body at all."""
 
     status: int = 200
@@ -107,7 +107,7 @@ class Answer(Struct, kw_only=True):
     headers: dict[str, str] = {}
 
     @classmethod
-    def of_error(cls, error: ApiError, request_id: str) -> Answer:
+    def of_error(cls, error: ResponseError, request_id: str) -> ApiResponse:
         """Return the answer that an error stands for.
 
         :param error: what a handler raised.

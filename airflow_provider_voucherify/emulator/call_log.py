@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 
-class Calls:
+class CallLog:
     """Counts since the start or the last reset."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Calls:
         with self._lock:
             self._routes[label] += 1
 
-    def answered(self, status: int | None) -> None:
+    def responded(self, status: int | None) -> None:
         """Count an answer.
 
         :param status: HTTP status, or None for an answer that was lost.

@@ -1,0 +1,214 @@
+"""The faults that an emulator knows, each with its parameters: what can go wrong between a client and Voucherify."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from msgspec import Meta, Struct
+
+from airflow_provider_voucherify.emulator.limits import LimitType
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+def _snake_case(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class Fault(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="name", tag=_snake_case):
+    """What all faults have in common: when they happen among the events they look at.
+
+    :param times: how often it happens; 0 for as often as it can.
+    :param after: events that pass before the first.
+    :param every: of the events then, only each so-many-th, beginning with the first.
+    :param share: of those, the part hit by chance.
+    :param seed: seed of that chance: the same seed, the same events hit.
+    """
+
+    times: Annotated[int, Meta(ge=0)] = 0
+    after: Annotated[int, Meta(ge=0)] = 0
+    every: Annotated[int, Meta(ge=1)] = 1
+    share: Share = 1.0
+    seed: int = 0
+
+
+class RequestFault(Fault, kw_only=True, frozen=True):
+    """A fault that happens to requests.
+
+    :param route: method and path template as ``GET /emulator/calls`` names them; every route when left out.
+    """
+
+    route: str | None = None
+
+
+class AnswerLost(RequestFault, kw_only=True, frozen=True):
+    """The work is done, and the connection closed without an answer."""
+
+    times: Annotated[int, Meta(ge=0)] = 1
+
+
+class ServerError(RequestFault, kw_only=True, frozen=True):
+    """A 5xx before anything was done."""
+
+    times: Annotated[int, Meta(ge=0)] = 1
+    status: Annotated[int, Meta(ge=500, le=599)] = 500
+
+
+class ServerErrorAfter(RequestFault, kw_only=True, frozen=True):
+    """A 5xx after the work was done."""
+
+    times: Annotated[int, Meta(ge=0)] = 1
+    status: Annotated[int, Meta(ge=500, le=599)] = 502
+
+
+class RateLimited(RequestFault, kw_only=True, frozen=True):
+    """A 429 though the quota is not used up.
+
+    :param retry_after: seconds in ``Retry-After``.
+    :param type: what ``X-Rate-Limit-Type`` says.
+    """
+
+    times: Annotated[int, Meta(ge=0)] = 3
+    retry_after: Annotated[int, Meta(ge=0)] = 1
+    type: LimitType = "api_calls"
+
+
+class CycleSpent(RequestFault, kw_only=True, frozen=True):
+    """A 429 because the billing cycle's calls are used up.
+
+    :param retry_after: seconds to the next cycle.
+    """
+
+    retry_after: Annotated[int, Meta(ge=0)] = 864_000
+
+
+class PlanExceeded(RequestFault, kw_only=True, frozen=True):
+    """A 402 because the plan does not allow it."""
+
+
+class SubscriptionEnded(RequestFault, kw_only=True, frozen=True):
+    """A 429 because the subscription has ended (documented), without a time to try again."""
+
+
+class Slow(RequestFault, kw_only=True, frozen=True):
+    """An answer that takes its time.
+
+    :param seconds: real seconds before the work begins.
+    """
+
+    seconds: Annotated[float, Meta(ge=0)] = 1.0
+
+
+class StillRunning(RequestFault, kw_only=True, frozen=True):
+    """Async actions or exports that are said to run on, whatever became of them; an event is an answer that shows some.
+
+    As often as it can it is one that never ends; once, it has ended at the second look, however fast the machine is.
+    """
+
+
+class Redirect(RequestFault, kw_only=True, frozen=True):
+    """An answer that sends the client elsewhere.
+
+    :param to: origin, such as ``http://127.0.0.1:9``; the path is kept.
+    """
+
+    to: Annotated[str, Meta(pattern="^https?://")]
+    status: Literal[301, 302, 303, 307, 308] = 307
+
+
+class BodyLimit(RequestFault, kw_only=True, frozen=True):
+    """A 413 for bodies larger than so many bytes; an event is such a body."""
+
+    bytes: Annotated[int, Meta(ge=0)] = 1_000_000
+
+
+class RejectedOrder(RequestFault, kw_only=True, frozen=True):
+    """A 400 for an import that contains a certain order; it does not say which. An event is such an import.
+
+    :param source_id: pattern of source ids (``*``, ``?``, ``[...]``).
+    :param details: what the 400 says.
+    """
+
+    source_id: str
+    details: str = "Property .items[0].initial_quantity cannot be lower than 1"
+
+
+class LoweredLimit(RequestFault, kw_only=True, frozen=True):
+    """Fewer orders an import than documented ("we might change it"); an event is an import of more.
+
+    :param limit: orders in an import.
+    """
+
+    limit: Annotated[int, Meta(ge=0)]
+
+
+class FailedRows(Fault, kw_only=True, frozen=True):
+    """Orders of an accepted import that fail; an event is such an order.
+
+    :param source_id: pattern of source ids; every order, also one without, when left out.
+    :param reason: why.
+    :param null_source_id: whether the result hides whose failure it is, as the example does.
+    """
+
+    source_id: str | None = None
+    reason: str = "Internal error"
+    null_source_id: bool = False
+
+
+class ActionFailed(Fault, kw_only=True, frozen=True):
+    """An import that ends as FAILED; an event is an import that is worked on.
+
+    :param loaded: part of its orders that is loaded before it fails.
+    :param message: message of its result.
+    """
+
+    times: Annotated[int, Meta(ge=0)] = 1
+    loaded: Share = 0.0
+    message: str = "Internal error"
+
+
+class ExportError(Fault, kw_only=True, frozen=True):
+    """An export that ends as ERROR; an event is an export that is worked on."""
+
+    times: Annotated[int, Meta(ge=0)] = 1
+
+
+class TruncatedDownload(Fault, kw_only=True, frozen=True):
+    """A download whose connection ends early.
+
+    :param bytes: bytes of the body that are sent.
+    :param framing: how the client could know: a ``Content-Length``, chunks without the last, or (``close``) not at all.
+    """
+
+    times: Annotated[int, Meta(ge=0)] = 1
+    bytes: Annotated[int, Meta(ge=0)] = 1000
+    framing: Literal["length", "chunked", "close"] = "length"
+
+
+class ExpiredToken(RequestFault, kw_only=True, frozen=True):
+    """A 401 for a token that has expired; an event is a download, or a call with an OAuth token."""
+
+    times: Annotated[int, Meta(ge=0)] = 1
+
+
+AnyFault = (
+    AnswerLost
+    | ServerError
+    | ServerErrorAfter
+    | RateLimited
+    | CycleSpent
+    | PlanExceeded
+    | SubscriptionEnded
+    | Slow
+    | StillRunning
+    | Redirect
+    | BodyLimit
+    | RejectedOrder
+    | LoweredLimit
+    | FailedRows
+    | ActionFailed
+    | ExportError
+    | TruncatedDownload
+    | ExpiredToken
+)
+FAULTS: dict[str, type[Fault]] = {_snake_case(kind.__name__): kind for kind in get_args(AnyFault)}
