@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -10,16 +12,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_provider_voucherify.emulator.admin import admin_routes
-from airflow_provider_voucherify.emulator.body import plain_body, read_body, too_large
+from airflow_provider_voucherify.emulator.body import Body, plain_body, read_body, too_large
 from airflow_provider_voucherify.emulator.downloads import send_file, truncated_bytes
 from airflow_provider_voucherify.emulator.errors import ResponseError, unauthorized
-from airflow_provider_voucherify.emulator.fault_effects import alter, fail_before, finish
-from airflow_provider_voucherify.emulator.fault_types import BodyLimit, ExpiredToken, TruncatedDownload
+from airflow_provider_voucherify.emulator.fault_effects import alter, fail_before, finish, send_foreign_import
+from airflow_provider_voucherify.emulator.fault_types import BodyLimit, ExpiredToken, Late, TruncatedDownload
 from airflow_provider_voucherify.emulator.ids import new_id
 from airflow_provider_voucherify.emulator.project import Project
 from airflow_provider_voucherify.emulator.request import ApiRequest, ApiResponse
 from airflow_provider_voucherify.emulator.responses import CutResponse, json_response
-from airflow_provider_voucherify.emulator.routes import API_ROUTES, DOWNLOAD_ROUTE, UNKNOWN_ROUTE, ApiRoute
+from airflow_provider_voucherify.emulator.routes import (
+    API_ROUTES,
+    DOWNLOAD_ROUTE,
+    IMPORT_ROUTE,
+    UNKNOWN_ROUTE,
+    ApiRoute,
+)
+
+_log = logging.getLogger(__name__)
 
 
 def api_app(project: Project) -> Starlette:
@@ -79,39 +89,58 @@ class _Endpoint:
         self._routes = routes
 
     async def respond(self, http_request: Request) -> Response:
-        """Respond to a request, and let the faults happen that come after the work."""
+        """Respond to a request, and let the faults of requests happen."""
         project = self._project
         route = self._routes["GET" if http_request.method == "HEAD" else http_request.method]
         project.call_log.received(route.label)
         request = _api_request(route.label, http_request)
+        try:
+            body = await read_body(http_request, project.options.body_limit)
+        except ClientDisconnect:
+            return self._drop()
+        if route.label == IMPORT_ROUTE:
+            await send_foreign_import(project, body.data)
+        if (late := project.faults.fires(Late, route.label)) is not None:
+            project.spawn(self._work_later(late.seconds, route, request, body))
+            return self._drop()
         rate_headers: dict[str, str] = {}
         try:
-            response = await self._work(route, request, http_request, rate_headers)
+            await fail_before(project, route.label, http_request)
+            response = await self._work(route, request, body, rate_headers)
         except ResponseError as error:
             response = ApiResponse.of_error(error, request.request_id)
-        except ClientDisconnect:
-            project.call_log.responded(None)
-            return CutResponse()
         response.headers = {**rate_headers, **response.headers}
         return finish(project, route.label, json_response(response))
 
+    def _drop(self) -> Response:
+        self._project.call_log.responded(None)
+        return CutResponse()
+
+    async def _work_later(self, seconds: float, route: ApiRoute, request: ApiRequest, body: Body) -> None:
+        if not await self._project.pause(seconds):
+            return
+        try:
+            await self._work(route, request, body, {})
+        except ResponseError as error:
+            _log.info("A late %s was refused: %s", route.label, error)
+
     async def _work(
-        self, route: ApiRoute, request: ApiRequest, http_request: Request, rate_headers: dict[str, str]
+        self, route: ApiRoute, request: ApiRequest, body: Body, rate_headers: dict[str, str]
     ) -> ApiResponse:
         project, options = self._project, self._project.options
-        body, size = await read_body(http_request, options.body_limit)
-        await fail_before(project, route.label, http_request)
         by_token = project.authentication.check(request.headers, route.scope)
         if by_token and project.faults.fires(ExpiredToken, route.label) is not None:
             raise unauthorized("The OAuth token has expired")
         rate_headers.update(project.limits.take(bulk=route.bulk))
-        if size > options.body_limit:
+        if body.size > options.body_limit:
             raise too_large(options.body_limit)
-        limit = project.faults.fires(BodyLimit, route.label, lambda fault: size > fault.bytes)
+        limit = project.faults.fires(BodyLimit, route.label, lambda fault: body.size > fault.bytes)
         if limit is not None:
             raise too_large(limit.bytes)
         if route.body is not None:
-            request.body = plain_body(body, route.body, request.headers, options.body_limit, gzip=options.gzip_bodies)
+            request.body = plain_body(
+                body.data, route.body, request.headers, options.body_limit, gzip=options.gzip_bodies
+            )
         document = await run_in_threadpool(route.handler(project), request)
         if isinstance(document, ApiResponse):
             return document

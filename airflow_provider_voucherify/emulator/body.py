@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from starlette.requests import Request
 
@@ -15,12 +15,24 @@ _MEDIA_TYPES: dict[BodyForm, str] = {"json": "application/json", "form": "applic
 _GZIP_WINDOW_BITS = 31
 
 
-async def read_body(request: Request, limit: int) -> tuple[bytes, int]:
+class Body(NamedTuple):
+    """A body as it was sent.
+
+    :param data: its bytes, cut where it is too large.
+    :param size: its real size in bytes.
+    """
+
+    data: bytes
+    size: int
+
+
+async def read_body(request: Request, limit: int) -> Body:
     """Read a body to its end, so that a client can send all of it before it is refused; keep at most ``limit`` bytes.
 
     :param request: the HTTP request.
     :param limit: bytes to keep.
-    :return: the body, cut where it is too large, and its real size in bytes.
+    :raises ClientDisconnect: the client closed the connection before the end.
+    :return: the body.
     """
     blocks: list[bytes] = []
     size = 0
@@ -28,7 +40,7 @@ async def read_body(request: Request, limit: int) -> tuple[bytes, int]:
         size += len(block)
         if size <= limit:
             blocks.append(block)
-    return b"".join(blocks), size
+    return Body(b"".join(blocks), size)
 
 
 def plain_body(body: bytes, form: BodyForm, headers: Mapping[str, str], limit: int, *, gzip: bool) -> bytes:

@@ -47,6 +47,22 @@ class AnswerLost(RequestFault, kw_only=True, frozen=True):
     times: Annotated[int, Meta(ge=0)] = 1
 
 
+class Late(RequestFault, kw_only=True, frozen=True):
+    """A request that is carried out after its connection was dropped: the client cannot know of it when it looks.
+
+    :param seconds: real seconds between the drop and the work.
+    """
+
+    times: Annotated[int, Meta(ge=0)] = 1
+    seconds: Annotated[float, Meta(ge=0)] = 10.0
+
+
+class Locked(RequestFault, kw_only=True, frozen=True):
+    """A 423 (documented) before anything was done: something else works on the resource, and will finish."""
+
+    times: Annotated[int, Meta(ge=0)] = 1
+
+
 class ServerError(RequestFault, kw_only=True, frozen=True):
     """A 5xx before anything was done."""
 
@@ -106,6 +122,52 @@ class StillRunning(RequestFault, kw_only=True, frozen=True):
     """
 
 
+class VisibleLate(RequestFault, kw_only=True, frozen=True):
+    """Async actions or exports that cannot be read yet; an event is a response that would show some that are young.
+
+    By id they are a 404, from a list they are left out.
+
+    :param seconds: real seconds since its creation, for which one is young.
+    """
+
+    seconds: Annotated[float, Meta(ge=0)] = 1.0
+
+
+class EmptyResult(RequestFault, kw_only=True, frozen=True):
+    """Async actions or exports that are DONE without a readable result; an event is a response that shows some.
+
+    :param result: what stands in its place: nothing, null, an empty object, or a text.
+    """
+
+    result: Literal["missing", "null", "object", "text"] = "missing"
+
+
+class Drip(RequestFault, kw_only=True, frozen=True):
+    """A response whose body comes a few bytes at a time.
+
+    :param seconds: real seconds before each of these.
+    :param bytes: how many come together.
+    """
+
+    times: Annotated[int, Meta(ge=0)] = 1
+    seconds: Annotated[float, Meta(ge=0)] = 0.1
+    bytes: Annotated[int, Meta(ge=1)] = 1
+
+
+class Bomb(RequestFault, kw_only=True, frozen=True):
+    """A huge body of spaces in place of the response; the work was done.
+
+    :param bytes: its size, decompressed.
+    :param encoding: as it is, or compressed with gzip to a thousandth, whatever the client accepts.
+    :param status: HTTP status.
+    """
+
+    times: Annotated[int, Meta(ge=0)] = 1
+    bytes: Annotated[int, Meta(ge=1)] = 1_000_000_000
+    encoding: Literal["identity", "gzip"] = "gzip"
+    status: Annotated[int, Meta(ge=200, le=599)] = 200
+
+
 class Redirect(RequestFault, kw_only=True, frozen=True):
     """An answer that sends the client elsewhere.
 
@@ -131,6 +193,18 @@ class RejectedOrder(RequestFault, kw_only=True, frozen=True):
 
     source_id: str
     details: str = "Property .items[0].initial_quantity cannot be lower than 1"
+
+
+class ForeignImport(RequestFault, kw_only=True, frozen=True):
+    """Another client's import of as many orders; an event is an import that arrives, whatever becomes of it.
+
+    Its orders have source ids that begin with ``foreign-``; it is not among the ``imports`` of ``GET /emulator/calls``.
+
+    :param seconds: real seconds after the event.
+    """
+
+    times: Annotated[int, Meta(ge=0)] = 1
+    seconds: Annotated[float, Meta(ge=0)] = 0.0
 
 
 class LoweredLimit(RequestFault, kw_only=True, frozen=True):
@@ -195,15 +269,22 @@ AnyFault = (
     AnswerLost
     | ServerError
     | ServerErrorAfter
+    | Late
+    | Locked
     | RateLimited
     | CycleSpent
     | PlanExceeded
     | SubscriptionEnded
     | Slow
     | StillRunning
+    | VisibleLate
+    | EmptyResult
+    | Drip
+    | Bomb
     | Redirect
     | BodyLimit
     | RejectedOrder
+    | ForeignImport
     | LoweredLimit
     | FailedRows
     | ActionFailed

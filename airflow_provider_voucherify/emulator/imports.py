@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from airflow_provider_voucherify.emulator.async_actions import AsyncActions, Step
@@ -15,6 +16,7 @@ from airflow_provider_voucherify.emulator.database import Database
 from airflow_provider_voucherify.emulator.errors import ResponseError, invalid_payload
 from airflow_provider_voucherify.emulator.fault_types import ActionFailed, FailedRows, LoweredLimit, RejectedOrder
 from airflow_provider_voucherify.emulator.faults import Faults, matches
+from airflow_provider_voucherify.emulator.ids import new_id
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
 from airflow_provider_voucherify.emulator.order_schema import OrderPayload, decode_orders
 from airflow_provider_voucherify.emulator.orders import Batch
@@ -85,16 +87,28 @@ class ImportQueue:
         )
         if rejected is not None:
             raise invalid_payload(rejected.details)
-        with self._database.transaction() as connection:
-            action_id = self._actions.add(connection, "ORDERS.IMPORT", request.request_id)
-            connection.execute(
-                "INSERT INTO import_queue (action_id, orders, body) VALUES (?, ?, ?)",
-                (action_id, len(payloads), request.body),
-            )
+        action_id = self._enqueue(request.body, len(payloads), request.request_id)
         self._call_log.import_accepted(action_id, len(payloads), request.body)
+        return {"async_action_id": action_id}
+
+    def submit_foreign(self, orders: int) -> None:
+        """Queue an import of another client.
+
+        :param orders: how many orders it has; their source ids begin with ``foreign-``.
+        """
+        request_id = new_id("v-")
+        rows = [{"source_id": f"foreign-{request_id}-{number}", "amount": 100} for number in range(orders)]
+        self._enqueue(msgspec.json.encode(rows), orders, request_id)
+
+    def _enqueue(self, body: bytes, orders: int, request_id: str) -> str:
+        with self._database.transaction() as connection:
+            action_id = self._actions.add(connection, "ORDERS.IMPORT", request_id)
+            connection.execute(
+                "INSERT INTO import_queue (action_id, orders, body) VALUES (?, ?, ?)", (action_id, orders, body)
+            )
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._work.set)
-        return {"async_action_id": action_id}
+        return action_id
 
     async def run(self) -> None:
         """Work off the queue in the order of the posts, for as long as the emulator runs."""
@@ -186,6 +200,17 @@ class ImportQueue:
             connection.execute("DELETE FROM import_queue WHERE action_id = ?", (queued.action_id,))
             step = Step(status="FAILED", result={"message": message})
             self._actions.set(connection, queued.action_id, step, _milliseconds_since(start))
+
+
+def count_orders(body: bytes) -> int:
+    """Return how many orders a body holds; none where it is no JSON array.
+
+    :param body: decompressed body of an import.
+    """
+    try:
+        return len(msgspec.json.decode(body, type=list[msgspec.Raw]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
 
 
 def _milliseconds_since(start: float) -> int:

@@ -74,13 +74,15 @@ class Project:
             self._background.add(future)
         future.add_done_callback(self._forget)
 
-    async def pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> bool:
         """Wait, but not for longer than the emulator runs.
 
         :param seconds: real seconds.
+        :return: whether the emulator still runs.
         """
         with suppress(TimeoutError):
             await asyncio.wait_for(self._ending.wait(), seconds)
+        return not self._ending.is_set()
 
     def end_pauses(self) -> None:
         """Let every pause end, so that the calls in it are answered before the emulator stops; from any thread."""

@@ -25,6 +25,7 @@ def test_there_are_the_faults_of_the_design():
         "answer_lost", "server_error", "server_error_after", "rate_limited", "cycle_spent", "plan_exceeded",
         "subscription_ended", "slow", "still_running", "redirect", "body_limit", "rejected_order", "lowered_limit",
         "failed_rows", "action_failed", "export_error", "truncated_download", "expired_token",
+        "locked", "late", "foreign_import", "visible_late", "empty_result", "drip", "bomb",
     }  # fmt: skip
 
 
