@@ -1,4 +1,4 @@
-"""The tests on every version of Airflow that is supported, and the benchmarks: `nox -s tests`, `nox -s benchmarks`."""
+"""Tests on every version of Airflow that is supported, and benchmarks: `nox -s tests`, `nox -s benchmarks`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["tests", "system", "compat"]
+nox.options.sessions = ["tests", "system", "compat", "lowest"]
 
 # Airflow starts twice as fast when Python may keep its bytecode
 ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": None}
 
+# Those of which the tests make use
+EXTRAS = ["emulator", "openlineage", "pandas", "s3"]
+
 # Most tests wait for somebody most of the time
 PARALLEL = ["-n", "3", "--dist", "worksteal"]
 
-# What the last releases of a version need to run, though their metadata does not say it
+# What a version of Airflow needs to run, though its metadata does not say it
 REQUIREMENTS = {
+    "2.11.0": [
+        "universal-pathlib<0.3",  # its ObjectStoragePath refuses file:// paths with later ones
+    ],
     "2.11": [],
     "3.0": [
         "apache-airflow-providers-fab",  # without it the form of a connection has no fields of its own
@@ -30,30 +36,40 @@ REQUIREMENTS = {
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Unit and integration tests, on the newest Airflow."""
+    """Run unit and integration tests on the newest Airflow, and measure the coverage."""
     install(session)
-    session.run("pytest", *PARALLEL, *session.posargs, env=ENVIRONMENT)
+    session.run("pytest", *PARALLEL, "--cov=airflow_provider_voucherify", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
 def system(session: nox.Session) -> None:
-    """What kills, restarts and clears do, on the newest Airflow with all its processes."""
+    """Kill, restart and clear tasks on the newest Airflow with all its processes."""
     install(session)
     session.install("--group", "system")
     session.run("pytest", "tests/system", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
-@nox.parametrize("airflow", list(REQUIREMENTS))
+@nox.parametrize("airflow", ["2.11", "3.0"])
 def compat(session: nox.Session, airflow: str) -> None:
-    """Unit and integration tests, on an older Airflow, but for those that take minutes without one."""
+    """Run unit and integration tests on an older Airflow, but for those that take minutes without one."""
     install(session, f"apache-airflow=={airflow}.*", *REQUIREMENTS[airflow])
     session.run("pytest", *PARALLEL, "-m", "not slow", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the same tests with the lowest version of each dependency that `pyproject.toml` allows."""
+    constraints = f"{session.virtualenv.location}/lowest.txt"
+    options = ["--no-deps", "--resolution=lowest-direct", *(f"--extra={extra}" for extra in EXTRAS)]
+    session.run("uv", "pip", "compile", "--quiet", *options, "pyproject.toml", "--output-file", constraints)
+    install(session, "--constraint", constraints, *REQUIREMENTS["2.11.0"])
+    session.run("pytest", *PARALLEL, "-m", "not slow", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Measurements: each script under `tests/benchmarks` prints its table. Name scripts to run these alone."""
+    """Run each script under `tests/benchmarks`, or those that are named; each prints a table."""
     install(session)
     session.install("--group", "benchmarks")
     for script in session.posargs or sorted(map(str, Path("tests/benchmarks").glob("*.py"))):
@@ -61,5 +77,5 @@ def benchmarks(session: nox.Session) -> None:
 
 
 def install(session: nox.Session, *requirements: str) -> None:
-    """Install this package, what its tests need, and a version of Airflow."""
-    session.install("--editable", ".[emulator,pandas]", "--group", "test", *requirements)
+    """Install this package, what its tests need, and perhaps a version of Airflow."""
+    session.install("--editable", f".[{','.join(EXTRAS)}]", "--group", "test", *requirements)

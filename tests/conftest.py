@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+WIDTH = shutil.get_terminal_size().columns
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
 
 os.environ |= {
@@ -28,7 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # other workers do the rest meanwhile
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
+    config.get_terminal_writer().fullwidth = WIDTH
     for category in ("DeprecationWarning", "FutureWarning"):
         config.addinivalue_line(
             "filterwarnings", f"error::{category}:(airflow_provider_voucherify|tests|voucherify_).*"
