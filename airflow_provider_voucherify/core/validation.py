@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -69,6 +70,17 @@ def seconds_of(name: str, value: Any) -> float:
     if seconds == 0:
         raise ConfigurationError(f"{name} must be above 0 seconds.")
     return float(seconds)
+
+
+def did_you_mean(name: object, allowed: Iterable[str]) -> str:
+    """
+    End a sentence about an unknown name with the name that it may be a misspelling of.
+
+    :param name: The unknown name.
+    :param allowed: The names that are known.
+    """
+    close = difflib.get_close_matches(str(name), list(allowed), n=1)
+    return f"; did you mean {close[0]!r}?" if close else "."
 
 
 def tolerated(count: int, limit: float, total: int) -> bool:

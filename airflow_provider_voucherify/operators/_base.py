@@ -22,7 +22,7 @@ from airflow_provider_voucherify.triggers.polling import EventStatus, PollEvent,
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_voucherify.order_export.job import ExportJob
+    from airflow_provider_voucherify.order_export import ExportJob
     from airflow_provider_voucherify.order_import import ImportJob
 
 

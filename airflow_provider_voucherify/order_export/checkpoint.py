@@ -1,4 +1,4 @@
-"""How far an export has come: one small JSON document, from which another process can go on."""
+"""How far an export has come: one small JSON document, from which another process can resume."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.core.state_store import StateStore
-from airflow_provider_voucherify.exceptions import VoucherifyError
+from airflow_provider_voucherify.exceptions import StateError
+from airflow_provider_voucherify.order_export.parts import ExportPart, parts_of
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.window import Part, Window, parts_of
 
 log = logging.getLogger(__name__)
 
@@ -20,63 +20,62 @@ class ExportState(msgspec.Struct, kw_only=True):
     """
     How far an export has come.
 
-    :param fingerprint: Hash of what is asked for.
+    :param fingerprint: Hash of the request.
     :param parts: The exports.
     :param splits: How many windows were split.
-    :param restarted_by: The run that began anew.
+    :param restarted_by: The run that started over.
     """
 
     fingerprint: str
-    parts: list[Part]
+    parts: list[ExportPart]
     splits: int = 0
     restarted_by: str | None = None
 
     @property
     def export_ids(self) -> list[str]:
-        """The exports asked for so far."""
+        """The exports requested so far."""
         return [part.export_id for part in self.parts if part.export_id]
 
     def to_json(self) -> dict[str, Any]:
-        """Give the document."""
+        """Encode the state as a JSON document."""
         document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return document
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> ExportState:
         """
-        Read the document.
+        Decode a JSON document.
 
-        :raises VoucherifyError: if it is none.
+        :param document: What :meth:`to_json` returned.
+        :raises StateError: if it is something else.
         """
         try:
             return msgspec.convert(document, cls)
         except msgspec.ValidationError as error:
-            raise VoucherifyError(
-                f"The state of this export cannot be read ({error}). Begin anew with restart=True."
+            raise StateError(
+                f"The state of this export cannot be read ({error}). Start over with restart=True."
             ) from None
 
 
-def open_state(
-    state_store: StateStore, request: ExportRequest, window: Window | None, *, restart: str | None
-) -> ExportState:
+def open_state(state_store: StateStore, request: ExportRequest, *, restart: str | None) -> ExportState:
     """
-    Go on with the export that the state store knows, or begin one.
+    Load the export to resume, or start one.
 
-    :param state_store: Where the state is kept.
-    :param request: What the author asks for. An export of something else is of no use: it is forgotten.
-    :param window: Of which span of time.
-    :param restart: Begin anew, whatever the state store knows, and note this name of the run for it: under the same
-        name the next try goes on. None to go on with any run.
+    :param state_store: Where the state is saved.
+    :param request: The request. A saved export of another request is of no use, and is forgotten.
+    :param restart: The name of a run that starts over, whatever an earlier run saved; the next try of the same run
+        resumes. None to resume the export of any run.
+    :raises StateError: if the saved state cannot be read.
     """
-    asked = [request.fields, request.filters, request.order, window]
-    fingerprint = hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
-    fresh = ExportState(fingerprint=fingerprint, parts=parts_of(window, request.filters), restarted_by=restart)
+    requested = [request.fields, request.filters, request.sort_order, request.window]
+    fingerprint = hashlib.sha256(msgspec.json.encode(requested)).hexdigest()
+    fresh = ExportState(fingerprint=fingerprint, parts=parts_of(request), restarted_by=restart)
     document = state_store.load()
     if document is None or (restart and document.get("restarted_by") != restart):
         return fresh
     state = ExportState.from_json(document)
     if state.fingerprint != fingerprint:
-        log.info("What is asked for has changed since the last try: it is exported anew.")
+        log.info("The request has changed since the last try: starting over.")
         return fresh
-    log.info("Going on with exports %s.", ", ".join(str(part.export_id) for part in state.parts))
+    log.info("Resuming with exports %s.", ", ".join(str(part.export_id) for part in state.parts))
     return state

@@ -1,16 +1,18 @@
-"""An export from the first request to the published files, going on wherever an earlier try stopped."""
+"""An export from the request to the published files, resuming wherever an earlier try stopped."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import Any
 
-from airflow_provider_voucherify.api.endpoints import LAST_PAGE, PAGE_SIZE, Endpoints
+from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.models import Export, ExportStatus
 from airflow_provider_voucherify.api.polling import Pause, Poller
-from airflow_provider_voucherify.core.state_store import StateStore
+from airflow_provider_voucherify.core.lost_requests import exports_since
+from airflow_provider_voucherify.core.state_store import NoStateStore, ResumedStateStore, StateStore
 from airflow_provider_voucherify.exceptions import (
     ExportFailedError,
     NotFoundError,
@@ -18,184 +20,200 @@ from airflow_provider_voucherify.exceptions import (
     ServerError,
     TransportError,
 )
-from airflow_provider_voucherify.order_export.checkpoint import ExportState
-from airflow_provider_voucherify.order_export.download import ExportResult, download_to_parquet
-from airflow_provider_voucherify.order_export.request import ExportRequest, OnBadValue
-from airflow_provider_voucherify.order_export.sink.layout import Output
-from airflow_provider_voucherify.order_export.window import Part, Window
+from airflow_provider_voucherify.order_export.checkpoint import ExportState, open_state
+from airflow_provider_voucherify.order_export.config import ExportConfig
+from airflow_provider_voucherify.order_export.parts import ExportPart
+from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.result import ExportResult
+from airflow_provider_voucherify.order_export.sink.layout import Output, OutputPath
 
-MAX_SPLITS = 16
-MAX_LOOKS = 2
-MAX_LOST = 3
+MAX_SEARCHES = 2
+MAX_LOST_IN_A_ROW = 3
 MAX_GONE = 3
-LOOK_WAIT = 2.0
-CLOCK_TOLERANCE = timedelta(seconds=5)
+SEARCH_WAIT = 2.0
 
 log = logging.getLogger(__name__)
 
 
 class ExportJob:
     """
-    Asks for exports, waits for them and publishes what they bring.
+    Request exports, wait for them and publish what they bring.
 
-    Drive it by calling :meth:`advance` until it returns None, waiting in between as it says::
+    :meth:`run` does all of it. To wait otherwise than by sleeping, call :meth:`advance` until it returns None::
 
         while pause := job.advance():
             time.sleep(pause.seconds)
-        result = job.result()
+        result = job.summary
 
     :param client: The API.
-    :param request: What the author asks for.
-    :param window: Of which span of time.
-    :param state: Where to go on.
-    :param state_store: Keeps the state: before each request that changes something, and after it.
-    :param output: Where the rows go.
-    :param on_bad_value: What becomes of a row that does not fit its columns.
-    :param max_splits: How often windows whose export ends in ERROR are split in half at most, in all.
-    :param poll_interval: Seconds between two looks at most.
-    :param failures: Looks without an answer that were made before, in a row.
-    :param clock: The time in seconds since the epoch.
+    :param request: The orders and columns.
+    :param output: The Parquet file, or a folder if ``max_rows_per_file`` or ``partition_by`` is set: a path of
+        ``pathlib``, ``upath`` or Airflow's ``ObjectStoragePath``.
+    :param config: The options.
+    :param state_store: Keeps the state, before each request that changes something and after it, so that another job
+        resumes. It is cleared when all is published. By default nothing is kept.
+    :param restart: Start over, whatever the state store has, and note this name of the run: a job with the same name
+        resumes.
+    :param resume_from: The state to resume from if the state store has none.
+    :param failures: Consecutive polls that failed before.
+    :param clock: Returns the time in seconds since the epoch.
+    :raises ConfigurationError: if request, output and options do not fit together.
     """
 
     def __init__(
         self,
         client: Endpoints,
         request: ExportRequest,
-        window: Window | None,
-        state: ExportState,
-        state_store: StateStore,
-        output: Output,
+        output: OutputPath,
+        config: ExportConfig = ExportConfig(),  # noqa: B008  # frozen
         *,
-        on_bad_value: OnBadValue = "fail",
-        max_splits: int = MAX_SPLITS,
-        poll_interval: float = 30.0,
+        state_store: StateStore | None = None,
+        restart: str | None = None,
+        resume_from: dict[str, Any] | None = None,
         failures: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.state = state
-        self._result: ExportResult | None = None
         self._client = client
-        self._request = request
-        self._window = window
-        self._state_store = state_store
-        self._output = output
-        self._on_bad_value: OnBadValue = on_bad_value
-        self._max_splits = max_splits
-        self._poller = Poller(poll_interval, failures=failures)
+        self._request = config.apply_to(request)
+        self._config = config
+        self._output = Output.of(output, request, config)
+        state_store = NoStateStore() if state_store is None else state_store
+        self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
+        self._restart = restart
+        self._poller = Poller(config.poll_seconds, failures=failures)
         self._clock = clock
-        self._done: set[str] = set()
-        self._lost = 0
+        self._ended: set[str] = set()
+        self._lost_in_a_row = 0
         self._gone = 0
+        self._state: ExportState | None = None
+        self._result: ExportResult | None = None
+
+    def open(self) -> ExportState:
+        """
+        Load the state of the export to resume, or start one. :meth:`advance` does this by itself.
+
+        :raises ConfigurationError: if the output cannot be written.
+        :raises StateError: if the saved state cannot be read.
+        """
+        if self._state is None:
+            self._output.check_writable()
+            self._state = open_state(self._state_store, self._request, restart=self._restart)
+        return self._state
+
+    def run(self) -> ExportResult:
+        """
+        Make the whole export, sleeping while Voucherify works.
+
+        :raises VoucherifyError: as :meth:`advance` does.
+        """
+        while pause := self.advance():
+            time.sleep(pause.seconds)
+        return self.summary
 
     def advance(self) -> Pause | None:
         """
-        Do what can be done now.
+        Do all that can be done now.
 
-        :return: How long to wait for what; None when all is published.
-        :raises ConfigurationError: if the window is not over.
+        :return: What to wait for; None when all is published.
+        :raises ConfigurationError: if the output cannot be written, or the window is not over.
         :raises ExportFailedError: if an export ends in ERROR and its window cannot be split any more.
-        :raises VoucherifyError: as :func:`~.export.download_to_parquet`, or if Voucherify refuses the export.
+        :raises VoucherifyError: if Voucherify refuses the export, and as
+            :func:`~airflow_provider_voucherify.order_export.download.download_to_parquet` does.
         """
-        if len(self.state.export_ids) < len(self.state.parts) and (pause := self._ask_for_all()):
+        state = self.open()
+        if len(state.export_ids) < len(state.parts) and (pause := self._request_parts()):
             return pause
+        # pyarrow takes half a second to load: only a job that downloads needs it
+        from airflow_provider_voucherify.order_export.download import download_to_parquet
+
         try:
-            if pause := self._look():
+            if pause := self._poll():
                 return pause
-            self._result = download_to_parquet(
-                self._client,
-                self.state.parts,
-                self._request,
-                self._output,
-                window=self._window,
-                on_bad_value=self._on_bad_value,
-            )
+            self._result = download_to_parquet(self._client, state.parts, self._request, self._output, self._config)
         except NotFoundError as error:
             self._gone += 1
             if self._gone >= MAX_GONE:
                 raise
-            log.warning("An export is gone, and is asked for anew. %s", error)
-            self._forget(self.state.parts)
-            return Pause(0.0, "exports to be asked for anew")
+            log.warning("An export is gone, and is requested again. %s", error)
+            self._forget(state.parts)
+            return Pause(0.0, "exports to be requested again")
+        self._state_store.clear()
         return None
 
     @property
+    def state(self) -> ExportState:
+        """The state of the export."""
+        return self.open()
+
+    @property
     def failures(self) -> int:
-        """Looks without an answer, in a row, up to now."""
+        """How many polls failed in a row up to now."""
         return self._poller.failures
 
-    def result(self) -> ExportResult:
-        """Tell what was published, once :meth:`advance` has returned None."""
+    @property
+    def summary(self) -> ExportResult:
+        """
+        What was published, once :meth:`advance` has returned None.
+
+        :raises RuntimeError: before.
+        """
         if self._result is None:
-            raise RuntimeError("the export is not over")
+            raise RuntimeError("The export is not finished.")
         return self._result
 
-    def _ask_for_all(self) -> Pause | None:
-        self._output.check()
+    def _request_parts(self) -> Pause | None:
         if self._client.transport.server_offset is None:
-            # a lost answer is looked for by the time of its request, on Voucherify's clock; and wrong keys show here
+            # a lost request is searched for by its time on Voucherify's clock; and wrong keys fail here
             poller = Poller(self._poller.interval)
             if poller.poll(lambda: self._client.list_exports(limit=1)) is None:
                 return poller.pause()
-        if self._window is not None:
-            self._window.check_over(datetime.fromtimestamp(self._now(), UTC))
+        if (window := self._request.window) is not None:
+            window.check_over(datetime.fromtimestamp(self._now(), UTC))
         for part in self.state.parts:
-            if part.export_id is None and (pause := self._ask(part)):
+            if part.export_id is None and (pause := self._request_part(part)):
                 return pause
         return None
 
     def _now(self) -> float:
         return self._clock() + (self._client.transport.server_offset or 0.0)
 
-    def _ask(self, part: Part) -> Pause | None:
+    def _request_part(self, part: ExportPart) -> Pause | None:
         request = part.request(self._request)
         if part.sent_at is not None:
-            if found := self._find(part, request):
+            exports = exports_since(self._client, part.sent_at, self.state.export_ids)
+            if found := next(filter(request.is_request_of, exports), None):
                 self._accept(part, found.id)
                 return None
-            part.looks += 1
-            if part.looks < MAX_LOOKS:
+            part.searches += 1
+            if part.searches < MAX_SEARCHES:
                 self._save()
-                return Pause(LOOK_WAIT, "an export whose answer was lost")
-        part.sent_at, part.looks = self._now(), 0
+                return Pause(SEARCH_WAIT, "an export whose response was lost")
+        part.sent_at, part.searches = self._now(), 0
         self._save()
         try:
             self._accept(part, request.submit(self._client))
-        except QuotaError as refused:
+        except QuotaError as error:
             self._forget([part])
-            return self._poller.pause_for_quota(refused, self._clock())
+            return self._poller.pause_for_quota(error, self._clock())
         except (TransportError, ServerError) as error:
             if isinstance(error, TransportError) and not error.sent:
                 self._forget([part])
                 raise
-            self._lost += 1
-            if self._lost >= MAX_LOST:
+            self._lost_in_a_row += 1
+            if self._lost_in_a_row >= MAX_LOST_IN_A_ROW:
                 raise
-            log.warning("An export was asked for and the answer is lost; looking for it. %s", error)
-            return Pause(0.0, "an export whose answer was lost")
+            log.warning("An export was requested, but the response was lost. Searching for it. %s", error)
+            return Pause(0.0, "an export whose response was lost")
         return None
 
-    def _accept(self, part: Part, export_id: str) -> None:
+    def _accept(self, part: ExportPart, export_id: str) -> None:
         part.export_id = export_id
-        self._lost = 0
+        self._lost_in_a_row = 0
         self._save()
-        log.info("Export %s brings %s.", export_id, part)
+        log.info("Export %s has %s.", export_id, part)
 
-    def _find(self, part: Part, request: ExportRequest) -> Export | None:
-        """Look for an export whose answer was lost: any that asks for the same since then brings the same."""
-        since = datetime.fromtimestamp(part.sent_at or 0.0, UTC) - CLOCK_TOLERANCE
-        for page in range(1, LAST_PAGE + 1):
-            exports = self._client.list_exports(limit=PAGE_SIZE, page=page, sort_order="-created_at").exports
-            for export in exports:
-                if export.created_at is None or export.created_at < since:
-                    return None
-                if export.id not in self.state.export_ids and request.is_asked_by(export):
-                    return export
-            if len(exports) < PAGE_SIZE:
-                return None
-        return None
-
-    def _look(self) -> Pause | None:
-        """See which exports have ended."""
+    def _poll(self) -> Pause | None:
+        """Ask which exports have ended."""
         exports = self._poller.poll(self._pending)
         if exports is None:
             return self._poller.pause(self.state.export_ids)
@@ -206,33 +224,34 @@ class ExportJob:
             self._save()
             self._poller = Poller(self._poller.interval)
             return Pause(0.0, "the halves of a window")
-        self._done.update(export.id for export in exports if export.ended)
+        self._ended.update(export.id for export in exports if export.ended)
         waiting = tuple(export.id for export in exports if not export.ended)
         return Pause(self._poller.delay, f"export {', '.join(waiting)}", waiting) if waiting else None
 
     def _pending(self) -> list[Export]:
         return [
-            self._client.get_export(export_id) for export_id in self.state.export_ids if export_id not in self._done
+            self._client.get_export(export_id) for export_id in self.state.export_ids if export_id not in self._ended
         ]
 
-    def _split(self, part: Part) -> None:
+    def _split(self, part: ExportPart) -> None:
         halves = part.window.halves() if part.window else None
-        if halves is None or self.state.splits >= self._max_splits:
+        splits = self.state.splits
+        if halves is None or splits >= self._config.max_window_splits:
             export_id = part.export_id
             self._forget([part])
-            splits = f", after {self.state.splits} splits of its window" if self.state.splits else ""
+            after = f", after {splits} splits of its window" if splits else ""
             raise ExportFailedError(
-                f"Export {export_id} ended in ERROR at Voucherify, which does not say why{splits}. A retry of the task "
-                "asks for it anew."
+                f"Export {export_id} ended in ERROR at Voucherify, which does not say why{after}. A retry of the task "
+                "requests a new one."
             )
         log.warning("Export %s ended in ERROR: its window is split in half.", part.export_id)
         self.state.splits += 1
         place = self.state.parts.index(part)
-        self.state.parts[place : place + 1] = [Part(window=half, by=part.by) for half in halves]
+        self.state.parts[place : place + 1] = [ExportPart(window=half, time_fields=part.time_fields) for half in halves]
 
-    def _forget(self, parts: list[Part]) -> None:
+    def _forget(self, parts: list[ExportPart]) -> None:
         for part in parts:
-            part.export_id, part.sent_at, part.looks = None, None, 0
+            part.export_id, part.sent_at, part.searches = None, None, 0
         self._save()
 
     def _save(self) -> None:

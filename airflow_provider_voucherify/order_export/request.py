@@ -1,22 +1,25 @@
-"""What is asked of an export, checked before it is asked. Loads no pyarrow: DAG files import this."""
+"""What an export is asked for, checked before it is sent: the API's own error does not say what is wrong."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, get_args
 
 import msgspec
 
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS, Endpoints
 from airflow_provider_voucherify.api.models import Export
+from airflow_provider_voucherify.core.options import Options
+from airflow_provider_voucherify.core.validation import did_you_mean
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_export.filters import check_filters
-from airflow_provider_voucherify.order_export.names import METADATA_PREFIX, METADATA_X, hint, is_metadata_key
+from airflow_provider_voucherify.order_export.window import ExportWindow, WindowField
 
-OnBadValue = Literal["fail", "side_file"]  # what becomes of a row that does not fit its columns
-ORDERS = ("created_at", "-created_at", "updated_at", "-updated_at", "status", "-status")
+METADATA = "metadata"
+METADATA_PREFIX = "metadata."
+METADATA_X = "metadata.X"  # how the API's documentation writes the field of any single key
+SORT_ORDERS = ("created_at", "-created_at", "updated_at", "-updated_at", "status", "-status")
 ARROW_TYPES = (
     "string, bool, int8 to int64, uint8 to uint64, float32, float64, date32, timestamp[ms], "
     "timestamp[ms, tz=UTC] (or s, us, ns), decimal128(precision, scale)"
@@ -25,73 +28,124 @@ ARROW_TYPE = re.compile(
     r"string|bool|u?int(?:8|16|32|64)|float(?:32|64)?|double|date32(?:\[day\])?"
     r"|timestamp\[(?:s|ms|us|ns)(?:, ?tz=UTC)?\]|decimal128\((?:[1-9]|[12]\d|3[0-8]), ?\d{1,2}\)"
 )
+JUNCTIONS = ("and", "or")
+FILTER_FIELDS = (*(name for name in ORDER_FIELDS if name != METADATA), METADATA_X)
+TIME_FIELDS = ("created_at", "updated_at")
+TIME_CONDITIONS = ("$after", "$before")
+CONDITIONS = (  # as the API's error for an unknown one lists them (seen in an example)
+    "$in", "$not_in", "$in_location", "$not_in_location", "$is", "$is_days_ago", "$is_days_in_future", "$is_not",
+    "$has_value", "$is_unknown", "$contains", "$not_contain", "$starts_with", "$ends_with", "$more_than", "$less_than",
+    "$more_than_ago", "$less_than_ago", "$more_than_future", "$less_than_future", "$more_than_equal",
+    "$less_than_equal", "$after", "$before", "$count", "$count_less", "$count_more", "$today", "$tomorrow",
+    "$yesterday", "$this_week", "$last_week", "$next_week", "$this_month", "$last_month", "$next_month", "$this_year",
+    "$next_year", "$last_year", "$is_day_of_month", "$is_day", "$is_month", "$is_year", "$today_md", "$tomorrow_md",
+    "$yesterday_md", "$this_week_md", "$last_week_md", "$next_week_md", "$this_month_md", "$last_month_md",
+    "$next_month_md", "$is_days_ago_md", "$is_more_days_ago_md", "$is_less_days_ago_md", "$is_days_in_future_md",
+    "$is_more_days_in_future_md", "$is_less_days_in_future_md", "$is_years_ago", "$active", "$failed", "$in_progress",
+    "$expired", "$before_start", "$enabled", "$disabled", "$redeemed", "$redeemable",
+)  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportRequest:
+class ExportRequest(Options, frozen=True, kw_only=True):
     """
-    An export of orders. All parts are JSON, so that it can be kept and made anew: ``ExportRequest(**asdict(request))``.
+    An export of orders. All values are JSON, so that it can be saved.
 
-    :param fields: Which columns, in their order: names of :data:`~.api.endpoints.ORDER_FIELDS`, and ``metadata.X``
-        for a single key of the metadata (documented). By default all order fields, and ``metadata.X`` for each key
-        of ``metadata_schema``.
-    :param filters: Which orders, as the API has it (documented):
-        ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``.
-    :param order: ``created_at``, ``updated_at`` or ``status``, with ``-`` before it for descending (documented).
-    :param metadata_schema: The Arrow types of ``metadata.X`` columns by key, by name (``int64``) or as a pyarrow
-        type. Keys that are not named are strings.
+    :param fields: The columns, in their order: order fields, and ``metadata.X`` for a single key of the metadata
+        (documented). By default all order fields, and ``metadata.X`` for each key of ``metadata_schema``.
+    :param filters: The orders, in the format of the API (documented):
+        ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``. With a window, "and" alone.
+    :param sort_order: ``created_at``, ``updated_at`` or ``status``, with ``-`` before it for descending (documented).
+    :param metadata_schema: The Arrow types of ``metadata.X`` columns by key, ``{"row": "int64"}``; strings by default.
+    :param window_field: The time that a window is of: ``updated_at``, or ``created_at`` for an order without one
+        (whether an order that never changed has one is unknown); or ``created_at`` for all.
+    :param window_start: The first moment of the window, in ISO 8601 with an offset. All orders without a window.
+    :param window_end: The first moment after the window, in the same format; not in the future.
     :raises ConfigurationError: if the API would refuse it, naming the value and what is allowed.
     """
 
     fields: Sequence[str] | None = None
     filters: Mapping[str, Any] | None = None
-    order: str | None = None
-    metadata_schema: Mapping[str, Any] = field(default_factory=dict)
+    sort_order: str | None = None
+    metadata_schema: Mapping[str, Any] | None = None
+    window_field: WindowField = "updated_at"
+    window_start: str | datetime | None = None
+    window_end: str | datetime | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.metadata_schema, Mapping):
-            raise ConfigurationError(
-                f"metadata_schema must be an object of types by key, got {self.metadata_schema!r}."
-            )
-        types = {key: str(name) for key, name in self.metadata_schema.items()}
-        typed = [f"{METADATA_PREFIX}{key}" for key in types]
-        fields = [*ORDER_FIELDS, *typed] if self.fields is None else self.fields
+        super().__post_init__()
+        schema = {} if self.metadata_schema is None else self.metadata_schema
+        if not isinstance(schema, Mapping):
+            raise ConfigurationError(f"metadata_schema must be an object of types by key, got {schema!r}.")
+        types = {key: str(name) for key, name in schema.items()}
+        fields = [*ORDER_FIELDS, *(f"{METADATA_PREFIX}{key}" for key in types)] if self.fields is None else self.fields
         _check_fields(fields)
         _check_types(types, fields)
-        _check_order(self.order)
+        if self.sort_order is not None and self.sort_order not in SORT_ORDERS:
+            raise ConfigurationError(
+                f"sort_order: {self.sort_order!r} is not a sort order of an export{_hint(self.sort_order, SORT_ORDERS)}"
+            )
         if self.filters is not None:
-            check_filters(self.filters)
-        object.__setattr__(self, "fields", tuple(fields))
-        object.__setattr__(self, "metadata_schema", types)
+            _check_filters(self.filters)
+        if self.window is not None:
+            _check_window_filters(self.filters or {})
+        msgspec.structs.force_setattr(self, "fields", tuple(fields))
+        msgspec.structs.force_setattr(self, "metadata_schema", types)
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """What the API is sent."""
-        given = {"fields": self.fields, "filters": self.filters, "order": self.order}
+    def window(self) -> ExportWindow | None:
+        """
+        The window; None for all orders.
+
+        :raises ConfigurationError: if only one of its ends is given, or it is not a window.
+        """
+        if (self.window_start is None) != (self.window_end is None):
+            raise ConfigurationError("Give both window_start and window_end, or neither.")
+        if self.window_start is None:
+            return None
+        return ExportWindow.parse(self.window_field, self.window_start, self.window_end)
+
+    @property
+    def api_parameters(self) -> dict[str, Any]:
+        """The ``parameters`` that the API is sent, without those that are empty."""
+        given = {"fields": self.fields, "filters": self.filters, "order": self.sort_order}
         parameters: dict[str, Any] = msgspec.json.decode(
             msgspec.json.encode({name: value for name, value in given.items() if value})
         )
         return parameters
 
-    def is_asked_by(self, export: Export) -> bool:
+    def is_request_of(self, export: Export) -> bool:
         """
-        Tell whether an export asks for the same.
+        Return whether an export was requested with the same parameters.
 
         :param export: An export of any kind.
         """
-        asked = {name: value for name, value in export.parameters.items() if value}
-        return export.exported_object == "order" and asked == self.parameters
+        requested = {name: value for name, value in export.parameters.items() if value}
+        return export.exported_object == "order" and requested == self.api_parameters
 
     def submit(self, client: Endpoints) -> str:
         """
-        Ask for the export.
+        Request the export.
 
         :param client: The API.
         :return: The id of the export, which is now SCHEDULED.
         :raises TransportError: with ``sent=True`` when the export may have been scheduled and its id is lost.
         """
-        parameters = self.parameters
-        return client.create_order_export(sort_order=parameters.pop("order", None), **parameters).id
+        return client.create_order_export(
+            fields=self.fields, filters=self.api_parameters.get("filters"), sort_order=self.sort_order
+        ).id
+
+
+def is_metadata_key(name: str) -> bool:
+    """
+    Return whether a field is a single key of the metadata.
+
+    :param name: The name of the field.
+    """
+    return name.startswith(METADATA_PREFIX) and name != METADATA_PREFIX
+
+
+def _hint(name: object, allowed: Sequence[str]) -> str:
+    return f"{did_you_mean(name, allowed)} Allowed: {', '.join(allowed)}."
 
 
 def _check_fields(fields: Sequence[str]) -> None:
@@ -101,7 +155,7 @@ def _check_fields(fields: Sequence[str]) -> None:
     for name in fields:
         if name not in ORDER_FIELDS and not is_metadata_key(name):
             raise ConfigurationError(
-                f"fields: {name!r} is no field of an order{hint(name, (*ORDER_FIELDS, METADATA_X))}"
+                f"fields: {name!r} is not a field of an order{_hint(name, (*ORDER_FIELDS, METADATA_X))}"
             )
     repeated = sorted({name for name in fields if list(fields).count(name) > 1})
     if repeated:
@@ -116,10 +170,54 @@ def _check_types(types: Mapping[str, str], fields: Sequence[str]) -> None:
             )
         if not ARROW_TYPE.fullmatch(name):
             raise ConfigurationError(
-                f"metadata_schema: {name!r} of {key!r} is no type for a column. Allowed: {ARROW_TYPES}."
+                f"metadata_schema: {name!r} of {key!r} is not a type for a column. Allowed: {ARROW_TYPES}."
             )
 
 
-def _check_order(order: str | None) -> None:
-    if order is not None and order not in ORDERS:
-        raise ConfigurationError(f"order: {order!r} is no order of an export{hint(order, ORDERS)}")
+def _check_window_filters(filters: Mapping[str, Any]) -> None:
+    if filters.get("junction", "and") != "and":
+        raise ConfigurationError("filters: with a window, junction must be 'and': the window has to hold in any case.")
+    for name in get_args(WindowField):
+        if name in filters:
+            raise ConfigurationError(f"filters: {name!r} is the field of the window: leave it to the window.")
+
+
+def _check_filters(filters: Mapping[str, Any]) -> None:
+    if not isinstance(filters, Mapping):
+        raise ConfigurationError(f"filters must be an object of conditions by field, got {filters!r:.80}.")
+    for name, condition in filters.items():
+        if name == "junction":
+            if condition not in JUNCTIONS:
+                raise ConfigurationError(f"filters: junction must be 'and' or 'or', got {condition!r}.")
+        elif name not in FILTER_FIELDS and not is_metadata_key(str(name)):
+            raise ConfigurationError(f"filters: {name!r} is not a field to filter by{_hint(name, FILTER_FIELDS)}")
+        else:
+            _check_condition(name, condition)
+
+
+def _check_condition(name: str, condition: Any) -> None:
+    conditions = condition.get("conditions") if isinstance(condition, Mapping) else None
+    if not isinstance(conditions, Mapping) or not conditions or set(condition) != {"conditions"}:
+        raise ConfigurationError(
+            f'filters: {name} must be like {{"conditions": {{"$is": ["…"]}}}}, got {condition!r:.80}.'
+        )
+    for operator, value in conditions.items():
+        if operator not in CONDITIONS:
+            raise ConfigurationError(f"filters: {operator!r} of {name} is not a condition{_hint(operator, CONDITIONS)}")
+        values = value if isinstance(value, list | tuple) else [value]
+        for single in values:
+            if operator in TIME_CONDITIONS and name in TIME_FIELDS:
+                _check_time(f"{operator} of {name}", single)
+            elif not isinstance(single, str | int | float | bool | dict | None):
+                raise ConfigurationError(
+                    f"filters: {operator} of {name} must be text, a number or a list of these, got {single!r:.80}."
+                )
+
+
+def _check_time(what: str, value: Any) -> None:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"filters: {what} must be a time like '2022-09-09T09:20:01.660Z', got {value!r:.80}."
+        ) from None

@@ -38,8 +38,8 @@ from airflow_provider_voucherify.api.download import Download
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
 from airflow_provider_voucherify.api.models import Export
 from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.order_export.parts import ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.window import Part
 
 HEADER = [name.replace("_", " ").title().replace("Id", "ID") for name in ORDER_FIELDS]
 EXPORT_ID = "exp_benchmark"
@@ -101,7 +101,7 @@ def engine(source: Path, target: Path) -> None:
     from airflow_provider_voucherify.order_export.download import download_to_parquet
     from airflow_provider_voucherify.order_export.sink.layout import Output
 
-    parts, output = [Part(export_id=EXPORT_ID)], Output(path=target)
+    parts, output = [ExportPart(export_id=EXPORT_ID)], Output(path=target)
     download_to_parquet(FileClient(source), parts, ExportRequest(), output)  # type: ignore[arg-type]
 
 
@@ -110,7 +110,7 @@ def engine_over_http(url: str, target: Path) -> None:
     from airflow_provider_voucherify.order_export.sink.layout import Output
 
     client = VoucherifyClient(Settings(app_id="id", app_token="token", base_url=url))
-    download_to_parquet(client, [Part(export_id=EXPORT_ID)], ExportRequest(), Output(path=target))
+    download_to_parquet(client, [ExportPart(export_id=EXPORT_ID)], ExportRequest(), Output(path=target))
 
 
 def pyarrow_streaming(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""The bytes of an exported file on their way to the parser: unzipped, header taken off, end marked."""
+"""Read an exported file for the parser: decompress it, take off the header, and mark its end."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SUBSTITUTE = "\x1a"  # ASCII's mark for the end of a text
 
 class UnprovenEndError(TruncatedDownloadError):
     """
-    A file that ends without a newline, and nothing in the way it was sent tells where it has to end.
+    A file ends without a newline, and neither a length nor a compression shows that it is complete.
 
-    :param message: Which file.
+    :param message: The message.
     :param size: Where it ended, in bytes of text.
     """
 
@@ -36,15 +36,15 @@ class CsvStream(io.RawIOBase):
     """
     The rows of a file, without its header, and one more row at the end.
 
-    Arrow takes a quote that is never closed for a cell that ends with the file, so a file that is cut there looks
-    whole. The last row of this stream, :attr:`end_row`, has a cell too many. A parser that finds it among the rows
-    of a wrong shape was not in the middle of a cell when the file ended.
+    Arrow takes a quote that is never closed for a cell that ends with the file, so that a file that is cut there looks
+    complete. The last row of this stream, :attr:`end_row`, has one cell more than the header. A parser that reports it
+    as a row of the wrong shape was not within a cell when the file ended.
 
     :param download: The file, as sent.
-    :param name: How errors call it.
-    :param believed_size: A size at which the file ended before: an end at the same place is no accident.
-    :param stopped: Asked between two pieces whether to end early.
-    :raises TruncatedDownloadError: if it breaks off, or is not a whole gzip stream though it is announced as one.
+    :param name: The name of the file in errors.
+    :param believed_size: The size at which the file ended before: an end at the same place is not an accident.
+    :param stopped: Called between two pieces; returns whether to end early.
+    :raises TruncatedDownloadError: if it breaks off, or is announced as gzip and is not a complete gzip stream.
     :raises ExportFileError: if it does not begin with a header.
     """
 
@@ -73,7 +73,7 @@ class CsvStream(io.RawIOBase):
 
     @property
     def end_row(self) -> str:
-        """The row behind the last one."""
+        """The row after the last one."""
         return "," * len(self.header) + SUBSTITUTE
 
     @property
@@ -82,7 +82,7 @@ class CsvStream(io.RawIOBase):
         return self._last_byte in (b"\n", b"\r")
 
     def readable(self) -> bool:
-        """Tell that this can be read."""
+        """Return True."""
         return True
 
     def interrupt(self) -> None:
@@ -93,7 +93,7 @@ class CsvStream(io.RawIOBase):
         """
         Read the next bytes.
 
-        :param size: How many. Fewer come only at the end, however small the pieces are that the network gives.
+        :param size: How many. Fewer are returned only at the end, however small the pieces of the network are.
         """
         pieces = []
         while size and not self._is_interrupted and not self.stopped() and (piece := self._next_piece(size)):
@@ -115,7 +115,7 @@ class CsvStream(io.RawIOBase):
         try:
             piece: bytes = self._source.read(size)
         except OSError as error:  # from gzip: what the network raises is a TransportError
-            raise TruncatedDownloadError(f"{self.name} is no whole gzip stream: {error}.") from None
+            raise TruncatedDownloadError(f"{self.name} is not a complete gzip stream: {error}.") from None
         self.size += len(piece)
         self._last_byte = piece[-1:] or self._last_byte
         if not piece and not self.ended:
@@ -124,12 +124,10 @@ class CsvStream(io.RawIOBase):
         return piece
 
     def _check_end(self) -> None:
-        if self._gzip:
-            if self.size == 0 and self._download.received == 0 and self._download.length != 0:
-                raise TruncatedDownloadError(f"{self.name} ended before its first byte.")
-        elif self._download.length is None and not self.closed_by_newline and self.size != self._believed_size:
+        is_proven = self._gzip or self._download.length is not None or self.closed_by_newline
+        if not is_proven and self.size not in (0, self._believed_size):
             raise UnprovenEndError(
-                f"{self.name} ends after {self.size} bytes without a newline, and the answer announced no length.",
+                f"{self.name} ends after {self.size} bytes without a newline, and the response announced no length.",
                 self.size,
             )
 
@@ -142,7 +140,7 @@ class CsvStream(io.RawIOBase):
             if record and record.end() < len(rows):
                 break
         if not rows:
-            return []
+            raise TruncatedDownloadError(f"{self.name} is empty: it does not even have a header.")
         if record is None or (record.end() == len(rows) and not self.ended):
             raise ExportFileError(f"{self.name} does not begin with a header, but with {rows[:80]!r}.")
         self._buffer = rows[record.end() :]

@@ -1,5 +1,7 @@
-"""Which column of an exported file is which field. How its headers are written is unknown, so they are matched by
-their normal form: ``Source ID`` is ``source_id``.
+"""
+Match the columns of an exported file with the fields.
+
+How an export writes its headers is unknown, so they are matched by their normal form: ``Source ID`` is ``source_id``.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_voucherify.exceptions import ExportFileError
-from airflow_provider_voucherify.order_export.names import METADATA, METADATA_PREFIX
+from airflow_provider_voucherify.order_export.request import METADATA, METADATA_PREFIX
 
 METADATA_HEADER = re.compile(r"\s*metadata\s*[._:\s]\s*(\S.*)", re.IGNORECASE | re.DOTALL)
 
@@ -17,12 +19,12 @@ METADATA_HEADER = re.compile(r"\s*metadata\s*[._:\s]\s*(\S.*)", re.IGNORECASE | 
 @dataclass(frozen=True)
 class Columns:
     """
-    Where the fields are found.
+    The columns of a file.
 
     :param fields: The position of each field's column, from 0.
-    :param metadata: The position of each key's column, where the file has the metadata as several columns and not as
-        one of JSON text; else empty.
-    :param unknown: Headers that nobody asked for: the API may add columns at any time.
+    :param metadata: The position of each key's column, if the file has the metadata as a column for each key and not
+        as one of JSON text; otherwise empty.
+    :param unknown: Headers that were not requested: the API may add columns at any time.
     """
 
     fields: dict[str, int]
@@ -30,19 +32,16 @@ class Columns:
     unknown: tuple[str, ...]
 
 
-NO_COLUMNS = Columns({}, {}, ())
-
-
 def match_columns(header: Sequence[str], fields: Sequence[str], name: str) -> Columns:
     """
     Find the column of each field.
 
-    A metadata key that is spelled as in the field goes before one that has the same normal form: keys may differ in
-    case alone.
+    A metadata key that is spelled as in the field precedes one with the same normal form: keys may differ in case
+    alone.
 
     :param header: The headers as they are in the file.
-    :param fields: The fields asked for.
-    :param name: How errors call the file.
+    :param fields: The requested fields.
+    :param name: The name of the file in errors.
     :raises ExportFileError: if a field has no column, or two.
     """
     found: dict[str, int] = {}
@@ -63,7 +62,7 @@ def match_columns(header: Sequence[str], fields: Sequence[str], name: str) -> Co
 
 
 def _asked_for_twice(header: Sequence[str], fields: Sequence[str]) -> set[int]:
-    """Find the second columns of keys that were asked for as ``metadata.X`` and come with ``metadata`` as well."""
+    """Find the second columns of keys that were requested as ``metadata.X`` and come with ``metadata`` as well."""
     return {
         position
         for position, text in enumerate(header)
@@ -80,7 +79,7 @@ def normal_form(header: str) -> str:
 
 
 def metadata_key(header: str) -> str | None:
-    """Give the key of a column with a single key of the metadata, or None for any other column."""
+    """Return the key of a column with a single key of the metadata, or None for any other column."""
     match = METADATA_HEADER.fullmatch(header)
     return match[1].rstrip() if match else None
 

@@ -1,22 +1,22 @@
-"""The text of an exported file becomes typed tables, each of them a row group to be, and rows that do not fit."""
+"""Read an exported file as typed tables, each of them a row group, and the rows that do not fit."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from airflow_provider_voucherify.core.arrow import mask_without
 from airflow_provider_voucherify.exceptions import ExportFileError, RowTooLongError, TruncatedDownloadError
 from airflow_provider_voucherify.order_export.convert.csv_reader import CsvReader
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
-from airflow_provider_voucherify.order_export.convert.header import NO_COLUMNS, match_columns
-from airflow_provider_voucherify.order_export.convert.metadata import to_json
+from airflow_provider_voucherify.order_export.convert.header import match_columns
 from airflow_provider_voucherify.order_export.convert.schema import STATUS
-from airflow_provider_voucherify.order_export.convert.values import convert
+from airflow_provider_voucherify.order_export.convert.values import convert, metadata_json
 
 BLOCK_BYTES = 1 << 20
 ROW_GROUP_ROWS = 131_072
@@ -27,11 +27,11 @@ SHOWN_CHARACTERS = 100
 @dataclass(frozen=True)
 class BadRow:
     """
-    A row of the file that cannot be one of the table.
+    A row of the file that does not fit the columns.
 
-    :param row: Which one, from 1; the header is not counted, nor are empty lines.
-    :param reason: What is wrong, and with which of its values.
-    :param record: Its cells as text by header, or its line where it has too few or too many cells.
+    :param row: Its number, from 1; neither the header nor empty lines are counted.
+    :param reason: What is wrong, and with which value.
+    :param record: Its cells as text by header, or the line if it has too few or too many cells.
     """
 
     row: int
@@ -41,23 +41,23 @@ class BadRow:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Some rows of the file: those that became a table, and those that could not."""
+    """Some rows of the file: those that fit, as a table, and those that do not."""
 
     table: pa.Table
     bad_rows: list[BadRow]
 
 
-class Conversion:
+class RowReader:
     """
-    The conversion of one file. :attr:`columns` tells which of its columns is which field.
+    Read the rows of one exported file.
 
-    All cells are read as bytes, and given their types a row group at a time. It is as fast as to let the CSV reader
-    do it, and a value that does not parse is found together with its row.
+    All cells are read as bytes, and converted one row group at a time. That is as fast as the conversion by the CSV
+    reader, and a value that does not parse is found together with its row.
 
     :param stream: The file.
-    :param schema: The columns of the table.
-    :param block_bytes: How much text is parsed at a time: no row can be longer.
-    :param row_group_rows: How many rows a table has at least, but for the last one.
+    :param schema: The columns of the tables.
+    :param block_bytes: How much text is parsed at a time, in bytes: no row can be longer.
+    :param row_group_rows: The smallest number of rows in a table, except for the last one.
     :raises ExportFileError: if a column is missing, or there twice.
     """
 
@@ -73,7 +73,7 @@ class Conversion:
         self._schema = schema
         self._block_bytes = block_bytes
         self._row_group_rows = row_group_rows
-        self.columns = match_columns(stream.header, schema.names, stream.name) if stream.header else NO_COLUMNS
+        self.columns = match_columns(stream.header, schema.names, stream.name)
         positions = sorted({*self.columns.fields.values(), *self.columns.metadata.values()})
         self._cells_schema = pa.schema([(str(position), pa.binary()) for position in positions])
         self._misshapen: list[BadRow] = []
@@ -88,8 +88,6 @@ class Conversion:
         :raises RowTooLongError: if a row is longer than a block.
         :raises ExportFileError: if too many rows have another number of cells than the header.
         """
-        if not self._stream.header:
-            return
         batches: list[pa.RecordBatch] = []
         rows = 0
         with closing(self._batches()) as coming:
@@ -109,7 +107,7 @@ class Conversion:
             with CsvReader(self._stream, self._cells_schema, self._block_bytes, self._keep_misshapen) as reader:
                 yield from reader
         except pa.ArrowInvalid as error:
-            where = f"{self._stream.name} cannot be read as CSV behind row {self._next_row - 1}"
+            where = f"{self._stream.name} cannot be read as CSV after row {self._next_row - 1}"
             if len(self._misshapen) >= MAX_MISSHAPEN_ROWS:
                 first = self._misshapen[0]
                 raise ExportFileError(
@@ -145,13 +143,13 @@ class Conversion:
             BadRow(numbers[index], "; ".join(reasons[index]), self._record(cells, index)) for index in sorted(reasons)
         ]
         if reasons:
-            table = table.filter(_mask_without(reasons, cells.num_rows))
-        told = [bad for bad in self._misshapen if last or bad.row < self._next_row]
-        self._misshapen = self._misshapen[len(told) :]
-        return RowGroup(table.unify_dictionaries(), sorted(bad_rows + told, key=lambda bad: bad.row))
+            table = table.filter(mask_without(reasons, cells.num_rows))
+        misshapen = [bad for bad in self._misshapen if last or bad.row < self._next_row]
+        self._misshapen = self._misshapen[len(misshapen) :]
+        return RowGroup(table.unify_dictionaries(), sorted(bad_rows + misshapen, key=lambda bad: bad.row))
 
     def _take_numbers(self, rows: int) -> Sequence[int]:
-        """Number the next rows, which are those of a right shape."""
+        """Number the next rows that have the right number of cells."""
         misshapen = {bad.row for bad in self._misshapen}
         numbers: Sequence[int] = range(self._next_row, self._next_row + rows)
         if misshapen:
@@ -163,9 +161,9 @@ class Conversion:
     def _values(self, cells: pa.Table, field: pa.Field, reasons: dict[int, list[str]]) -> pa.ChunkedArray:
         if field.name in self.columns.fields:
             return self._converted(cells, self.columns.fields[field.name], field.type, reasons)
-        if not self.columns.metadata:  # the metadata has a column a key, and no order has any
+        if not self.columns.metadata:  # the metadata has a column for each key, and no order has any
             return pa.chunked_array([pa.nulls(cells.num_rows, field.type)])
-        return to_json(
+        return metadata_json(
             {
                 key: self._converted(cells, position, pa.string(), reasons)
                 for key, position in self.columns.metadata.items()
@@ -180,8 +178,8 @@ class Conversion:
         for index in bad:
             shown = _text(column[index].as_py())
             shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…"
-            wanted = "UTF-8" if target in (pa.string(), STATUS) else target
-            reasons.setdefault(index, []).append(f"{self._stream.header[position]}: {shown!r} is no {wanted}")
+            wanted = "UTF-8" if target in (pa.string(), STATUS) else f"a valid {target}"
+            reasons.setdefault(index, []).append(f"{self._stream.header[position]}: {shown!r} is not {wanted}")
         return values
 
     def _record(self, cells: pa.Table, index: int) -> dict[str, str | None]:
@@ -189,14 +187,6 @@ class Conversion:
             self._stream.header[int(name)]: None if (cell := cells.column(name)[index].as_py()) is None else _text(cell)
             for name in cells.column_names
         }
-
-
-def _mask_without(left_out: Iterable[int], rows: int) -> pa.Array:
-    flags = bytearray(b"\x01" * rows)
-    for index in left_out:
-        flags[index] = 0
-    # not pa.array(), which imports pandas
-    return pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(flags)]).cast(pa.bool_())
 
 
 def _text(cell: bytes) -> str:

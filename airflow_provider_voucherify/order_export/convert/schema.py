@@ -6,8 +6,7 @@ import re
 
 import pyarrow as pa
 
-from airflow_provider_voucherify.order_export.names import METADATA_PREFIX
-from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.request import METADATA_PREFIX, ExportRequest
 
 TIME = pa.timestamp("ms", "UTC")
 STATUS = pa.dictionary(pa.int32(), pa.string())
@@ -25,30 +24,32 @@ FIELD_TYPES = {
 
 def order_schema(request: ExportRequest) -> pa.Schema:
     """
-    Give the schema of the Parquet file: the API's field names, in the order asked for.
+    Return the schema of the Parquet file: the requested fields, in their order, under the API's names.
 
-    :param request: The request. Amounts are int64 in the smallest currency unit, times milliseconds in UTC, all
-        else strings, and ``metadata`` the JSON text of all keys.
+    Amounts are int64 in the smallest currency unit, times milliseconds in UTC, ``metadata`` the JSON text of all keys,
+    and all others strings.
+
+    :param request: The request.
     """
     return pa.schema([(name, _type_of(name, request)) for name in request.fields or ()])
 
 
 def dictionary_columns(schema: pa.Schema) -> list[str]:
-    """Name the columns of few distinct values: a dictionary for the others costs more than it saves."""
+    """List the columns with few distinct values: a dictionary of the others costs more than it saves."""
     return [field.name for field in schema if pa.types.is_dictionary(field.type)]
 
 
 def _type_of(name: str, request: ExportRequest) -> pa.DataType:
     if name.startswith(METADATA_PREFIX):
-        return arrow_type(request.metadata_schema.get(name.removeprefix(METADATA_PREFIX), "string"))
+        return arrow_type((request.metadata_schema or {}).get(name.removeprefix(METADATA_PREFIX), "string"))
     return FIELD_TYPES.get(name, pa.string())
 
 
 def arrow_type(name: str) -> pa.DataType:
     """
-    Give the Arrow type of a name.
+    Return the Arrow type of a name.
 
-    :param name: As in :data:`~.request.ARROW_TYPES`, which is what ``str`` makes of a pyarrow type.
+    :param name: A name as in ``ARROW_TYPES``, which is what ``str`` makes of a pyarrow type.
     """
     if decimal := re.fullmatch(r"decimal128\((\d+), ?(\d+)\)", name):
         return pa.decimal128(int(decimal[1]), int(decimal[2]))

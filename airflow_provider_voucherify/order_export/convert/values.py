@@ -1,20 +1,27 @@
-"""Cells of text become values of a type. What does not parse is told, never made null."""
+"""Convert cells of text to values of a type. A cell that does not parse is reported, never made null."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_voucherify.core.arrow import string_scalar
+
 FLOOR_UNITS = {"s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond"}
+TO_BE_ESCAPED = r'["\\\x00-\x1f]'
+ESCAPES = {character: json.dumps(character)[1:-1] for character in ("\\", '"', *map(chr, range(0x20)))}
 
 
 def convert(cells: pa.ChunkedArray, target: pa.DataType) -> tuple[pa.ChunkedArray, list[int]]:
     """
-    Give cells their type.
+    Convert cells to a type.
 
-    An empty cell is null. ``""`` in quotes is the empty string, and null where the type is no string. Spaces around
-    a value that is no string are dropped. A time may have any offset of ISO 8601, or none: then it is UTC, as all times
-    of the API are (documented). What is finer than the unit of the type is cut off.
+    An empty cell is null. ``""`` in quotes is the empty string, and null if the type is not a string. Spaces around a
+    value that is not a string are dropped. A time may have any offset of ISO 8601, or none: then it is UTC, as all
+    times of the API are (documented). Fractions finer than the unit of the type are cut off.
 
     :param cells: Binary cells, null where they were empty.
     :param target: The type.
@@ -29,7 +36,7 @@ def convert(cells: pa.ChunkedArray, target: pa.DataType) -> tuple[pa.ChunkedArra
 
 
 def _convert_part(cells: pa.ChunkedArray, target: pa.DataType, offset: int, bad: list[int]) -> list[pa.Array]:
-    """Halve until the cells that do not parse stand alone: the cast itself decides which these are."""
+    """Split in half until the cells that do not parse stand alone: the cast itself decides which these are."""
     try:
         return list(_cast_leniently(cells, target).chunks)
     except pa.ArrowInvalid:
@@ -73,9 +80,35 @@ def _cast_times(text: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
                 continue
             utc = times.cast(pa.timestamp(unit))  # without its name, UTC needs no time zone database
             return pc.floor_temporal(utc, unit=FLOOR_UNITS[target.unit]).cast(pa.timestamp(target.unit)).cast(target)
-    raise pa.ArrowInvalid("no time of ISO 8601")
+    raise pa.ArrowInvalid("not a time of ISO 8601")
 
 
 def _has_hexadecimal(text: pa.ChunkedArray) -> bool:
-    """Tell whether Arrow would read ``0x10`` as 16: the API writes no such numbers."""
+    """Return whether Arrow would read ``0x10`` as 16: the API writes no such numbers."""
     return any(pc.any(pc.starts_with(text, prefix)).as_py() for prefix in ("0x", "0X"))
+
+
+def metadata_json(columns: Mapping[str, pa.ChunkedArray]) -> pa.ChunkedArray:
+    """
+    Combine metadata that comes as a column for each key to one column of JSON text.
+
+    :param columns: The texts of each key; where a text is null, the object is without the key.
+    :return: A JSON object for each row, null where no key has a text. All values are strings: the file does not
+        distinguish a number from a text of digits.
+    """
+    nothing, quote = string_scalar(""), string_scalar('"')
+    members = [
+        pc.binary_join_element_wise(string_scalar(f",{json.dumps(key)}:"), quote, _escaped(texts), quote, nothing)
+        for key, texts in columns.items()
+    ]
+    # not null_handling="skip", which leaves out the rows in which all are null
+    joined = pc.binary_join_element_wise(*members, nothing, null_handling="replace", null_replacement="")
+    inner = pc.if_else(pc.equal(joined, nothing), pa.NA, pc.utf8_slice_codeunits(joined, 1))
+    return pc.binary_join_element_wise(string_scalar("{"), inner, string_scalar("}"), nothing)
+
+
+def _escaped(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pc.any(pc.match_substring_regex(texts, TO_BE_ESCAPED)).as_py():
+        for character, escape in ESCAPES.items():
+            texts = pc.replace_substring(texts, character, escape)
+    return texts

@@ -1,4 +1,4 @@
-"""Files that appear under their names whole and together, or not at all."""
+"""Publish files: they appear under their names complete and together, or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class OutputPath(StoragePath, Protocol):
-    """What more is used of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
+    """What else is used of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
 
     @property
     def name(self) -> str:
@@ -27,13 +27,13 @@ class OutputPath(StoragePath, Protocol):
         """The folder."""
 
     def with_name(self, name: str) -> Self:
-        """Give the path of another file in the same folder."""
+        """Return the path of another file in the same folder."""
 
     def is_dir(self) -> bool:
-        """Tell whether it is a folder."""
+        """Return whether it is a folder."""
 
     def is_file(self) -> bool:
-        """Tell whether it is a file."""
+        """Return whether it is a file."""
 
     def open(self, mode: str) -> Any:
         """Open it."""
@@ -41,7 +41,7 @@ class OutputPath(StoragePath, Protocol):
 
 class HashedFile:
     """
-    A file that is written from its beginning to its end.
+    A file that is written from its beginning to its end, with its size and checksum.
 
     :param file: The file.
     """
@@ -68,7 +68,7 @@ class HashedFile:
         return self._file.write(data)
 
     def tell(self) -> int:
-        """Tell how many bytes were written."""
+        """Return how many bytes were written."""
         return self.size
 
     def flush(self) -> None:
@@ -89,15 +89,15 @@ class _Staged:
 
 class Publication:
     """
-    Some files that belong together.
+    Publish some files together.
 
-    They are written beside their names, under names that begin with a dot and that no reader of datasets looks at.
-    When the ``with`` block ends well, they are moved, which replaces what was there, in the order in which they were
-    created; whatever else ends it removes them.
+    They are written beside their final names, under names that begin with a dot, which readers of datasets skip. When
+    the ``with`` block ends without an error, they are moved, in the order in which they were created, and replace what
+    was there; an error removes them.
 
-    On object storage, a move is a copy within the store and a removal; the copy appears whole as well. No store moves
-    many files at once, so there is a last one, the manifest: it is taken away before the first file is moved, and comes
-    back when all are in place. While it is there, the files are those that it names.
+    On object storage, a move is a copy within the store and a removal; the copy appears complete as well. No store
+    moves many files at once, so there is a last one, the manifest: it is removed before the first file is moved, and
+    written again when all are in place. While it exists, the files are those that it names.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Publication:
 
     def create_manifest(self, path: OutputPath) -> HashedFile:
         """
-        Open the file that says that all others are there. Create it last.
+        Open the file whose existence states that all others are complete. Create it last.
 
         :param path: Its name.
         """
@@ -136,7 +136,7 @@ class Publication:
 
     def remove(self, path: OutputPath) -> None:
         """
-        Remove, once the files are published, what an earlier publication may have left.
+        Remove a file of an earlier publication, once the new files are published.
 
         :param path: Its name; nothing happens if it was created in this publication.
         """

@@ -1,4 +1,4 @@
-"""What becomes of rows that do not fit their columns: an error, or lines of a file beside the Parquet file."""
+"""Rows that do not fit their columns: an error, or lines of a side file beside the Parquet file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from airflow_provider_voucherify.exceptions import BadRowError
+from airflow_provider_voucherify.order_export.config import OnBadValue
 from airflow_provider_voucherify.order_export.convert.rows import BadRow
-from airflow_provider_voucherify.order_export.request import OnBadValue
 from airflow_provider_voucherify.order_export.sink.atomic import HashedFile, OutputPath, Publication
 
 
@@ -17,7 +17,7 @@ class BadRows:
     The bad rows of one export.
 
     :param on_bad_value: What becomes of them.
-    :param publication: What the side file is published with. If no row is bad, the one of an earlier run is removed.
+    :param publication: Publishes the side file. If no row is bad, the side file of an earlier run is removed.
     :param path: The side file.
     """
 
@@ -36,17 +36,17 @@ class BadRows:
 
     def add(self, name: str, file: int, rows: Sequence[BadRow]) -> None:
         """
-        Take bad rows.
+        Write bad rows to the side file.
 
-        :param name: How errors call the file of the export.
-        :param file: Which one it is, from 1.
+        :param name: The name of the exported file in errors.
+        :param file: Its number, from 1.
         :param rows: Bad rows of it.
-        :raises BadRowError: for the first of them, unless there is to be a side file.
+        :raises BadRowError: for the first of them, unless there is a side file.
         """
         if rows and self._on_bad_value == "fail":
             raise BadRowError(
                 f"{name}, row {rows[0].row}: {rows[0].reason}. "
-                f"With on_bad_value='side_file' such rows would be put into {self._path}.",
+                f"With on_bad_value='side_file', such rows are written to {self._path}.",
                 file,
                 rows[0].row,
             )

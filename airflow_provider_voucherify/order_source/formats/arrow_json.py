@@ -7,10 +7,8 @@ Rows as Python objects would take longer than all the rest of an import, and Arr
 from __future__ import annotations
 
 import sys
-from array import array as buffer
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
-from itertools import accumulate
 from typing import NamedTuple, Self, TypeAlias
 
 import msgspec
@@ -18,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from airflow_provider_voucherify.core.arrow import string_array, string_scalar
 from airflow_provider_voucherify.order_source.mapping.columns import Column
 from airflow_provider_voucherify.order_source.schema.field_types import (
     ANYTHING,
@@ -290,20 +289,13 @@ def _quote(value: str) -> str:
 def _written(text: pa.StringArray, write: Callable[[str], str]) -> pa.StringArray:
     """Write text one by one."""
     return pc.if_else(
-        text.is_valid(), _strings("" if value is None else write(value) for value in text.to_pylist()), pa.NULL
+        text.is_valid(), string_array("" if value is None else write(value) for value in text.to_pylist()), pa.NULL
     )
-
-
-def _strings(texts: Iterable[str]) -> pa.StringArray:
-    """Make an array without ``pyarrow.array`` or ``pyarrow.scalar``, which import pandas wherever it is installed."""
-    values = [text.encode() for text in texts]
-    offsets = buffer("i", accumulate(map(len, values), initial=0))
-    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(values)))
 
 
 @cache
 def _scalar(text: str) -> pa.StringScalar:
-    return _strings([text])[0]
+    return string_scalar(text)
 
 
 def _either(text: pa.StringArray, choices: Sequence[str]) -> pa.BooleanArray:

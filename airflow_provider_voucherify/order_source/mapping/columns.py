@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from airflow_provider_voucherify.core.validation import did_you_mean
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.schema.field_types import ORDER, Shape
 
@@ -63,11 +63,9 @@ def _unknown_columns(paths: Mapping[str, str], known: Sequence[str], table: str)
     shown = [repr(name) if name == path else f"{name!r} (mapped to {path})" for name, path in paths.items()]
     more = f" and {len(shown) - SHOWN_COLUMNS} more" if len(shown) > SHOWN_COLUMNS else ""
     first = next(iter(paths))
-    close = difflib.get_close_matches(first, known, n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else "."
     return ConfigurationError(
         f"{table}: {', '.join(shown[:SHOWN_COLUMNS])}{more} {'is no field' if len(shown) == 1 else 'are no fields'} "
-        f"of an order in the API{guess} "
+        f"of an order in the API{did_you_mean(first, known)} "
         f"Map it with column_mapping={{{first!r}: 'metadata.{first.rpartition('.')[2]}'}}, "
         f"or leave it out with {{{first!r}: None}}."
     )

@@ -67,7 +67,7 @@ def test_fields_filters_order_and_types(emulator, orders, tmp_path):
         path,
         fields=["source_id", "metadata.channel", "metadata.row"],
         filters={"status": {"conditions": {"$is": ["{{ 'PAID' }}"]}}, "junction": "and"},
-        order="-created_at",
+        sort_order="-created_at",
         metadata_schema={"row": "int32"},
     )
     assert run.state == "success"
@@ -115,12 +115,12 @@ def test_a_lasting_fault_of_the_download_leaves_what_was_there(emulator, orders,
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"fields": ["id", "total_amout"]}, "'total_amout' is no field of an order; did you mean 'total_amount'"),
+        ({"fields": ["id", "total_amout"]}, "'total_amout' is not a field of an order; did you mean 'total_amount'"),
         ({"fields": []}, "fields must be a list of at least one name"),
-        ({"order": "amount"}, "'amount' is no order of an export"),
-        ({"filters": {"state": {"conditions": {"$is": ["PAID"]}}}}, "'state' is no field to filter by"),
-        ({"filters": {"status": {"conditions": {"$equals": ["PAID"]}}}}, r"'\$equals' of status is no condition"),
-        ({"metadata_schema": {"row": "integer"}, "fields": ["metadata.row"]}, "'integer' of 'row' is no type"),
+        ({"sort_order": "amount"}, "'amount' is not a sort order of an export"),
+        ({"filters": {"state": {"conditions": {"$is": ["PAID"]}}}}, "'state' is not a field to filter by"),
+        ({"filters": {"status": {"conditions": {"$equals": ["PAID"]}}}}, r"'\$equals' of status is not a condition"),
+        ({"metadata_schema": {"row": "integer"}, "fields": ["metadata.row"]}, "'integer' of 'row' is not a type"),
     ],
 )
 def test_what_the_api_would_refuse_is_refused_when_the_dag_is_parsed(parameters, message):
@@ -155,7 +155,7 @@ def test_a_template_that_gives_no_json_is_named(emulator, tmp_path, log):
 
 def test_templated_parameters_are_checked_when_the_task_runs(emulator, tmp_path, log):
     assert run_export(tmp_path / "orders.parquet", fields=["{{ 'total' }}"]).state == "failed"
-    assert "'total' is no field of an order" in log()
+    assert "'total' is not a field of an order" in log()
     assert EXPORT not in emulator.calls()["calls"]
 
 

@@ -105,7 +105,7 @@ def test_the_event_of_an_asset_and_the_metrics_tell_of_the_export(emulator, orde
         ({"window_start": "2026-01-02T00:00Z"}, "window_start must be before window_end"),
         ({"filters": {"junction": "or", "amount": {"conditions": {"$is": [1]}}}}, "junction must be 'and'"),
         ({"partition_by": "updated_at", "fields": ["id"]}, "'updated_at' is not among the fields"),
-        ({"partition_by": "status"}, "'status' is no time of an order"),
+        ({"partition_by": "status"}, "'status' is not a time of an order"),
         ({"max_window_splits": -1}, "max_window_splits must be at least 0, got -1"),
         ({"max_rows_per_file": 0}, "max_rows_per_file must be at least 1"),
     ],

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.order_export.convert.schema import order_schema
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.window import Window
+from airflow_provider_voucherify.order_export.window import ExportWindow
 from tests.airflow_home import DagBag, run_dag
 from tests.integration.order_export.timeline import change, job_of, put, run
 from tests.system.conftest import program
@@ -91,7 +91,7 @@ def test_the_statement_for_postgres(emulator, tmp_path, psql):
     client = VoucherifyHook()
 
     def export(number):
-        window = Window(field="updated_at", start=FIRST + number * DAY, end=FIRST + (number + 1) * DAY)
+        window = ExportWindow(field="updated_at", start=FIRST + number * DAY, end=FIRST + (number + 1) * DAY)
         path = tmp_path / f"{number}-{len(list(tmp_path.iterdir()))}.parquet"
         run(job_of(client, path, window=window))
         return path

@@ -30,10 +30,11 @@ from airflow_provider_voucherify.exceptions import (
     TruncatedDownloadError,
     VoucherifyError,
 )
+from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.download import download_to_parquet
+from airflow_provider_voucherify.order_export.parts import ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.layout import Output
-from airflow_provider_voucherify.order_export.window import Part
 from tests.integration.order_export.export_server import EXPORT_ID, TOKEN
 
 REQUEST = ExportRequest(fields=["id", "amount", "updated_at", "status", "metadata"])
@@ -51,9 +52,15 @@ def orders_csv(numbers):
     return text.getvalue().encode()
 
 
-def convert(server, path, request=REQUEST, **options):
+def convert(server, path, request=REQUEST, *, on_bad_value="fail", **options):
     return download_to_parquet(
-        server.client(), [Part(export_id=EXPORT_ID)], request, Output(path=path), sleep=lambda _: None, **options
+        server.client(),
+        [ExportPart(export_id=EXPORT_ID)],
+        request,
+        Output(path=path),
+        ExportConfig(on_bad_value=on_bad_value),
+        sleep=lambda _: None,
+        **options,
     )
 
 
@@ -210,7 +217,9 @@ def test_an_export_without_a_file_is_an_error(server, path, status):
 
 def test_a_bad_value_fails_with_its_place_and_leaves_nothing(server, path):
     server.files = [orders_csv(range(10)), orders_csv(range(10)).replace(b"ord_6,6", b"ord_6,six")]
-    with pytest.raises(BadRowError, match=r"Export exp_1 \(file 2 of 2\), row 7: Amount: 'six' is no int64") as caught:
+    with pytest.raises(
+        BadRowError, match=r"Export exp_1 \(file 2 of 2\), row 7: Amount: 'six' is not a valid int64"
+    ) as caught:
         convert(server, path)
     assert (caught.value.file, caught.value.row) == (2, 7)
     assert names(path.parent) == []
@@ -224,7 +233,7 @@ def test_bad_rows_go_to_a_side_file_and_out_of_it_when_they_are_mended(server, p
     side_file = path.with_name("_orders.parquet.bad_rows.jsonl")
     lines = [json.loads(line) for line in side_file.open()]
     assert [(line["file"], line["row"], line["reason"]) for line in lines] == [
-        (1, 4, "Amount: '3.5' is no int64"),
+        (1, 4, "Amount: '3.5' is not a valid int64"),
         (1, 9, "4 cells where the header has 5"),
     ]
     assert lines[0]["record"]["Metadata"] == '{"note": "\\"3\\",\\né"}'
@@ -242,7 +251,7 @@ def test_columns_that_nobody_asked_for_are_told(server, path, caplog):
     result = convert(server, path, ExportRequest(fields=["amount", "id"]))
     assert pq.read_table(path).to_pylist() == [{"amount": 5, "id": "ord_1"}]
     assert result.unknown_columns == ["Currency", ""]
-    assert "Export exp_1 has columns that nobody asked for: Currency, ." in caplog.text
+    assert "Export exp_1 has columns that were not requested: Currency, ." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -315,11 +324,11 @@ from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.order_export.download import download_to_parquet
 from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.window import Part
+from airflow_provider_voucherify.order_export.parts import ExportPart
 client = VoucherifyClient(Settings(app_id="app", app_token="secret", base_url={server.url!r}))
 request = ExportRequest(fields={list(REQUEST.fields)!r})
 output = Output(path=Path({str(path)!r}))
-download_to_parquet(client, [Part(export_id={EXPORT_ID!r})], request, output, row_group_rows=1000)
+download_to_parquet(client, [ExportPart(export_id={EXPORT_ID!r})], request, output, row_group_rows=1000)
 """
     with subprocess.Popen([sys.executable, "-c", program]) as worker:
         while worker.poll() is None and not any(file.stat().st_size > 4 for file in path.parent.glob(".*")):

@@ -13,9 +13,9 @@ from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.order_export.convert.schema import order_schema
 from airflow_provider_voucherify.order_export.download import download_to_parquet
+from airflow_provider_voucherify.order_export.parts import ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.layout import Output
-from airflow_provider_voucherify.order_export.window import Part
 from tests.orders import order
 
 ORDERS = [order(number) for number in range(300)]
@@ -42,7 +42,7 @@ def export(client, request, path, **options):
     while not client.get_export(export_id).ended:
         time.sleep(0.01)
     return download_to_parquet(
-        client, [Part(export_id=export_id)], request, Output(path=path), sleep=lambda _: None, **options
+        client, [ExportPart(export_id=export_id)], request, Output(path=path), sleep=lambda _: None, **options
     )
 
 
@@ -121,6 +121,6 @@ def test_a_fault_is_survived_with_a_fresh_url(emulator, path, fault):
             time.sleep(0.01)
         name, _, parameters = fault.partition(":")
         emulator.add_fault(name, **dict(part.split("=") for part in parameters.split(",") if part))
-        parts, output = [Part(export_id=export_id)], Output(path=path)
+        parts, output = [ExportPart(export_id=export_id)], Output(path=path)
         assert download_to_parquet(client, parts, request, output, sleep=lambda _: None).rows == 300
     assert len(set(pq.read_table(path)["source_id"].to_pylist())) == 300

@@ -20,8 +20,7 @@ from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import ConfigurationError, TruncatedDownloadError
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.atomic import Publication
-from airflow_provider_voucherify.order_export.sink.layout import Output
-from airflow_provider_voucherify.order_export.window import Window
+from airflow_provider_voucherify.order_export.window import ExportWindow
 from tests.integration.order_export.timeline import client_of, job_of, put, run
 
 DAY = timedelta(days=1)
@@ -62,7 +61,7 @@ def emulator():
 
 
 def window(day):
-    return Window(field="updated_at", start=FIRST + day * DAY, end=FIRST + (day + 1) * DAY)
+    return ExportWindow(field="updated_at", start=FIRST + day * DAY, end=FIRST + (day + 1) * DAY)
 
 
 def names(folder):
@@ -74,8 +73,7 @@ def names(folder):
 
 
 def export(client, folder, day, **layout):
-    output = Output(path=folder, stem=window(day).name, **layout)
-    return run(job_of(client, folder, request=REQUEST, window=window(day), output=output))
+    return run(job_of(client, folder, request=REQUEST, window=window(day), **layout))
 
 
 def check_manifest(folder, stem):
@@ -153,10 +151,9 @@ def test_rows_without_the_time_have_a_day_of_their_own(emulator, tmp_path):
 
 def test_rows_in_any_order_are_all_there(emulator, tmp_path):
     put(emulator, [(f"ord_{n:03}", FIRST - (n * 7 % 40) * DAY, FIRST, n) for n in range(400)])
-    request = ExportRequest(fields=REQUEST.fields, order="status")
+    request = ExportRequest(fields=REQUEST.fields, sort_order="status")
     with client_of(emulator) as client:
-        output = Output(path=tmp_path, partition_by="created_at")
-        result = run(job_of(client, tmp_path, request=request, output=output))
+        result = run(job_of(client, tmp_path, request=request, partition_by="created_at"))
     assert (result.rows, result.parquet_files) == (400, 40)
     ids = pyarrow.dataset.dataset(tmp_path, partitioning="hive").to_table()["id"].to_pylist()
     assert sorted(ids) == [f"ord_{n:03}" for n in range(400)]

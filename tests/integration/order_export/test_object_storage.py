@@ -13,10 +13,11 @@ from moto.server import ThreadedMotoServer
 from upath import UPath
 
 from airflow_provider_voucherify.exceptions import BadRowError, ConfigurationError, TruncatedDownloadError
+from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.download import download_to_parquet
+from airflow_provider_voucherify.order_export.parts import ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.layout import Output
-from airflow_provider_voucherify.order_export.window import Part
 from tests.integration.order_export.export_server import EXPORT_ID
 
 FILES = ["_orders.parquet.manifest.json", "orders.parquet"]
@@ -72,9 +73,15 @@ def folder_of(path):
     return str(path.parent).partition(f"{BUCKET}/")[2]
 
 
-def convert(server, path, **options):
+def convert(server, path, *, on_bad_value="fail", **options):
     return download_to_parquet(
-        server.client(), [Part(export_id=EXPORT_ID)], REQUEST, Output(path=path), sleep=lambda _: None, **options
+        server.client(),
+        [ExportPart(export_id=EXPORT_ID)],
+        REQUEST,
+        Output(path=path),
+        ExportConfig(on_bad_value=on_bad_value),
+        sleep=lambda _: None,
+        **options,
     )
 
 
@@ -97,7 +104,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(server, s3, path):
     server.files = [GOOD]
     convert(server, path)
     server.files = [BAD]
-    with pytest.raises(BadRowError, match=r"row 1000: Amount: '9\.99' is no int64"):
+    with pytest.raises(BadRowError, match=r"row 1000: Amount: '9\.99' is not a valid int64"):
         convert(server, path)
     server.files, server.cuts = [GOOD + GOOD], type(server.cuts)([50] * 3)
     with pytest.raises(TruncatedDownloadError):

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import ConfigurationError, ExportFailedError
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.window import Window
+from airflow_provider_voucherify.order_export.window import ExportWindow
 from tests.integration.order_export.timeline import change, client_of, job_of, put, run
 
 EXPORT = "POST /v1/orders/export"
@@ -24,7 +24,7 @@ EDGES = (timedelta(0), timedelta(milliseconds=1), timedelta(seconds=1), DAY - ti
 
 
 def window(number, field="updated_at", days=1):
-    return Window(field=field, start=FIRST + number * DAY, end=FIRST + (number + days) * DAY)
+    return ExportWindow(field=field, start=FIRST + number * DAY, end=FIRST + (number + days) * DAY)
 
 
 def rows(path):
@@ -103,7 +103,7 @@ def test_splitting_is_bounded_and_a_retry_asks_anew(tmp_path):
     with Emulator(speed=2000) as emulator, client_of(emulator) as client:
         emulator.add_fault("export_error", times=0)
         with pytest.raises(ExportFailedError, match="after 2 splits of its window"):
-            run(job_of(client, path, request=REQUEST, window=window(0), max_splits=2))
+            run(job_of(client, path, request=REQUEST, window=window(0), max_window_splits=2))
         assert list(tmp_path.iterdir()) == []
         assert 3 <= emulator.calls()["calls"][EXPORT] <= 5  # both halves may have ended when one is looked at
         with pytest.raises(ExportFailedError, match="ended in ERROR"):
@@ -111,7 +111,7 @@ def test_splitting_is_bounded_and_a_retry_asks_anew(tmp_path):
 
 
 def test_a_window_that_is_not_over_is_refused_before_it_is_asked_for(tmp_path):
-    future = Window(field="updated_at", start=FIRST, end=datetime.now(UTC) + DAY)
+    future = ExportWindow(field="updated_at", start=FIRST, end=datetime.now(UTC) + DAY)
     with Emulator(speed=2000) as emulator, client_of(emulator) as client:
         with pytest.raises(ConfigurationError, match="is still to come"):
             run(job_of(client, tmp_path / "orders.parquet", window=future))

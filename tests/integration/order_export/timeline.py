@@ -6,15 +6,14 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
-from airflow_provider_voucherify.core.state_store import NoStateStore, StateStore
+from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.emulator.ids import timestamp
-from airflow_provider_voucherify.order_export.checkpoint import open_state
-from airflow_provider_voucherify.order_export.job import ExportJob
-from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.sink.layout import Output
-from airflow_provider_voucherify.order_export.window import Window
+from airflow_provider_voucherify.order_export import ExportConfig, ExportJob, ExportRequest
+from airflow_provider_voucherify.order_export.window import ExportWindow
 
 COLUMNS = "id, source_id, created_at, updated_at, status, amount, metadata, items"
 ROW = f"INSERT INTO orders ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, '{{}}', '[]')"
@@ -47,22 +46,25 @@ def job_of(
     client,
     path: Path,
     *,
-    request=None,
-    window: Window | None = None,
+    request: ExportRequest | None = None,
+    window: ExportWindow | None = None,
     state_store: StateStore | None = None,
-    output=None,
     **options,
 ) -> ExportJob:
-    """Make a job, or go on with the one that the state store knows."""
-    request, state_store = request or ExportRequest(), state_store or NoStateStore()
-    state = open_state(state_store, request, window, restart=None)
-    return ExportJob(
-        client, request, window, state, state_store, output or Output(path=path), poll_interval=0.05, **options
-    )
+    """Make a job, or resume the one that the state store knows."""
+    config = ExportConfig(poll_interval=0.05, **options)
+    return ExportJob(client, of_window(request or ExportRequest(), window), path, config, state_store=state_store)
+
+
+def of_window(request: ExportRequest, window: ExportWindow | None) -> ExportRequest:
+    """Limit a request to a window."""
+    if window is None:
+        return request
+    return msgspec.structs.replace(request, window_field=window.field, window_start=window.start, window_end=window.end)
 
 
 def run(job: ExportJob):
     """Drive a job to its end."""
     while pause := job.advance():
         time.sleep(min(pause.seconds, 0.05))
-    return job.result()
+    return job.summary

@@ -14,11 +14,10 @@ from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.order_export.sink.atomic import Publication
-from airflow_provider_voucherify.order_export.sink.layout import Output
-from airflow_provider_voucherify.order_export.window import Window
+from airflow_provider_voucherify.order_export.window import ExportWindow
 from tests.integration.order_export.timeline import job_of, run
 
-WINDOW = Window(field="updated_at", start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2026, 1, 2, tzinfo=UTC))
+WINDOW = ExportWindow(field="updated_at", start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2026, 1, 2, tzinfo=UTC))
 STOPS = {
     "before the request": (VoucherifyClient, "create_order_export", "before"),
     "after the request": (VoucherifyClient, "create_order_export", "after"),
@@ -56,6 +55,4 @@ if __name__ == "__main__":
         kill_at(*STOPS[stop])
     client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token="emulator-app-token", base_url=url))
     state_store = FileStateStore(Path(folder), "_state.json")
-    output = Output(path=Path(folder), max_rows_per_file=100, stem=WINDOW.name)
-    run(job_of(client, Path(folder), window=WINDOW, state_store=state_store, output=output))
-    state_store.clear()
+    run(job_of(client, Path(folder), window=WINDOW, state_store=state_store, max_rows_per_file=100))

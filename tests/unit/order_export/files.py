@@ -16,21 +16,23 @@ import urllib3
 from airflow_provider_voucherify.api.download import Download
 from airflow_provider_voucherify.exceptions import TruncatedDownloadError
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
-from airflow_provider_voucherify.order_export.convert.rows import BadRow, Conversion
+from airflow_provider_voucherify.order_export.convert.rows import BadRow, RowReader
 from airflow_provider_voucherify.order_export.convert.schema import order_schema
 from airflow_provider_voucherify.order_export.request import ExportRequest
 
 
-def download_of(content: bytes, *, length: bool = True, zipped: bool = False) -> Download:
-    """Give content the way that an answer of the server does."""
+def download_of(
+    content: bytes, *, length: bool = True, zipped: bool = False, body: type[io.BytesIO] = io.BytesIO
+) -> Download:
+    """Serve content as the response of a server does."""
     sent = gzip.compress(content) if zipped else content
-    answer = requests.Response()
+    response = requests.Response()
     if length:
-        answer.headers["Content-Length"] = str(len(sent))
+        response.headers["Content-Length"] = str(len(sent))
     if zipped:
-        answer.headers["Content-Encoding"] = "gzip"
-    answer.raw = urllib3.HTTPResponse(io.BytesIO(sent), preload_content=False)
-    return Download(answer, "a file")
+        response.headers["Content-Encoding"] = "gzip"
+    response.raw = urllib3.HTTPResponse(body(sent), preload_content=False)
+    return Download(response, "a file")
 
 
 def convert_file(
@@ -40,13 +42,13 @@ def convert_file(
     metadata_schema: dict[str, str] | None = None,
     length: bool = True,
     zipped: bool = False,
-    each: Callable[[Conversion], Any] = lambda _: None,
+    each: Callable[[RowReader], Any] = lambda _: None,
     **options: Any,
 ) -> tuple[pa.Table, list[BadRow]]:
     """Convert a file into one table and its bad rows."""
     schema = order_schema(ExportRequest(fields=fields, metadata_schema=metadata_schema or {}))
     stream = CsvStream(download_of(content, length=length, zipped=zipped), "Export exp_1")
-    conversion = Conversion(stream, schema, **options)
+    conversion = RowReader(stream, schema, **options)
     each(conversion)
     groups = list(conversion.row_groups())
     table = pa.concat_tables([pa.Table.from_batches([], schema), *(group.table for group in groups)])
@@ -69,11 +71,9 @@ def read_and_release(how: str) -> list[weakref.ref[Any]]:
     :param how: ``whole``, ``left`` after the first rows, or ``failing`` in the middle.
     """
     rows = b"id,amount\n" + b"1,5\n2,\n1,2,3\n" * (3 if how == "whole" else 20_000)
-    download = download_of(rows, length=False)
-    if how == "failing":
-        download._answer.raw = urllib3.HTTPResponse(FailingBody(rows), preload_content=False)
+    download = download_of(rows, length=False, body=FailingBody if how == "failing" else io.BytesIO)
     stream = CsvStream(download, "Export exp_1")
-    conversion = Conversion(
+    conversion = RowReader(
         stream, order_schema(ExportRequest(fields=["id", "amount"])), block_bytes=4096, row_group_rows=500
     )
     with contextlib.suppress(TruncatedDownloadError), contextlib.closing(conversion.row_groups()) as groups:

@@ -90,9 +90,15 @@ def test_empty_quoted_and_null_like_cells_are_kept_apart():
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-@pytest.mark.parametrize(
-    "content", [b"", b"\xef\xbb\xbf", b"\n", b"\r\n \r\n", b"ID,Amount", b"ID,Amount\n", b'"ID","Amount"\r\n']
-)
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n", b"\r\n \r\n"])
+@pytest.mark.parametrize("length", [True, False])
+def test_a_file_without_a_header_is_an_error(content, length, zipped):
+    with pytest.raises(TruncatedDownloadError, match=r"is empty: it does not even have a header|without a newline"):
+        convert_file(content, ["amount", "id"], length=length, zipped=zipped)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("content", [b"ID,Amount", b"ID,Amount\n", b'"ID","Amount"\r\n'])
 def test_no_orders_are_no_error(content, zipped):
     table, bad_rows = convert_file(content, ["amount", "id"], zipped=zipped)
     assert table.schema == order_schema(ExportRequest(fields=["amount", "id"]))
@@ -130,7 +136,7 @@ def test_metadata_has_the_types_it_is_given():
         content, ["metadata.loyal", "metadata.score"], metadata_schema={"loyal": "bool", "score": "int64"}
     )
     assert table.to_pydict() == {"metadata.loyal": [True, None], "metadata.score": [5, None]}
-    assert [(bad.row, bad.reason) for bad in bad_rows] == [(3, "metadata.loyal: 'maybe' is no bool")]
+    assert [(bad.row, bad.reason) for bad in bad_rows] == [(3, "metadata.loyal: 'maybe' is not a valid bool")]
 
 
 @pytest.mark.parametrize("block_bytes", [32, 1 << 20])
@@ -150,10 +156,14 @@ def test_bad_rows_are_told_with_number_reason_and_cells(block_bytes, row_group_r
     )
     assert table["amount"].to_pylist() == [number for number in range(1, 21) if number not in (5, 7, 8, 12, 20)]
     assert [(bad.row, bad.reason, bad.record) for bad in bad_rows] == [
-        (5, "Amount: 'abc' is no int64", {"ID": "ord_5", "Amount": "abc"}),
+        (5, "Amount: 'abc' is not a valid int64", {"ID": "ord_5", "Amount": "abc"}),
         (7, "2 cells where the header has 3", "ord_7,1"),
         (8, "4 cells where the header has 3", "ord_8,1,2,3"),
-        (12, "ID: 'ord_\\\\xff' is no UTF-8; Amount: '1e3' is no int64", {"ID": "ord_\\xff", "Amount": "1e3"}),
+        (
+            12,
+            "ID: 'ord_\\\\xff' is not UTF-8; Amount: '1e3' is not a valid int64",
+            {"ID": "ord_\\xff", "Amount": "1e3"},
+        ),
         (20, "1 cells where the header has 3", "ord_20"),
     ]
 
@@ -162,7 +172,7 @@ def test_rows_are_gathered_into_row_groups_of_many_blocks():
     content = b"id,amount\n" + b"".join(b"ord_%06d,%d\n" % (number, number) for number in range(1000))
     stream = CsvStream(download_of(content), "it")
     schema = order_schema(ExportRequest(fields=["id", "amount"]))
-    conversion = conversion_module.Conversion(stream, schema, block_bytes=256, row_group_rows=300)
+    conversion = conversion_module.RowReader(stream, schema, block_bytes=256, row_group_rows=300)
     groups = [group.table.num_rows for group in conversion.row_groups()]
     assert sum(groups) == 1000
     assert all(300 <= rows < 330 for rows in groups[:-1])
@@ -171,7 +181,7 @@ def test_rows_are_gathered_into_row_groups_of_many_blocks():
 def test_a_dictionary_has_each_status_once():
     content = b"status\nPAID\n\xff\nCREATED\n" + b"PAID\nCREATED\n" * 499
     table, bad_rows = convert_file(content, ["status"], block_bytes=64)
-    assert [bad.reason for bad in bad_rows] == ["status: '\\\\xff' is no UTF-8"]
+    assert [bad.reason for bad in bad_rows] == ["status: '\\\\xff' is not UTF-8"]
     assert table["status"].to_pylist() == ["PAID", "CREATED"] * 500
     assert {tuple(chunk.dictionary.to_pylist()) for chunk in table["status"].chunks if len(chunk)} == {
         ("PAID", "CREATED")
@@ -179,7 +189,7 @@ def test_a_dictionary_has_each_status_once():
 
 
 def test_a_row_longer_than_a_block_is_an_error_of_its_own():
-    with pytest.raises(RowTooLongError, match="Export exp_1 cannot be read as CSV behind row 0"):
+    with pytest.raises(RowTooLongError, match="Export exp_1 cannot be read as CSV after row 0"):
         convert_file(b"id,amount\n" + b"x" * 200 + b",1\n", ["id"], block_bytes=64)
 
 
@@ -207,7 +217,7 @@ def test_what_is_no_csv_of_orders_is_an_error(content, message):
 
 def test_another_encoding_than_gzip_is_an_error():
     download = download_of(b"id\n1\n")
-    download._answer.headers["Content-Encoding"] = "br"
+    download._response.headers["Content-Encoding"] = "br"
     with pytest.raises(ExportFileError, match="came as 'br'; only gzip was asked for"):
         CsvStream(download, "Export exp_1")
 
@@ -251,7 +261,7 @@ def test_an_unproven_end_at_the_same_place_is_believed_the_second_time():
     with pytest.raises(UnprovenEndError) as caught:
         convert_file(content, ["id"], length=False)
     stream = CsvStream(download_of(content, length=False), "it", believed_size=caught.value.size)
-    groups = conversion_module.Conversion(stream, order_schema(ExportRequest(fields=["id"]))).row_groups()
+    groups = conversion_module.RowReader(stream, order_schema(ExportRequest(fields=["id"]))).row_groups()
     assert sum(group.table.num_rows for group in groups) == 9
 
 
@@ -260,12 +270,12 @@ def test_gzip_that_is_cut_or_broken_is_noticed(length):
     whole = download_of(ORDERS, zipped=True).read(1 << 20)
     for cut in range(1, len(whole)):
         download = download_of(b"", zipped=True, length=False)
-        download._answer.raw = type(download._answer.raw)(io.BytesIO(whole[:cut]), preload_content=False)
+        download._response.raw = type(download._response.raw)(io.BytesIO(whole[:cut]), preload_content=False)
         if length:
-            download._answer.headers["Content-Length"] = str(cut)
-        with pytest.raises(TruncatedDownloadError, match="it is no whole gzip stream"):
+            download._response.headers["Content-Length"] = str(cut)
+        with pytest.raises(TruncatedDownloadError, match="it is not a complete gzip stream"):
             list(
-                conversion_module.Conversion(
+                conversion_module.RowReader(
                     CsvStream(download, "it"), order_schema(ExportRequest(fields=["id"]))
                 ).row_groups()
             )

@@ -11,7 +11,10 @@ import pytest
 @pytest.mark.parametrize(
     ("statement", "not_loaded"),
     [
-        ("import airflow_provider_voucherify.order_export", {"pyarrow", "pandas", "numpy", "airflow"}),
+        (
+            "from airflow_provider_voucherify.order_export import ExportConfig, ExportJob",
+            {"pyarrow", "pandas", "numpy", "airflow"},
+        ),
         ("import airflow_provider_voucherify.order_export.request", {"pyarrow", "pandas", "numpy", "airflow"}),
         ("import airflow_provider_voucherify.order_export.download", {"pandas", "airflow"}),
     ],

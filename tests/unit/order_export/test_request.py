@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
+import msgspec
 import pyarrow as pa
 import pytest
 
@@ -27,38 +27,38 @@ def test_a_request_survives_json():
     request = ExportRequest(
         fields=["id", "metadata.score"],
         filters={"status": {"conditions": {"$is": ["PAID"]}}, "junction": "or"},
-        order="-updated_at",
+        sort_order="-updated_at",
         metadata_schema={"score": pa.int64()},
     )
-    assert ExportRequest(**json.loads(json.dumps(asdict(request)))) == request
+    assert ExportRequest(**json.loads(json.dumps(msgspec.structs.asdict(request)))) == request
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"fields": ["id", "sourceid"]}, "fields: 'sourceid' is no field of an order; did you mean 'source_id'?"),
+        ({"fields": ["id", "sourceid"]}, "fields: 'sourceid' is not a field of an order; did you mean 'source_id'?"),
         ({"fields": ["items"]}, "Allowed: id, source_id, .*, metadata, metadata.X."),
-        ({"fields": ["metadata."]}, "'metadata.' is no field"),
+        ({"fields": ["metadata."]}, "'metadata.' is not a field"),
         ({"fields": ["id", "amount", "id"]}, "fields: id is named more than once"),
         ({"fields": []}, "at least one name, got \\[\\]"),
         ({"fields": "id"}, "at least one name, got 'id'"),
         ({"fields": ["id", 7]}, "got \\['id', 7\\]"),
         (
-            {"order": "amount"},
-            "order: 'amount' is no order of an export.* Allowed: created_at, -created_at, updated_at",
+            {"sort_order": "amount"},
+            "sort_order: 'amount' is not a sort order of an export.* Allowed: created_at, -created_at, updated_at",
         ),
-        ({"order": "createdat"}, "did you mean 'created_at'"),
+        ({"sort_order": "createdat"}, "did you mean 'created_at'"),
         (
             {"metadata_schema": {"loyal": "boolean?"}},
-            "'boolean\\?' of 'loyal' is no type for a column. Allowed: string",
+            "'boolean\\?' of 'loyal' is not a type for a column. Allowed: string",
         ),
-        ({"metadata_schema": {"loyal": "list<item: string>"}}, "is no type for a column"),
-        ({"metadata_schema": {"loyal": "decimal128(60, 2)"}}, "is no type for a column"),
+        ({"metadata_schema": {"loyal": "list<item: string>"}}, "is not a type for a column"),
+        ({"metadata_schema": {"loyal": "decimal128(60, 2)"}}, "is not a type for a column"),
         ({"fields": ["id"], "metadata_schema": {"loyal": "bool"}}, "'metadata.loyal' is not among the fields"),
         ({"filters": ["status"]}, "filters must be an object"),
         ({"filters": {"junction": "xor"}}, "junction must be 'and' or 'or', got 'xor'"),
-        ({"filters": {"totalamount": {}}}, "'totalamount' is no field to filter by; did you mean 'total_amount'?"),
-        ({"filters": {"metadata": {"conditions": {"$is": ["x"]}}}}, "'metadata' is no field to filter by"),
+        ({"filters": {"totalamount": {}}}, "'totalamount' is not a field to filter by; did you mean 'total_amount'?"),
+        ({"filters": {"metadata": {"conditions": {"$is": ["x"]}}}}, "'metadata' is not a field to filter by"),
         ({"filters": {"status": {"$is": ["PAID"]}}}, "filters: status must be like"),
         ({"filters": {"status": {"conditions": {}}}}, "filters: status must be like"),
         ({"filters": {"status": "PAID"}}, "filters: status must be like"),

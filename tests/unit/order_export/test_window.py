@@ -11,12 +11,16 @@ from hypothesis import strategies as st
 
 from airflow_provider_voucherify.exceptions import ConfigurationError, ExportFileError
 from airflow_provider_voucherify.order_export.convert.schema import TIME
+from airflow_provider_voucherify.order_export.parts import ExportPart, parts_of, rows_of
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.selection import rows_of
-from airflow_provider_voucherify.order_export.window import Part, Window, parts_of
+from airflow_provider_voucherify.order_export.window import ExportWindow
 
-DAY = Window.parse("updated_at", "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00Z")
+DAY = ExportWindow.parse("updated_at", "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00Z")
 PAID = {"status": {"conditions": {"$is": ["PAID"]}}}
+
+
+def of_day(**parameters) -> ExportRequest:
+    return ExportRequest(window_start=DAY.start, window_end=DAY.end, **parameters)
 
 
 @pytest.mark.parametrize(
@@ -31,17 +35,17 @@ PAID = {"status": {"conditions": {"$is": ["PAID"]}}}
 )
 def test_what_is_no_window_is_refused(field, start, end, message):
     with pytest.raises(ConfigurationError, match=message):
-        Window.parse(field, start, end)
+        ExportWindow.parse(field, start, end)
 
 
 def test_a_part_says_which_orders_it_brings():
-    assert str(Part()) == "all orders"
-    (part,) = parts_of(DAY, None)
+    assert str(ExportPart()) == "all orders"
+    (part,) = parts_of(of_day())
     assert str(part) == "orders of 2026-01-01T00:00:00.000Z to 2026-01-02T00:00:00.000Z by updated_at or created_at"
 
 
 def test_bounds_are_milliseconds_of_utc():
-    window = Window.parse("created_at", "2026-01-01T01:00:00.000001+01:00", "2026-01-01T02:00:00+01:00")
+    window = ExportWindow.parse("created_at", "2026-01-01T01:00:00.000001+01:00", "2026-01-01T02:00:00+01:00")
     assert window.start == datetime(2026, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)
     assert window.name == "20260101T000000.001Z_20260101T010000.000Z"
 
@@ -56,22 +60,24 @@ def test_a_window_that_is_not_over_is_refused():
     ("filters", "message"),
     [
         ({**PAID, "junction": "or"}, "junction must be 'and'"),
-        ({"created_at": {"conditions": {"$after": ["2026-01-01"]}}}, "'created_at' is what the window is made of"),
-        ({"state": {}}, "'state' is no field"),
+        ({"created_at": {"conditions": {"$after": ["2026-01-01"]}}}, "'created_at' is the field of the window"),
+        ({"state": {}}, "'state' is not a field"),
     ],
 )
 def test_filters_that_cannot_be_combined_are_refused(filters, message):
     with pytest.raises(ConfigurationError, match=message):
-        parts_of(DAY, filters)
+        of_day(filters=filters)
 
 
 def test_both_times_are_asked_for_at_once_or_with_filters_apart():
-    (both,) = parts_of(DAY, None)
+    (both,) = parts_of(of_day())
     asked = both.request(ExportRequest(fields=["id"]))
     span = {"conditions": {"$after": ["2025-12-31T23:59:59.000Z"], "$before": ["2026-01-02T00:00:01.000Z"]}}
     assert asked.fields == ("id", "created_at", "updated_at")
     assert asked.filters == {"updated_at": span, "created_at": span, "junction": "or"}
-    apart = [part.request(ExportRequest(fields=["id"], filters=PAID)).filters for part in parts_of(DAY, PAID)]
+    apart = [
+        part.request(ExportRequest(fields=["id"], filters=PAID)).filters for part in parts_of(of_day(filters=PAID))
+    ]
     assert apart == [{**PAID, name: span, "junction": "and"} for name in ("updated_at", "created_at")]
 
 
@@ -95,7 +101,9 @@ def test_each_row_of_the_window_is_in_one_part(rows, filtered):
         }
     )
     kept = [
-        row for part in parts_of(DAY, PAID if filtered else None) for row in rows_of(part, table)["row"].to_pylist()
+        row
+        for part in parts_of(of_day(filters=PAID if filtered else None))
+        for row in rows_of(part, table)["row"].to_pylist()
     ]
     inside = [row for row, (created, updated) in enumerate(rows) if DAY.start <= (updated or created) < DAY.end]
     assert sorted(kept) == inside
@@ -104,12 +112,12 @@ def test_each_row_of_the_window_is_in_one_part(rows, filtered):
 def test_a_row_without_any_time_is_an_error():
     table = pa.table({"created_at": times([None]), "updated_at": times([None])})
     with pytest.raises(ExportFileError, match="1 orders without created_at"):
-        rows_of(Part(window=DAY, by=("updated_at", "created_at")), table)
+        rows_of(ExportPart(window=DAY, time_fields=("updated_at", "created_at")), table)
 
 
 @given(milliseconds=st.integers(2, 10**9))
 def test_halves_make_up_the_whole(milliseconds):
-    window = Window(field="created_at", start=DAY.start, end=DAY.start + timedelta(milliseconds=milliseconds))
+    window = ExportWindow(field="created_at", start=DAY.start, end=DAY.start + timedelta(milliseconds=milliseconds))
     first, second = window.halves()
     assert (first.start, first.end, second.end) == (window.start, second.start, window.end)
     assert first.start < first.end < second.end
@@ -117,4 +125,4 @@ def test_halves_make_up_the_whole(milliseconds):
 
 
 def test_a_millisecond_cannot_be_halved():
-    assert Window(field="created_at", start=DAY.start, end=DAY.start + timedelta(milliseconds=1)).halves() is None
+    assert ExportWindow(field="created_at", start=DAY.start, end=DAY.start + timedelta(milliseconds=1)).halves() is None

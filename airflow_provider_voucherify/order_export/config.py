@@ -1,0 +1,63 @@
+"""The options of an export: how it is made and stored, whatever it is asked for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from airflow_provider_voucherify.core.options import Options
+from airflow_provider_voucherify.core.validation import did_you_mean
+from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.order_export.request import TIME_FIELDS, ExportRequest
+
+OnBadValue = Literal["fail", "side_file"]
+
+
+class ExportConfig(Options, frozen=True, kw_only=True):
+    """
+    The options of an export.
+
+    :param on_bad_value: What becomes of a row with a value that does not fit the type of its column, or with too few
+        or too many cells: ``fail``, or ``side_file``, a file of JSON lines beside the Parquet file with row, reason
+        and record.
+    :param max_rows_per_file: The largest number of rows in a file: the output becomes a folder.
+    :param partition_by: A time column among the fields: the output becomes a dataset with a folder for each day,
+        ``updated_at_day=2026-01-01``.
+    :param max_window_splits: How often a window whose export ends in ERROR is split in half, in total.
+    :param poll_interval: The longest time between two polls, in seconds or as a timedelta; the first ones come sooner.
+    """
+
+    on_bad_value: OnBadValue = "fail"
+    max_rows_per_file: Annotated[int, Meta(ge=1)] | None = None
+    partition_by: str | None = None
+    max_window_splits: Annotated[int, Meta(ge=0)] = 16
+    poll_interval: float | timedelta = 30.0
+
+    @property
+    def poll_seconds(self) -> float:
+        """The longest time between two polls, in seconds."""
+        assert isinstance(self.poll_interval, float)  # noqa: S101  # the check of the options made it one
+        return self.poll_interval
+
+    def apply_to(self, request: ExportRequest) -> ExportRequest:
+        """
+        Check that a request fits these options, and complete it.
+
+        :param request: The request.
+        :return: The request; sorted by ``partition_by`` unless it is sorted otherwise, so that the rows of a day come
+            together.
+        :raises ConfigurationError: if rows cannot be partitioned as the options ask.
+        """
+        if self.partition_by is None:
+            return request
+        if self.partition_by not in TIME_FIELDS:
+            raise ConfigurationError(
+                f"partition_by: {self.partition_by!r} is not a time of an order"
+                f"{did_you_mean(self.partition_by, TIME_FIELDS)} Allowed: {', '.join(TIME_FIELDS)}."
+            )
+        if self.partition_by not in (request.fields or ()):
+            raise ConfigurationError(f"partition_by: {self.partition_by!r} is not among the fields. Add it there.")
+        return msgspec.structs.replace(request, sort_order=request.sort_order or self.partition_by)
