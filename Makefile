@@ -45,7 +45,7 @@ clean:
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one by: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) uv || $(PIP) --cert "$$($(SYSTEM_CERTIFICATES))" uv
+	@$(PIP) uv || { echo 'Trying again with the certificates of the system.'; $(PIP) --cert "$$($(SYSTEM_CERTIFICATES))" uv; }
 
 $(VENV)/demo: pyproject.toml | $(BIN)/uv
 	@$(INSTALL) --editable '.[emulator]'

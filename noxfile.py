@@ -11,8 +11,10 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests", "system", "compat", "lowest"]
 
-# Airflow starts twice as fast when Python may keep its bytecode
-ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": None}
+ENVIRONMENT = {
+    "PYTHONDONTWRITEBYTECODE": None,  # Airflow starts twice as fast when Python may keep its bytecode
+    "PYTHONUNBUFFERED": "1",  # progress is shown when it is made, in a pipe too
+}
 
 # Those of which the tests make use
 EXTRAS = ["emulator", "openlineage", "pandas", "s3"]
@@ -38,7 +40,9 @@ REQUIREMENTS = {
 def tests(session: nox.Session) -> None:
     """Run unit and integration tests on the newest Airflow, and measure the coverage."""
     install(session)
-    session.run("pytest", *PARALLEL, "--cov=airflow_provider_voucherify", *session.posargs, env=ENVIRONMENT)
+    session.run(
+        "pytest", *PARALLEL, "--cov=airflow_provider_voucherify", "--durations=10", *session.posargs, env=ENVIRONMENT
+    )
 
 
 @nox.session
@@ -46,7 +50,7 @@ def system(session: nox.Session) -> None:
     """Kill, restart and clear tasks on the newest Airflow with all its processes."""
     install(session)
     session.install("--group", "system")
-    session.run("pytest", "tests/system", *session.posargs, env=ENVIRONMENT)
+    session.run("pytest", "--verbose", "tests/system", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
