@@ -106,6 +106,11 @@ class Download(io.RawIOBase):
         length = self._response.headers.get("Content-Length", "")
         return int(length) if length.isdigit() else None
 
+    @property
+    def has_end(self) -> bool:
+        """Whether the response marks its end, by a length or by chunks, so that an early end is detected."""
+        return self.length is not None or "chunked" in self._response.headers.get("Transfer-Encoding", "").lower()
+
     def readable(self) -> bool:
         """Return True."""
         return True

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -19,7 +19,7 @@ from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.models import ExportStatus
 from airflow_provider_voucherify.exceptions import ExportFileError, RowTooLongError, ServerError, TransportError
 from airflow_provider_voucherify.order_export.config import ExportConfig
-from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream, UnprovenEndError
+from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
 from airflow_provider_voucherify.order_export.convert.rows import BLOCK_BYTES, ROW_GROUP_ROWS, BadRow, RowReader
 from airflow_provider_voucherify.order_export.convert.schema import order_schema
 from airflow_provider_voucherify.order_export.parts import ExportPart, rows_of
@@ -107,7 +107,7 @@ class _File:
 
 @dataclass
 class _Download:
-    """The download of all files, and what one attempt remembers for the next."""
+    """The download of all files."""
 
     client: Endpoints
     parts: Sequence[ExportPart]
@@ -116,7 +116,6 @@ class _Download:
     config: ExportConfig
     compression: str
     row_group_rows: int
-    believed_sizes: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def attempt(self, block_bytes: int) -> ExportResult:
         """Download and convert all files once."""
@@ -173,25 +172,18 @@ class _Download:
         self, files: Sequence[_File], block_bytes: int, unknown_columns: dict[str, None], stop: threading.Event
     ) -> Generator[tuple[_File, pa.Table, list[BadRow]], None, None]:
         for file in files:
-            end = (file.export_id, file.number)
             with self.client.download_export(file.export_id, file=file.number - 1) as download:
-                try:
-                    believed_size = self.believed_sizes.get(end)
-                    stream = CsvStream(download, file.name, believed_size=believed_size, stopped=stop.is_set)
-                    reader = RowReader(
-                        stream,
-                        order_schema(file.part.request(self.request)),
-                        block_bytes=block_bytes,
-                        row_group_rows=self.row_group_rows,
-                    )
-                    unknown_columns.update(dict.fromkeys(reader.columns.unknown))
-                    with closing(reader.row_groups()) as groups:
-                        for group in groups:
-                            table = rows_of(file.part, group.table).select(self.request.fields)
-                            yield file, table, group.bad_rows
-                except UnprovenEndError as error:
-                    self.believed_sizes[end] = error.size
-                    raise
+                reader = RowReader(
+                    CsvStream(download, file.name, stopped=stop.is_set),
+                    order_schema(file.part.request(self.request)),
+                    block_bytes=block_bytes,
+                    row_group_rows=self.row_group_rows,
+                )
+                unknown_columns.update(dict.fromkeys(reader.columns.unknown))
+                with closing(reader.row_groups()) as groups:
+                    for group in groups:
+                        table = rows_of(file.part, group.table).select(self.request.fields)
+                        yield file, table, group.bad_rows
             if stop.is_set():
                 return
 

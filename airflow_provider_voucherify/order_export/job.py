@@ -30,6 +30,7 @@ from airflow_provider_voucherify.order_export.sink.layout import Output, OutputP
 MAX_SEARCHES = 2
 MAX_LOST_IN_A_ROW = 3
 MAX_GONE = 3
+VISIBLE_SECONDS = 60.0  # how long after its request an export may still be unknown to the API
 SEARCH_WAIT = 2.0
 
 log = logging.getLogger(__name__)
@@ -229,9 +230,18 @@ class ExportJob:
         return Pause(self._poller.delay, f"export {', '.join(waiting)}", waiting) if waiting else None
 
     def _pending(self) -> list[Export]:
-        return [
-            self._client.get_export(export_id) for export_id in self.state.export_ids if export_id not in self._ended
-        ]
+        return [self._export_of(part) for part in self.state.parts if part.export_id not in self._ended]
+
+    def _export_of(self, part: ExportPart) -> Export:
+        """Get the export of a part. One that was only just requested may not be visible yet."""
+        export_id = part.export_id or ""
+        try:
+            return self._client.get_export(export_id)
+        except NotFoundError:
+            if part.sent_at is None or self._now() - part.sent_at >= VISIBLE_SECONDS:
+                raise
+            log.info("Export %s was requested, but is not visible yet.", export_id)
+            return Export(id=export_id, status=ExportStatus.SCHEDULED, exported_object="order")
 
     def _split(self, part: ExportPart) -> None:
         halves = part.window.halves() if part.window else None

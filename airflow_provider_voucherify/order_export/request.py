@@ -115,12 +115,20 @@ class ExportRequest(Options, frozen=True, kw_only=True):
 
     def is_request_of(self, export: Export) -> bool:
         """
-        Return whether an export was requested with the same parameters.
+        Return whether an export was requested with the same parameters, and so has the same rows.
+
+        The API returns more than it was sent, such as ``{"junction": "and"}`` for no filters, an empty ``order`` and
+        ``response_format`` (seen in examples): only what decides about rows and columns is compared.
 
         :param export: An export of any kind.
         """
-        requested = {name: value for name, value in export.parameters.items() if value}
-        return export.exported_object == "order" and requested == self.api_parameters
+        requested, sent = export.parameters, self.api_parameters
+        return (
+            export.exported_object == "order"
+            and list(requested.get("fields") or ()) == sent["fields"]
+            and (requested.get("order") or None) == sent.get("order")
+            and _conditions(requested.get("filters")) == _conditions(sent.get("filters"))
+        )
 
     def submit(self, client: Endpoints) -> str:
         """
@@ -142,6 +150,34 @@ def is_metadata_key(name: str) -> bool:
     :param name: The name of the field.
     """
     return name.startswith(METADATA_PREFIX) and name != METADATA_PREFIX
+
+
+def _conditions(filters: Any) -> Any:
+    """Reduce filters to a form that does not depend on how they are written."""
+    if not isinstance(filters, Mapping):
+        return filters or {}
+    conditions = {
+        name: {
+            operator: [_value(single) for single in (values if isinstance(values, list) else [values])]
+            for operator, values in condition["conditions"].items()
+        }
+        if isinstance(condition, Mapping) and isinstance(condition.get("conditions"), Mapping)
+        else condition
+        for name, condition in filters.items()
+        if name != "junction"
+    }
+    if len(conditions) > 1:
+        conditions["junction"] = filters.get("junction", "and")
+    return conditions
+
+
+def _value(value: Any) -> Any:
+    """Make equal times equal, whatever their format."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return value
+    return moment if moment.tzinfo else value
 
 
 def _hint(name: object, allowed: Sequence[str]) -> str:

@@ -19,19 +19,6 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SUBSTITUTE = "\x1a"  # ASCII's mark for the end of a text
 
 
-class UnprovenEndError(TruncatedDownloadError):
-    """
-    A file ends without a newline, and neither a length nor a compression shows that it is complete.
-
-    :param message: The message.
-    :param size: Where it ended, in bytes of text.
-    """
-
-    def __init__(self, message: str, size: int) -> None:
-        super().__init__(message)
-        self.size = size
-
-
 class CsvStream(io.RawIOBase):
     """
     The rows of a file, without its header, and one more row at the end.
@@ -42,7 +29,6 @@ class CsvStream(io.RawIOBase):
 
     :param download: The file, as sent.
     :param name: The name of the file in errors.
-    :param believed_size: The size at which the file ended before: an end at the same place is not an accident.
     :param stopped: Called between two pieces; returns whether to end early.
     :raises TruncatedDownloadError: if it breaks off, or is announced as gzip and is not a complete gzip stream.
     :raises ExportFileError: if it does not begin with a header.
@@ -53,7 +39,6 @@ class CsvStream(io.RawIOBase):
         download: Download,
         name: str,
         *,
-        believed_size: int | None = None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
@@ -62,7 +47,6 @@ class CsvStream(io.RawIOBase):
         self._is_interrupted = False
         self._download = download
         self._gzip = _is_gzip(download, name)
-        self._believed_size = believed_size
         self._source = pa.CompressedInputStream(download, "gzip") if self._gzip else download
         self._buffer = b""
         self._last_byte = b""
@@ -124,11 +108,9 @@ class CsvStream(io.RawIOBase):
         return piece
 
     def _check_end(self) -> None:
-        is_proven = self._gzip or self._download.length is not None or self.closed_by_newline
-        if not is_proven and self.size not in (0, self._believed_size):
-            raise UnprovenEndError(
-                f"{self.name} ends after {self.size} bytes without a newline, and the response announced no length.",
-                self.size,
+        if self.size and not (self._gzip or self._download.has_end or self.closed_by_newline):
+            raise TruncatedDownloadError(
+                f"{self.name} ends after {self.size} bytes without a newline; nothing in the response proves its end."
             )
 
     def _take_header(self) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 
 import pyarrow.dataset
@@ -137,6 +138,24 @@ def test_a_deleted_export_is_asked_for_anew(emulator, client, path, state_store)
     result = run(job_of(client, path, request=REQUEST, window=WINDOW, state_store=state_store))
     assert (result.rows, asked(emulator)) == (300, 2)
     assert first not in result.export_ids
+
+
+@pytest.mark.parametrize(("invisible", "exports"), [(5, 1), (10_000, 2)])
+def test_a_fresh_export_that_is_not_visible_yet_is_waited_for(
+    emulator, client, path, state_store, monkeypatch, invisible, exports
+):
+    calls, get_export, clock = [], client.get_export, [0.0]
+
+    def invisible_at_first(export_id):
+        calls.append(export_id)
+        clock[0] += 10
+        return get_export(export_id if export_id != calls[0] or len(calls) > invisible else "exp_unknown")
+
+    monkeypatch.setattr(client, "get_export", invisible_at_first)
+    job = job_of(client, path, request=REQUEST, window=WINDOW, state_store=state_store)
+    job._clock = lambda: time.time() + clock[0]
+    assert run(job).rows == 300
+    assert asked(emulator) == exports
 
 
 def test_a_file_that_is_gone_is_asked_for_anew(emulator, client, path, state_store):

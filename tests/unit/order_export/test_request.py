@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
+from airflow_provider_voucherify.api.models import Export
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export.convert.schema import arrow_type, order_schema
 from airflow_provider_voucherify.order_export.request import ExportRequest
@@ -127,3 +128,41 @@ def test_the_schema_has_the_fields_in_order_with_their_types():
 def test_a_type_is_named_as_pyarrow_prints_it(wanted):
     request = ExportRequest(metadata_schema={"key": wanted})
     assert arrow_type(request.metadata_schema["key"]) == wanted
+
+
+PAID = {"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}
+SPAN = {"created_at": {"conditions": {"$after": ["2026-01-01T00:00:00.000Z"]}}}
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"),
+    [
+        ({}, {"filters": {"junction": "and"}, "order": "", "response_format": "csv"}),
+        ({"filters": {"junction": "or"}}, {"order": None, "filters": {}}),
+        ({"filters": PAID}, {"filters": {"status": {"conditions": {"$is": "PAID"}}}}),
+        ({"filters": SPAN}, {"filters": {"created_at": {"conditions": {"$after": "2026-01-01T00:00:00Z"}}}}),
+        ({"sort_order": "-status"}, {"order": "-status", "filters": {"junction": "and"}}),
+    ],
+)
+def test_an_export_is_recognised_whatever_else_the_api_returns(sent, received):
+    export = Export(
+        id="exp_1", status="DONE", exported_object="order", parameters={"fields": ["id", "amount"], **received}
+    )
+    assert ExportRequest(fields=["id", "amount"], **sent).is_request_of(export)
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        {"fields": ["id"]},
+        {"fields": ["amount", "id"]},
+        {"order": "status"},
+        {"filters": {"status": {"conditions": {"$is": ["CREATED"]}}}},
+        {"filters": {**PAID, **SPAN}},
+        {"filters": {}},
+    ],
+)
+def test_an_export_of_something_else_is_not_taken(received):
+    parameters = {"fields": ["id", "amount"], "filters": PAID} | received
+    export = Export(id="exp_1", status="DONE", exported_object="order", parameters=parameters)
+    assert not ExportRequest(fields=["id", "amount"], filters=PAID).is_request_of(export)
