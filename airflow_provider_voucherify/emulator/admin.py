@@ -1,4 +1,4 @@
-"""The routes under ``/emulator/``: what a test asks of the emulator itself. They need no keys and count as no calls."""
+"""The routes under ``/emulator/`` that control the emulator: they need no keys, and are not counted as calls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from airflow_provider_voucherify.emulator.async_actions import SeededAction
 from airflow_provider_voucherify.emulator.faults import make_fault
+from airflow_provider_voucherify.emulator.local_only import local_only
 from airflow_provider_voucherify.emulator.project import Project
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ T = TypeVar("T")
 def admin_routes(project: Project) -> list[Route]:
     """Return the admin routes.
 
-    :param project: the project they look into.
+    :param project: the project that they read and change.
     """
 
     async def health(_: Request) -> Response:
@@ -56,21 +57,22 @@ def admin_routes(project: Project) -> list[Route]:
             return _refused(error)
         return _json({"async_action_id": action_id})
 
-    return [
-        Route("/emulator/health", health),
-        Route("/emulator/calls", calls),
-        Route("/emulator/orders/count", count_orders),
-        Route("/emulator/reset", reset, methods=["POST"]),
-        Route("/emulator/faults", faults, methods=["GET", "POST", "DELETE"]),
-        Route("/emulator/async-actions", seed_action, methods=["POST"]),
+    handlers = [
+        ("health", health, ["GET"]),
+        ("calls", calls, ["GET"]),
+        ("orders/count", count_orders, ["GET"]),
+        ("reset", reset, ["POST"]),
+        ("faults", faults, ["GET", "POST", "DELETE"]),
+        ("async-actions", seed_action, ["POST"]),
     ]
+    return [Route(f"/emulator/{path}", local_only(handler), methods=methods) for path, handler, methods in handlers]
 
 
 def _decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"The body is not as it should be: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"The body is not valid: {error}") from None
 
 
 def _json(document: Any) -> Response:

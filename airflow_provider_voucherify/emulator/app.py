@@ -70,7 +70,7 @@ def download_app(project: Project) -> Starlette:
 
 def _download(project: Project, request: ApiRequest) -> Response:
     if project.options.download_needs_keys:
-        project.authentication.check_keys(request.headers)
+        project.authentication.check(request.headers, "exports")
     if project.faults.fires(ExpiredToken, request.label) is not None:
         raise unauthorized("The token of the download URL has expired: get the export again")
     number = project.download_tokens.check(request.path["exportId"], request.query)

@@ -109,15 +109,10 @@ class Authentication:
             if not {"api", scope} & set(known.scope.split()):
                 raise unauthorized(f"The OAuth token has no scope for this call: it needs api or {scope}")
             return True
-        self.check_keys(headers)
+        self._check_keys(headers)
         return False
 
-    def check_keys(self, headers: Mapping[str, str]) -> None:
-        """Refuse a call without the key pair of the project.
-
-        :param headers: headers by lower-case name.
-        :raises ResponseError: 401.
-        """
+    def _check_keys(self, headers: Mapping[str, str]) -> None:
         right_id = hmac.compare_digest(headers.get("x-app-id", "").encode(), self._options.app_id.encode())
         right_token = hmac.compare_digest(headers.get("x-app-token", "").encode(), self._options.app_token.encode())
         if not (right_id and right_token):

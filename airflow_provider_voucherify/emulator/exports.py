@@ -182,10 +182,16 @@ class Exports:
             "status": status,
             "channel": "API",
             "exported_object": "order",
-            "parameters": msgspec.Raw(parameters.encode()),
+            "parameters": self._echo(msgspec.json.decode(parameters)),
             "result": result,
             "user_id": None,
         }
+
+    def _echo(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        if self._options.export_echo == "sent":
+            return parameters
+        filters = {"junction": "and", **parameters.get("filters", {})}
+        return {"order": "", **parameters, "filters": filters, "response_format": "CSV"}
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:

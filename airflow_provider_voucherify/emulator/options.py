@@ -70,8 +70,15 @@ class EmulatorOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     export_order_ms: Annotated[float, Meta(ge=0, description="simulated milliseconds for each exported order")] = 0.02
     download_token_seconds: Annotated[float, Meta(gt=0, description="life of a download token, real seconds (U)")] = 900
     download_needs_keys: Annotated[
-        bool, Meta(description="downloads need the key headers too (the guide asks, the spec does not)")
-    ] = False
+        bool, Meta(description="downloads need the keys or an OAuth token too (documented)")
+    ] = True
+    export_echo: Annotated[
+        Literal["rich", "sent"],
+        Meta(
+            description="parameters that an export shows: with order, filters and response_format where none were sent,"
+            " as in the examples, or those that were sent (U)"
+        ),
+    ] = "rich"
     oauth_token_seconds: Annotated[
         float, Meta(gt=0, description="life of an OAuth token, real seconds (documented: 900)")
     ] = 900

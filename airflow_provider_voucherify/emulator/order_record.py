@@ -44,6 +44,12 @@ class OrderRecord(Struct, kw_only=True):
         :param catalogue: products and SKUs of the project.
         :raises ResponseError: an amount is beyond ``2**53 - 1``.
         """
+        try:
+            self._change(payload, catalogue)
+        except RecursionError:
+            raise invalid_payload("Property .metadata is nested too deeply") from None
+
+    def _change(self, payload: OrderPayload, catalogue: Catalogue) -> None:
         self.source_id = self.source_id if payload.source_id is None else payload.source_id
         self.status = payload.status or self.status
         if payload.amount is not None and (payload.items is not None or not self._items_have_amounts()):

@@ -95,7 +95,7 @@ class ApiRequest(Struct, kw_only=True):
         """
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise invalid_payload(f"Payload is not valid JSON: {error}") from None
 
 

@@ -14,6 +14,7 @@ from airflow_provider_voucherify.emulator import Emulator
 from .openapi import specification
 
 DEADLINE_SECONDS = 60
+KEYS = {"X-App-Id": "emulator-app-id", "X-App-Token": "emulator-app-token"}  # the default ones, for downloads
 
 
 class Api(requests.Session):
@@ -53,7 +54,7 @@ class Api(requests.Session):
 
     def exported_text(self, **parameters: Any) -> str:
         url = self.finished_export(**parameters)["result"]["url"]
-        answer = requests.get(url, timeout=DEADLINE_SECONDS)
+        answer = requests.get(url, headers=KEYS, timeout=DEADLINE_SECONDS)
         assert answer.status_code == 200, answer.text
         answer.encoding = "utf-8"
         return answer.text

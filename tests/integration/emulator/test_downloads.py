@@ -10,7 +10,7 @@ import requests
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.emulator.downloads import DownloadTokens
 
-from .api import Api
+from .api import KEYS, Api
 
 
 def test_a_download_is_compressed_for_who_takes_it(api):
@@ -18,7 +18,7 @@ def test_a_download_is_compressed_for_who_takes_it(api):
     url = api.finished_export(fields=["source_id"])["result"]["url"]
 
     def download(accept_encoding):
-        with requests.get(url, headers={"Accept-Encoding": accept_encoding}, stream=True, timeout=10) as answer:
+        with requests.get(url, headers={**KEYS, "Accept-Encoding": accept_encoding}, stream=True, timeout=10) as answer:
             return answer.headers, answer.raw.read()
 
     headers, plain = download("identity")
@@ -35,7 +35,7 @@ def test_a_download_is_compressed_for_who_takes_it(api):
 def test_a_token_opens_its_own_file_until_it_expires(api, emulator, monkeypatch):
     export, other = api.finished_export(), api.finished_export()
     url = export["result"]["url"]
-    assert requests.get(url, timeout=10).status_code == 200
+    assert requests.get(url, headers=KEYS, timeout=10).status_code == 200
     base, _, token = url.partition("?token=")
     foreign = f"{emulator.download_url}/v1/exports/{other['id']}?token={token}"
     for wrong in (base, f"{base}?token=", f"{base}?token=0.00", foreign, f"{url}&file=1", f"{url}0"):
@@ -49,12 +49,20 @@ def test_a_token_opens_its_own_file_until_it_expires(api, emulator, monkeypatch)
     assert answer.json()["details"] == "The token of the download URL has expired: get the export again"
     monkeypatch.undo()
     fresh = api.get(f"/v1/exports/{export['id']}").json()["result"]["url"]
-    assert requests.get(fresh, timeout=10).status_code == 200
+    assert requests.get(fresh, headers=KEYS, timeout=10).status_code == 200
 
 
-def test_downloads_may_need_the_keys_too():
-    with Emulator(speed=1000, download_needs_keys=True) as emulator:
-        api = Api(emulator)
-        url = api.finished_export()["result"]["url"]
-        assert requests.get(url, timeout=10).status_code == 401
-        assert api.get(url).status_code == 200
+def test_downloads_need_the_keys_or_a_token_with_the_scope_too(api, emulator):
+    url = api.finished_export()["result"]["url"]
+    assert requests.get(url, timeout=10).status_code == 401
+    assert api.get(url).status_code == 200
+    for scope, status in (("exports", 200), ("orders", 401)):
+        form = {"grant_type": "client_credentials", "scope": scope}
+        token = api.post("/v1/oauth/token", data=form).json()["access_token"]
+        assert requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10).status_code == status
+
+
+def test_downloads_may_need_no_keys():
+    with Emulator(speed=1000, download_needs_keys=False) as emulator:
+        url = Api(emulator).finished_export()["result"]["url"]
+        assert requests.get(url, timeout=10).status_code == 200

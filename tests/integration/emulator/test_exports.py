@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from airflow_provider_voucherify.emulator import Emulator, exports
 from airflow_provider_voucherify.emulator.exports import FIELDS
 
-from .api import Api
+from .api import KEYS, Api
 
 
 def test_an_export_is_scheduled_and_ends_with_a_url_on_the_download_host(api, emulator):
@@ -29,7 +29,12 @@ def test_an_export_is_scheduled_and_ends_with_a_url_on_the_download_host(api, em
         "status": "SCHEDULED",
         "channel": "API",
         "exported_object": "order",
-        "parameters": {"fields": ["id", "source_id", "status"]},
+        "parameters": {
+            "order": "",
+            "fields": ["id", "source_id", "status"],
+            "filters": {"junction": "and"},
+            "response_format": "CSV",
+        },
         "result": None,
         "user_id": None,
     }
@@ -37,6 +42,15 @@ def test_an_export_is_scheduled_and_ends_with_a_url_on_the_download_host(api, em
     assert list(done["result"]) == ["url"]
     assert done["result"]["url"].startswith(f"{emulator.download_url}/v1/exports/{done['id']}?token=")
     assert emulator.download_url != emulator.url
+
+
+def test_an_export_may_show_what_was_sent_alone():
+    sent = {"fields": ["id"], "order": "-created_at", "filters": {"status": {"conditions": {"$is": ["PAID"]}}}}
+    with Emulator(speed=1000, export_echo="sent") as emulator:
+        assert Api(emulator).post("/v1/orders/export", json={"parameters": sent}).json()["parameters"] == sent
+    with Emulator(speed=1000) as emulator:
+        echo = Api(emulator).post("/v1/orders/export", json={"parameters": sent}).json()["parameters"]
+    assert echo == {**sent, "filters": {"junction": "and", **sent["filters"]}, "response_format": "CSV"}
 
 
 def test_exports_go_through_their_statuses():
@@ -133,7 +147,7 @@ def test_the_list_has_pages_and_orders(api):
     assert listed(order="created_at", limit=2) == ids[:2]
     assert listed(order="status", limit=2, page=2) == ids[2:]
     urls = [export["result"]["url"] for export in api.get("/v1/exports").json()["exports"]]
-    assert all(requests.get(url, timeout=10).status_code == 200 for url in urls)
+    assert all(requests.get(url, headers=KEYS, timeout=10).status_code == 200 for url in urls)
     assert api.get("/v1/exports?order=updated_at").status_code == 400
 
 
@@ -143,7 +157,7 @@ def test_a_deleted_export_is_gone(api):
     answer = api.delete(path)
     assert (answer.status_code, answer.content) == (204, b"")
     assert api.get(path).status_code == api.delete(path).status_code == 404
-    assert requests.get(export["result"]["url"], timeout=10).status_code == 404
+    assert requests.get(export["result"]["url"], headers=KEYS, timeout=10).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -184,7 +198,7 @@ def test_the_content_is_that_of_the_time_the_export_ran():
         api.post("/v1/orders", json={"source_id": "after"})
         while (export := api.get(f"/v1/exports/{export['id']}").json())["status"] != "DONE":
             time.sleep(0.01)
-        assert requests.get(export["result"]["url"], timeout=10).text == "Source ID,Amount\nbefore,1\n"
+        assert requests.get(export["result"]["url"], headers=KEYS, timeout=10).text == "Source ID,Amount\nbefore,1\n"
 
 
 def test_an_export_may_come_in_several_files():
@@ -193,7 +207,7 @@ def test_an_export_may_come_in_several_files():
         api.import_orders([{"source_id": str(number)} for number in range(7)])
         result = api.finished_export(fields=["source_id"])["result"]
         assert result["url"].partition("?")[0] == result["urls"][0].partition("?")[0]
-        texts = [requests.get(url, timeout=10).text for url in result["urls"]]
+        texts = [requests.get(url, headers=KEYS, timeout=10).text for url in result["urls"]]
         assert texts == ["Source ID\n0\n1\n2\n", "Source ID\n3\n4\n5\n", "Source ID\n6\n"]
 
 
@@ -207,7 +221,7 @@ def test_unfinished_exports_outlive_the_emulator(tmp_path):
         api = Api(emulator)
         while (found := api.get(f"/v1/exports/{export['id']}").json())["status"] != "DONE":
             time.sleep(0.01)
-        assert requests.get(found["result"]["url"], timeout=10).text == "Source ID\nkept\n"
+        assert requests.get(found["result"]["url"], headers=KEYS, timeout=10).text == "Source ID\nkept\n"
 
 
 # SQLite's JSON functions end a text at its first NUL.

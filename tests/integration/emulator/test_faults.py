@@ -14,7 +14,7 @@ from airflow_provider_voucherify.emulator import FAULTS, Emulator
 from airflow_provider_voucherify.emulator.fault_types import Slow
 from airflow_provider_voucherify.emulator.faults import Faults, make_fault, parse_fault
 
-from .api import Api
+from .api import KEYS, Api
 
 IMPORT = "POST /v1/orders/import"
 ORDER = [{"source_id": "order-1"}]
@@ -198,29 +198,29 @@ def exported_url(api) -> str:
 def test_a_download_that_breaks_off_where_one_can_tell(api, emulator, framing):
     url = exported_url(api)
     emulator.add_fault("truncated_download", bytes=800, framing=framing)
-    with requests.get(url, stream=True, timeout=10) as answer:
+    with requests.get(url, headers=KEYS, stream=True, timeout=10) as answer:
         got = b""
         with pytest.raises((requests.exceptions.ChunkedEncodingError, HTTPError)):
             for block in answer.iter_content(100):
                 got += block
     assert len(got) <= 800
-    assert len(requests.get(url, timeout=10).content) > 5000
+    assert len(requests.get(url, headers=KEYS, timeout=10).content) > 5000
 
 
 def test_a_download_that_breaks_off_in_silence(api, emulator):
     url = exported_url(api)
     emulator.add_fault("truncated_download", bytes=800, framing="close")
-    answer = requests.get(url, timeout=10)
+    answer = requests.get(url, headers=KEYS, timeout=10)
     assert (answer.status_code, len(answer.content)) == (200, 800)
     assert not {"Content-Length", "Transfer-Encoding"} & set(answer.headers)
-    assert answer.content == requests.get(url, timeout=10).content[:800]
+    assert answer.content == requests.get(url, headers=KEYS, timeout=10).content[:800]
 
 
 def test_a_token_that_has_expired(api, emulator):
     url = exported_url(api)
     emulator.add_fault("expired_token")
-    assert requests.get(url, timeout=10).status_code == 401
-    assert requests.get(url, timeout=10).status_code == 200
+    assert requests.get(url, headers=KEYS, timeout=10).status_code == 401
+    assert requests.get(url, headers=KEYS, timeout=10).status_code == 200
     form = {"grant_type": "client_credentials", "scope": "api"}
     token = api.post("/v1/oauth/token", data=form).json()["access_token"]
     bearer = Api(emulator, Authorization=f"Bearer {token}")
@@ -234,10 +234,10 @@ def test_faults_happen_on_the_download_host_too(api, emulator):
     url = exported_url(api)
     emulator.add_fault("server_error", route="GET download /v1/exports/{exportId}")
     assert api.get("/v1/orders").status_code == 200
-    assert requests.get(url, timeout=10).status_code == 500
+    assert requests.get(url, headers=KEYS, timeout=10).status_code == 500
     emulator.add_fault("answer_lost", route="GET download /v1/exports/{exportId}")
     with pytest.raises(requests.ConnectionError):
-        requests.get(url, timeout=10)
+        requests.get(url, headers=KEYS, timeout=10)
     assert emulator.calls()["calls"]["GET download /v1/exports/{exportId}"] == 2
 
 

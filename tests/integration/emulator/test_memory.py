@@ -12,6 +12,7 @@ import requests
 
 from airflow_provider_voucherify.emulator.exports import FIELDS
 
+from .api import KEYS
 from .test_command import started
 
 BATCH = 2000
@@ -49,7 +50,7 @@ def test_three_times_the_orders_take_no_more_memory():
                 time.sleep(0.1)
                 export = session.get(f"{url}/v1/exports/{export['id']}", timeout=60).json()
             lines = 0
-            with requests.get(export["result"]["url"], stream=True, timeout=60) as answer:
+            with requests.get(export["result"]["url"], headers=KEYS, stream=True, timeout=60) as answer:
                 for block in answer.iter_content(1 << 20):
                     lines += block.count(b"\n")
             assert lines == end + 1

@@ -14,7 +14,7 @@ import requests
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.emulator.database import Database
 
-from .api import Api
+from .api import KEYS, Api
 
 
 def test_two_emulators_know_nothing_of_each_other():
@@ -116,7 +116,7 @@ def test_on_all_interfaces_the_download_host_is_the_one_that_was_asked():
             export = session.get(f"{base}/exports/{export['id']}", timeout=5).json()
         url = export["result"]["url"]
         assert url.startswith(f"http://localhost:{emulator_port}/v1/exports/")
-        assert requests.get(url, timeout=5).status_code == 200
+        assert requests.get(url, headers=KEYS, timeout=5).status_code == 200
 
 
 def test_it_listens_on_ipv6():
