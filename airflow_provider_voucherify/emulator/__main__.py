@@ -15,7 +15,6 @@ from msgspec import inspect
 from airflow_provider_voucherify.emulator.fault_types import FAULTS
 from airflow_provider_voucherify.emulator.faults import parse_fault
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
-from airflow_provider_voucherify.emulator.server import Emulator
 
 _DEFAULTS = {"port": 8600}
 
@@ -24,10 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run an emulator until SIGTERM or SIGINT.
 
     :param arguments: command line without the program; that of this process when left out.
-    :raises SystemExit: an argument is wrong, or a port taken.
+    :raises SystemExit: an argument is wrong, a port is taken, or the extra ``emulator`` is not installed.
     """
     parser = _parser()
     values = vars(parser.parse_args(arguments))
+    try:
+        from airflow_provider_voucherify.emulator import Emulator
+    except ModuleNotFoundError as error:
+        parser.error(str(error))
     try:
         faults = [parse_fault(text) for text in values.pop("fault")]
         emulator = Emulator(faults=faults, **values)
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="voucherify-emulator",
-        description="A local Voucherify. (U) marks what the reference does not know of the real one.",
+        description="Run a local Voucherify. (U) marks what is unknown of the real one: see docs/voucherify-api.md.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     for field in msgspec.structs.fields(EmulatorOptions):
@@ -58,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME[:key=value,...]",
-        help=f"fault to make happen, any number of them; names: {', '.join(FAULTS)}",
+        help=f"fault to inject; can be given several times; names: {', '.join(FAULTS)}",
     )
     return parser
 

@@ -151,7 +151,7 @@ class AsyncActions:
         step: Step,
         processing_time: int | None = None,
     ) -> None:
-        """Give an action a status.
+        """Set the status of an action.
 
         :param connection: connection inside a transaction.
         :param action_id: the action.
@@ -167,7 +167,7 @@ class AsyncActions:
         )
 
     def exists(self, connection: sqlite3.Connection, action_id: str) -> bool:
-        """Tell whether an action is there: after a reset it is not.
+        """Return whether an action exists: after a reset it does not.
 
         :param connection: connection inside a transaction.
         :param action_id: the action.

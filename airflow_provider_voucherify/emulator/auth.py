@@ -1,4 +1,4 @@
-"""Who may call: the key pair of the project, and OAuth tokens made with it."""
+"""Authentication: the key pair of the project, and OAuth tokens made with it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _SCOPES = frozenset(
 
 
 class OAuthToken(Struct, frozen=True):
-    """A token that was given out.
+    """An OAuth token that was issued.
 
     :param scope: space-separated, as asked for.
     :param expires_at: Unix seconds.
@@ -97,8 +97,8 @@ class Authentication:
         """Refuse a call that is not allowed.
 
         :param headers: headers by lower-case name.
-        :param scope: the OAuth scope that allows the call besides ``api``; None where a token does not do.
-        :raises ResponseError: 401. That a token without the scope gets a 401 is a guess: the reference names no 403.
+        :param scope: the OAuth scope that allows the call besides ``api``; None where only the key pair is accepted.
+        :raises ResponseError: 401. That a token without the scope gets a 401 is a guess: no 403 is documented.
         :return: whether it came with a token, not with the keys.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -119,7 +119,7 @@ class Authentication:
             raise unauthorized("Cannot authorize with the X-App-Id and X-App-Token of this request")
 
     def create_token(self, request: ApiRequest) -> dict[str, Any]:
-        """``POST /v1/oauth/token``: client credentials only; keys and messages of errors as in the examples."""
+        """``POST /v1/oauth/token``: issue a token for client credentials (errors: seen in examples)."""
         form = _form(request)
         if form.get("grant_type") != "client_credentials":
             raise ResponseError(400, "invalid_grant_type", "Invalid grant_type")
@@ -172,5 +172,5 @@ def _form(request: ApiRequest) -> dict[str, str]:
     try:
         fields = parse_qs(request.body.decode(), keep_blank_values=True)
     except (UnicodeDecodeError, ValueError):
-        raise ResponseError(400, "missing_parameters", "Missing parameters", "The body is no form") from None
+        raise ResponseError(400, "missing_parameters", "Missing parameters", "The body is not a form") from None
     return {name: values[-1] for name, values in fields.items()}

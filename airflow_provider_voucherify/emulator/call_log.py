@@ -1,4 +1,4 @@
-"""The account of what a client did: calls by route, refusals, posts of imports, idle time of the import queue."""
+"""The log of calls: counts by route and status, accepted imports, idle time of the import queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CallLog:
         self.reset()
 
     def reset(self) -> None:
-        """Start counting at zero."""
+        """Set all counts to zero."""
         with self._lock:
             self._routes: Counter[str] = Counter()
             self._statuses: Counter[int] = Counter()
@@ -37,9 +37,9 @@ class CallLog:
             self._routes[label] += 1
 
     def responded(self, status: int | None) -> None:
-        """Count an answer.
+        """Count a response.
 
-        :param status: HTTP status, or None for an answer that was lost.
+        :param status: HTTP status, or None for a response that was lost.
         """
         with self._lock:
             if status is None:
@@ -48,7 +48,7 @@ class CallLog:
                 self._statuses[status] += 1
 
     def import_accepted(self, action_id: str, orders: int, body: bytes) -> None:
-        """Note an import that was queued.
+        """Record an import that was queued.
 
         :param action_id: its async action.
         :param orders: number of its orders.
@@ -64,7 +64,7 @@ class CallLog:
             self._imports.append(entry)
 
     def import_started(self, moment: float) -> None:
-        """Note that the queue began to work on an import.
+        """Record that the queue started an import.
 
         :param moment: monotonic seconds.
         """
@@ -74,7 +74,7 @@ class CallLog:
                 self._first_start = moment
 
     def import_finished(self, moment: float) -> None:
-        """Note that the queue is done with an import.
+        """Record that the queue finished an import.
 
         :param moment: monotonic seconds.
         """
@@ -89,7 +89,7 @@ class CallLog:
         """Return the counts.
 
         ``import_queue`` is about the time from the start of the first import to the end of the last, in real seconds:
-        ``idle_seconds`` of it no import was worked on, ``idle_share`` is their part.
+        ``idle_seconds`` of it no import was running, ``idle_share`` is their share of it.
 
         :return: JSON-ready counts.
         """

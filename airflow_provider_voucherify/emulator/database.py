@@ -1,4 +1,4 @@
-"""The SQLite database behind an emulator."""
+"""The SQLite database of an emulator."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Database:
     disk: an emulator need not survive a power cut.
 
     :param path: file, or ``:memory:``.
-    :raises ValueError: the file is no database of an emulator.
+    :raises ValueError: the file is not a database of an emulator.
     """
 
     def __init__(self, path: str) -> None:

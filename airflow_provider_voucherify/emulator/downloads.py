@@ -80,10 +80,10 @@ def send_file(path: Path, accept_encoding: str) -> Response:
 
 
 def truncated_bytes(path: Path, fault: TruncatedDownload) -> bytes:
-    """Return an HTTP answer that breaks off, as raw bytes for a connection that is then closed.
+    """Return a truncated HTTP response as raw bytes, for a connection that is then closed.
 
     :param path: the CSV file.
-    :param fault: how much is sent and how its end is told.
+    :param fault: how much is sent, and with which framing.
     """
     with path.open("rb") as stream:
         body = stream.read(fault.bytes)
@@ -109,8 +109,8 @@ async def _compressed(path: Path) -> AsyncIterator[bytes]:
 
 
 def _takes_gzip(accept_encoding: str) -> bool:
-    for part in accept_encoding.lower().split(","):
-        name, _, weight = part.partition(";")
+    for coding in accept_encoding.lower().split(","):
+        name, _, weight = coding.partition(";")
         if name.strip() == "gzip":
             return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False

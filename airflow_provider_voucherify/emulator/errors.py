@@ -1,4 +1,4 @@
-"""Errors as Voucherify answers them: ``{code, key, message, details, request_id, resource_id, resource_type}``."""
+"""Error responses of the API: ``{code, key, message, details, request_id, resource_id, resource_type}``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class ResponseError(Exception):
-    """An answer that is no success.
+    """A response that is not a success.
 
     :param code: HTTP status.
-    :param key: short name of the kind of error; the examples of the reference where one shows it, else chosen here.
+    :param key: short name of the kind of error; as in the official examples where one shows it, else chosen here.
     :param message: what went wrong, in short.
     :param details: what went wrong with which property.
     :param resource: identifier and type of what was not found.
-    :param headers: further headers of the answer.
+    :param headers: further headers of the response.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ResponseError(Exception):
     def body(self, request_id: str) -> dict[str, Any]:
         """Return the JSON body.
 
-        :param request_id: identifier of the request that is answered.
+        :param request_id: identifier of the request.
         :return: the error object, without the properties that have no value.
         """
         body: dict[str, Any] = {"code": self.code, "key": self.key, "message": self.message}

@@ -1,4 +1,4 @@
-"""Exports of orders: scheduling them, writing their files, and what the endpoints say of them."""
+"""Exports: schedule them, write their files, serve their endpoints."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class Exports:
-    """``POST /v1/orders/export``, the endpoints under ``/v1/exports``, and the work behind them.
+    """``POST /v1/orders/export``, the endpoints under ``/v1/exports``, and the work of an export.
 
     :param database: where orders and exports are; files lie beside it.
     :param options: styles, durations, number of files.
     :param faults: what goes wrong.
-    :param url: makes the URL of a file: export id, number of the file from 0, the call that asks.
+    :param url: makes the URL of a file: export id, number of the file from 0, the request that asks for it.
     :param spawn: runs a coroutine in the background of the emulator.
     """
 
@@ -110,7 +110,7 @@ class Exports:
         return self._database.files / f"{export_id}-{number}.csv"
 
     def resume(self) -> None:
-        """Take up the exports that an emulator before this one left on the same database."""
+        """Resume the exports that an earlier emulator left unfinished in the same database."""
         for (export_id,) in self._database.rows("SELECT id FROM exports WHERE status IN ('SCHEDULED', 'IN_PROGRESS')"):
             self._spawn(self._run(export_id))
 
@@ -139,8 +139,8 @@ class Exports:
             await asyncio.sleep((self._options.export_base_ms / 2 + orders * self._options.export_order_ms) / speed)
             if not await asyncio.to_thread(self._set_status, export_id, "DONE"):
                 self._delete_files(export_id, self._options.export_files)  # the export was deleted meanwhile
-        except Exception:  # noqa: BLE001 (told in the log and as ERROR)
-            _log.exception("Export %s broke off", export_id)
+        except Exception:  # noqa: BLE001 (logged, and reported as ERROR)
+            _log.exception("Export %s failed", export_id)
             await asyncio.to_thread(self._set_status, export_id, "ERROR")
 
     def _delete_files(self, export_id: str, files: int) -> None:

@@ -16,13 +16,13 @@ def _snake_case(name: str) -> str:
 
 
 class Fault(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="name", tag=_snake_case):
-    """What all faults have in common: when they happen among the events they look at.
+    """Base class of all faults: at which of its events a fault happens.
 
     :param times: how often it happens; 0 for as often as it can.
     :param after: events that pass before the first.
-    :param every: of the events then, only each so-many-th, beginning with the first.
-    :param share: of those, the part hit by chance.
-    :param seed: seed of that chance: the same seed, the same events hit.
+    :param every: of the events then, only every n-th, starting with the first.
+    :param share: share of those that is hit, at random.
+    :param seed: seed of the random choice: the same seed hits the same events.
     """
 
     times: Annotated[int, Meta(ge=0)] = 0
@@ -42,13 +42,13 @@ class RequestFault(Fault, kw_only=True, frozen=True):
 
 
 class AnswerLost(RequestFault, kw_only=True, frozen=True):
-    """The work is done, and the connection closed without an answer."""
+    """The work is done, and the connection closed without a response."""
 
     times: Annotated[int, Meta(ge=0)] = 1
 
 
 class Late(RequestFault, kw_only=True, frozen=True):
-    """A request that is carried out after its connection was dropped: the client cannot know of it when it looks.
+    """A request that is carried out after its connection was dropped: a client that looks at once finds nothing.
 
     :param seconds: real seconds between the drop and the work.
     """
@@ -58,7 +58,7 @@ class Late(RequestFault, kw_only=True, frozen=True):
 
 
 class Locked(RequestFault, kw_only=True, frozen=True):
-    """A 423 (documented) before anything was done: something else works on the resource, and will finish."""
+    """A 423 (documented) before anything was done: the resource is in use, and will be free again."""
 
     times: Annotated[int, Meta(ge=0)] = 1
 
@@ -107,7 +107,7 @@ class SubscriptionEnded(RequestFault, kw_only=True, frozen=True):
 
 
 class Slow(RequestFault, kw_only=True, frozen=True):
-    """An answer that takes its time.
+    """A slow response.
 
     :param seconds: real seconds before the work begins.
     """
@@ -116,9 +116,9 @@ class Slow(RequestFault, kw_only=True, frozen=True):
 
 
 class StillRunning(RequestFault, kw_only=True, frozen=True):
-    """Async actions or exports that are said to run on, whatever became of them; an event is an answer that shows some.
+    """Async actions or exports that are shown as IN_PROGRESS, whatever their status; an event is a response with some.
 
-    As often as it can it is one that never ends; once, it has ended at the second look, however fast the machine is.
+    With ``times=0`` they never end; with ``times=1`` they have ended at the second request, however fast the machine.
     """
 
 
@@ -169,7 +169,7 @@ class Bomb(RequestFault, kw_only=True, frozen=True):
 
 
 class Redirect(RequestFault, kw_only=True, frozen=True):
-    """An answer that sends the client elsewhere.
+    """A redirect to another origin.
 
     :param to: origin, such as ``http://127.0.0.1:9``; the path is kept.
     """
@@ -230,9 +230,9 @@ class FailedRows(Fault, kw_only=True, frozen=True):
 
 
 class ActionFailed(Fault, kw_only=True, frozen=True):
-    """An import that ends as FAILED; an event is an import that is worked on.
+    """An import that ends as FAILED; an event is an import that runs.
 
-    :param loaded: part of its orders that is loaded before it fails.
+    :param loaded: share of its orders that is loaded before it fails.
     :param message: message of its result.
     """
 
@@ -242,7 +242,7 @@ class ActionFailed(Fault, kw_only=True, frozen=True):
 
 
 class ExportError(Fault, kw_only=True, frozen=True):
-    """An export that ends as ERROR; an event is an export that is worked on."""
+    """An export that ends as ERROR; an event is an export that runs."""
 
     times: Annotated[int, Meta(ge=0)] = 1
 

@@ -41,15 +41,15 @@ def parse_fault(text: str) -> Fault:
     """Read a fault as the command line gives it.
 
     :param text: ``NAME`` or ``NAME:key=value,key=value``.
-    :raises ValueError: it is no such text, or :func:`make_fault` refuses it.
+    :raises ValueError: the text has another form, or :func:`make_fault` refuses it.
     :return: the fault.
     """
     name, _, rest = text.partition(":")
     parameters = {}
-    for part in rest.split(",") if rest else []:
-        key, equals, value = part.partition("=")
+    for pair in rest.split(",") if rest else []:
+        key, equals, value = pair.partition("=")
         if not equals:
-            raise ValueError(f"Fault {name}: {part!r} is not key=value")
+            raise ValueError(f"Fault {name}: {pair!r} is not key=value")
         parameters[key.strip()] = value
     return make_fault(name.strip(), parameters)
 
@@ -105,7 +105,7 @@ class Faults:
             return [{**msgspec.to_builtins(a.fault), "seen": a.seen, "fired": a.fired} for a in self._armed]
 
     def any(self, kind: type[Fault]) -> bool:
-        """Tell whether a fault of a kind is armed, so that its events need be looked at.
+        """Return whether a fault of a kind is armed.
 
         :param kind: class of the fault.
         """
@@ -113,7 +113,7 @@ class Faults:
             return any(isinstance(armed.fault, kind) for armed in self._armed)
 
     def fires(self, kind: type[F], route: str | None = None, concerns: Callable[[F], bool] | None = None) -> F | None:
-        """Show an event to the faults of a kind.
+        """Return the fault of a kind that an event triggers, if any.
 
         :param kind: class of the fault.
         :param route: label of the route, for faults that happen to requests.
@@ -134,7 +134,7 @@ class Faults:
 
 
 def matches(pattern: str | None, source_id: str | None) -> bool:
-    """Tell whether a source id is one that a fault is meant for.
+    """Return whether a source id matches the pattern of a fault.
 
     :param pattern: shell pattern, or None for every order.
     :param source_id: source id of the order, or None.

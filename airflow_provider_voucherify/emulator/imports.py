@@ -1,4 +1,4 @@
-"""The import of orders: one at a time, the others in a queue."""
+"""The queue of order imports: one runs at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class QueuedImport(Struct, frozen=True):
-    """An import whose turn it is.
+    """An import taken from the queue.
 
     :param action_id: its async action.
     :param body: the JSON array as it was sent.
@@ -47,7 +47,7 @@ class ImportQueue:
     :param options: limits, mode, durations.
     :param actions: the async actions of the project.
     :param faults: what goes wrong.
-    :param call_log: the account of posts and of the queue's idle time.
+    :param call_log: where accepted imports and the idle time of the queue are recorded.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ImportQueue:
         self._work = asyncio.Event()
 
     def submit(self, request: ApiRequest) -> dict[str, str]:
-        """``POST /v1/orders/import``: check all orders, queue them, answer the action's id.
+        """``POST /v1/orders/import``: check all orders, queue them, respond with the id of the action.
 
         What too many orders get is unknown: here a 400 ``query_too_large``, a key that the API is known to use.
         """
@@ -111,7 +111,7 @@ class ImportQueue:
         return action_id
 
     async def run(self) -> None:
-        """Work off the queue in the order of the posts, for as long as the emulator runs."""
+        """Process the queue in order of submission, for as long as the emulator runs."""
         self._loop = asyncio.get_running_loop()
         while True:
             self._work.clear()
@@ -138,8 +138,8 @@ class ImportQueue:
         await asyncio.sleep(seconds)
         try:
             await asyncio.to_thread(self._load, queued, start)
-        except Exception:  # noqa: BLE001 (told in the log and as FAILED)
-            _log.exception("Import %s broke off", queued.action_id)
+        except Exception:  # noqa: BLE001 (logged, and reported as FAILED)
+            _log.exception("Import %s failed", queued.action_id)
             await asyncio.to_thread(self._fail, queued, start, "Internal error")
         self._actions.show_progress(None)
         self._call_log.import_finished(time.monotonic())
@@ -214,5 +214,5 @@ def count_orders(body: bytes) -> int:
 
 
 def _milliseconds_since(start: float) -> int:
-    """Tell the time that a client would measure: what was simulated, divided by the speed, and what was real."""
+    """Return the time that a client would measure: simulated time divided by the speed, and real time."""
     return round((time.monotonic() - start) * 1000)

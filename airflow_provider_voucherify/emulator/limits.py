@@ -1,4 +1,4 @@
-"""Rate limits of the plans: how many calls a minute, an hour and a billing cycle may have."""
+"""Rate limits of the plans: calls per minute, hour and billing cycle (documented)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RatePeriod(Struct):
     end: float = 0.0
 
     def at(self, now: float) -> RatePeriod:
-        """Begin a new period if the last is over.
+        """Start a new period if the last is over.
 
         :param now: Unix seconds.
         :return: itself.
@@ -49,7 +49,7 @@ class RatePeriod(Struct):
         return self
 
     def headers(self) -> dict[str, str]:
-        """Return the rate headers of an answer; ``X-Rate-Limit-Retry`` in whole Unix seconds, rounded up."""
+        """Return the rate headers of a response; ``X-Rate-Limit-Retry`` in whole Unix seconds, rounded up."""
         return rate_headers(self.limit, self.limit - self.used, self.end)
 
 
@@ -65,7 +65,7 @@ class RateLimits:
         self.reset()
 
     def reset(self) -> None:
-        """Start every period afresh."""
+        """Start a new period for every limit."""
         with self._lock:
             speed, bulk_limit = self._options.speed, self._options.bulk_limit
             self._api = [RatePeriod(kind, limit, period / speed) for kind, limit, period in _PLANS[self._options.plan]]
@@ -76,7 +76,7 @@ class RateLimits:
 
         :param bulk: whether it is an import; with a ``bulk_limit`` it counts as a bulk call and against no other limit.
         :raises ResponseError: 429 with the headers of the limit that is reached.
-        :return: the rate headers of its answer; none on the unlimited plan.
+        :return: the rate headers of its response; none on the unlimited plan.
         """
         with self._lock:
             now = time.time()
@@ -90,7 +90,7 @@ class RateLimits:
 
 
 def rate_headers(limit: int, remaining: int, retry_at: float) -> dict[str, str]:
-    """Return the headers that every answer of a limited plan carries.
+    """Return the rate headers of a response.
 
     :param limit: calls in a period.
     :param remaining: calls left in it.

@@ -1,4 +1,4 @@
-"""How an emulator behaves: one definition for the command, for :class:`Emulator` and for the reports of both."""
+"""Options of an emulator, defined once for the command line and for :class:`Emulator`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ Plan = Literal["unlimited", "business", "organization", "sandbox"]
 class EmulatorOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of an emulator. Each is a ``--flag`` of the command under the same name; the description is its help.
 
-    Whatever the reference does not know (U) is an option here: a client should work with every value of it.
+    What is unknown of the real API (U) is an option: a client should work with every value of it. What is known
+    of it, and how surely, is in ``docs/voucherify-api.md``.
     """
 
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
@@ -91,7 +92,7 @@ class EmulatorOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 def make_options(values: dict[str, Any]) -> EmulatorOptions:
-    """Check option values and put them together.
+    """Validate options.
 
     :param values: values by the names of :class:`EmulatorOptions`.
     :raises ValueError: a name is unknown or a value is out of its range; the message names both.

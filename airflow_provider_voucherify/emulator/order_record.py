@@ -34,7 +34,7 @@ class OrderRecord(Struct, kw_only=True):
     items: bytes = b"[]"
 
     def change(self, payload: OrderPayload, catalogue: Catalogue) -> None:
-        """Take over what a payload sends, leave the rest, and calculate the amounts anew.
+        """Apply a payload: change what it sends, keep the rest, and recalculate the amounts.
 
         The items that are sent determine the amount (documented: "the sum of the order items' amounts"); an amount
         that is sent counts only where no item has one. Metadata are replaced as a whole (whether they are merged is

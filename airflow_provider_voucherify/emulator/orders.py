@@ -87,10 +87,10 @@ class Orders:
 
 
 class Batch:
-    """Requests to create or change orders, worked off in their order and written at once.
+    """Payloads that create or change orders, applied in sequence and written together.
 
     :param connection: connection inside a transaction.
-    :param payloads: all payloads that will be put, so that the orders they mean are read in one go.
+    :param payloads: all payloads that will be put, so that the orders they refer to are read in one query.
     :param options: ``new_updated_at``.
     """
 
@@ -118,14 +118,14 @@ class Batch:
                     self._know(_order(row))
 
     def knows(self, payload: OrderPayload) -> bool:
-        """Tell whether the order that a payload means is there already.
+        """Return whether the order that a payload refers to exists.
 
         :param payload: one of the payloads of this batch.
         """
         return self._meant(payload) is not None
 
     def put(self, payload: OrderPayload, created_at: str | None = None) -> OrderRecord:
-        """Create or change the order that a payload means.
+        """Create or change the order that a payload refers to.
 
         :param payload: one of the payloads of this batch.
         :param created_at: creation time to set; without it that of the order stays, or is now for a new one.

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Project:
-    """Everything behind the endpoints.
+    """The state of an emulated project, shared by all endpoints.
 
     :param options: how it behaves.
     :param faults: faults armed from the start, and again after a reset.
@@ -57,7 +57,7 @@ class Project:
         self._ending = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to work off imports and exports, on the running event loop."""
+        """Start to process imports and exports, on the running event loop."""
         self._loop = asyncio.get_running_loop()
         self.spawn(self.imports.run())
         self.exports.resume()
@@ -85,7 +85,7 @@ class Project:
         return not self._ending.is_set()
 
     def end_pauses(self) -> None:
-        """Let every pause end, so that the calls in it are answered before the emulator stops; from any thread."""
+        """Let every pause end, so that the requests in it are served before the emulator stops; from any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._ending.set)
 
@@ -105,7 +105,7 @@ class Project:
         return action_id
 
     def reset(self) -> None:
-        """Go back to the start: no data, no tokens, no counts, full quota, the faults given at the start."""
+        """Restore the state of the start: no data, tokens or counts, full quota, the initial faults."""
         self.stop()
         self.database.clear()
         self.authentication.reset()
@@ -131,4 +131,4 @@ class Project:
         with self._lock:
             self._background.discard(future)
         if not future.cancelled() and (error := future.exception()) is not None:
-            _log.error("The emulator broke down in the background", exc_info=error)
+            _log.error("A background task of the emulator failed", exc_info=error)

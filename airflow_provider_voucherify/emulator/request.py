@@ -1,4 +1,4 @@
-"""One call of the API as its handler sees it, and the answer to it."""
+"""A request to the API as its handler sees it, and the response."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class ApiRequest(Struct, kw_only=True):
 
 
 class ApiResponse(Struct, kw_only=True):
-    """An answer of the API: a status and a JSON document, or no body at all."""
+    """A response of the API: a status and a JSON document, or no body."""
 
     status: int = 200
     document: Any = msgspec.UNSET
@@ -108,7 +108,7 @@ class ApiResponse(Struct, kw_only=True):
 
     @classmethod
     def of_error(cls, error: ResponseError, request_id: str) -> ApiResponse:
-        """Return the answer that an error stands for.
+        """Return the response for an error.
 
         :param error: what a handler raised.
         :param request_id: id of the request.

@@ -115,7 +115,7 @@ class Emulator:
 
     @property
     def project(self) -> Project:
-        """What is behind the endpoints.
+        """State of the emulated project.
 
         :raises RuntimeError: it has not been started.
         """
@@ -124,7 +124,7 @@ class Emulator:
         return self._project
 
     def calls(self) -> dict[str, Any]:
-        """Return what ``GET /emulator/calls`` says."""
+        """Return the log of calls, as ``GET /emulator/calls`` does."""
         return self.project.call_log.report()
 
     def count_orders(self) -> int:
@@ -158,7 +158,7 @@ class Emulator:
         return self.project.seed_action(SeededAction.of(fields))
 
     def reset(self) -> None:
-        """Go back to the state it was started in."""
+        """Restore the state in which it was started."""
         self.project.reset()
 
     def _origin(self, host: str, listener: int) -> str:
@@ -190,7 +190,7 @@ class Emulator:
     def _run(self, sockets: list[socket.socket]) -> None:
         try:
             asyncio.run(self._serve(sockets))
-        except BaseException as error:  # noqa: BLE001 (told to the thread that started this one)
+        except BaseException as error:  # noqa: BLE001 (raised in the thread that started this one)
             self._failure = error
             self._ready.set()
 

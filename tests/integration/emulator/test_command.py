@@ -103,6 +103,19 @@ def test_wrong_arguments_are_told(arguments, message):
     assert message in refused(*arguments)
 
 
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+def test_a_missing_extra_is_named(missing):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; from airflow_provider_voucherify.emulator.__main__ import main"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}; main(['--port', '0'])"], capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert result.returncode == 2
+    assert "pip install 'airflow-provider-voucherify[emulator]'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_file_that_is_no_database_of_an_emulator_is_left_alone(tmp_path):
     text = tmp_path / "notes.txt"
     text.write_text("Dear diary, " * 100)
