@@ -177,5 +177,5 @@ def test_a_breakdown_in_the_background_goes_to_the_log(emulator, caplog):
     while not (records := [record for record in caplog.records if record.name == logger]):
         time.sleep(0.005)
     [record] = records
-    assert record.getMessage() == "The emulator broke down in the background"
+    assert record.getMessage() == "A background task of the emulator failed"
     assert record.exc_info[0] is ZeroDivisionError
