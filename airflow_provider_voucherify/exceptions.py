@@ -27,6 +27,7 @@ __all__ = [
     "AsyncActionFailedError",
     "AuthenticationError",
     "BadRowError",
+    "ConcurrentWriterError",
     "ConfigurationError",
     "DownloadLinkError",
     "DryRunFailedError",
@@ -299,6 +300,10 @@ class AsyncActionFailedError(PermanentError):
 
 class ExportFailedError(RetryableError):
     """An export ended in ERROR at Voucherify. The next try requests a new one."""
+
+
+class ConcurrentWriterError(RetryableError):
+    """Another process writes to the same place, and took it over."""
 
 
 class ExportFileError(PermanentError):

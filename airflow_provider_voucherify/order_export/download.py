@@ -124,15 +124,16 @@ class _Download:
         unknown_columns: dict[str, None] = {}
         stop = threading.Event()
         row_groups = self._row_groups(files, block_bytes, unknown_columns, stop)
-        with _prefetched(row_groups, stop) as ready, Publication() as publication:
+        with (
+            _prefetched(row_groups, stop) as ready,
+            Publication(self.output.journal, self.output.earlier_files) as publication,
+        ):
             bad_rows = BadRows(self.config.on_bad_value, publication, self.output.beside("bad_rows.jsonl"))
             with ParquetFiles(publication, self.output, schema, self.compression) as parquet:
                 for file, table, bad in ready:
                     bad_rows.add(file.name, file.number, bad)
                     parquet.write(table)
                 published = parquet.finish()
-            for path in self.output.earlier_files():
-                publication.remove(path)
             manifest = Manifest(
                 rows=sum(file.rows for file in published),
                 bytes=sum(file.bytes for file in published),
@@ -142,7 +143,7 @@ class _Download:
                 window=self.request.window,
                 export_ids=list(dict.fromkeys(file.export_id for file in files)),
             )
-            manifest_path = self.output.beside("manifest.json")
+            manifest_path = self.output.manifest
             publication.create_manifest(manifest_path).write(encode_manifest(manifest))
         if unknown_columns:
             log.warning("%s has columns that were not requested: %s.", files[0].name, ", ".join(unknown_columns))

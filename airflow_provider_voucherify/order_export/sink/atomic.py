@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
+from airflow_provider_voucherify.core.locks import folder_lock
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.order_export.sink.journal import Journal, sweep, temporary_name
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,12 @@ class OutputPath(StoragePath, Protocol):
 
     def with_name(self, name: str) -> Self:
         """Return the path of another file in the same folder."""
+
+    def iterdir(self) -> Iterable[Self]:
+        """List the files in this folder."""
+
+    def stat(self) -> Any:
+        """Return size and times."""
 
     def is_dir(self) -> bool:
         """Return whether it is a folder."""
@@ -98,9 +106,20 @@ class Publication:
     On object storage, a move is a copy within the store and a removal; the copy appears complete as well. No store
     moves many files at once, so there is a last one, the manifest: it is removed before the first file is moved, and
     written again when all are in place. While it exists, the files are those that it names.
+
+    A journal names the files while they are moved, so that a publication after one that was killed knows what that one
+    left. Two publications with one journal are fenced: on a local file system the second waits for the first; on
+    object storage the first stops at its next step, which it checks by reading the journal back.
+
+    :param journal: The journal.
+    :param earlier_files: Lists the files of an earlier publication, which are removed unless they are replaced.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, journal: OutputPath | None = None, earlier_files: Callable[[], Iterable[OutputPath]] = tuple
+    ) -> None:
+        self._journal = None if journal is None else Journal(journal)
+        self._earlier_files = earlier_files
         self._staged: list[_Staged] = []
         self._obsolete: list[OutputPath] = []
         self._manifest: OutputPath | None = None
@@ -116,7 +135,7 @@ class Publication:
         :raises ConfigurationError: if it is a folder.
         """
         check_path(path)
-        staged = _Staged(path, path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp"))
+        staged = _Staged(path, path.with_name(temporary_name(path.name)))
         self._staged.append(staged)
         try:
             staged.file = HashedFile(staged.temporary.open("wb"))
@@ -158,12 +177,28 @@ class Publication:
         for staged in self._staged:
             if staged.file is not None:
                 staged.file.close()
-        if self._manifest is not None:
-            self._manifest.unlink(missing_ok=True)
-        published = {str(staged.path) for staged in self._staged}
+        if not self._staged:
+            self._remove_obsolete(set())
+            return
+        last = self._staged[-1].path
+        with folder_lock(last.parent):
+            self._obsolete.extend(self._earlier_files())
+            paths = [staged.path for staged in self._staged]
+            if self._journal is not None:
+                self._journal.open([*paths, *self._obsolete])
+            if self._manifest is not None:
+                self._manifest.unlink(missing_ok=True)
+            self._move({str(path) for path in paths})
+            if self._journal is not None:
+                self._journal.close()
+            for folder in {str(path.parent): path.parent for path in paths}.values():
+                sweep(folder)
+
+    def _move(self, published: set[str]) -> None:
         while self._staged:
             if self._staged[0].path is self._manifest:
                 self._remove_obsolete(published)
+            self._check_owner()
             self._staged[0].temporary.rename(self._staged[0].path)
             self._staged.pop(0)
         self._remove_obsolete(published)
@@ -171,8 +206,13 @@ class Publication:
     def _remove_obsolete(self, published: set[str]) -> None:
         for path in self._obsolete:
             if str(path) not in published:
+                self._check_owner()
                 path.unlink(missing_ok=True)
         self._obsolete = []
+
+    def _check_owner(self) -> None:
+        if self._journal is not None:
+            self._journal.check()
 
     def _discard(self) -> None:
         for staged in self._staged:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from dataclasses import dataclass
 from typing import Any, Self
+
+import msgspec
 
 from airflow_provider_voucherify.core.storage import check_writable
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export.config import ExportConfig
-from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.request import TIME_FIELDS, ExportRequest
 from airflow_provider_voucherify.order_export.sink.atomic import OutputPath, check_path
+from airflow_provider_voucherify.order_export.sink.journal import read_entry
 
 __all__ = ["Output", "OutputPath"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +93,50 @@ class Output:
         folder = self.path if day is None else self.path / f"{self.partition_by}_day={day}"
         return folder / f"{self.stem}-{number:05}.parquet"
 
+    @property
+    def manifest(self) -> Any:
+        """The path of the manifest."""
+        return self.beside("manifest.json")
+
+    @property
+    def journal(self) -> Any:
+        """The path of the journal of a publication."""
+        return self.beside("publishing.json")
+
     def earlier_files(self) -> list[Any]:
-        """List the Parquet files that an earlier run of the same export may have left."""
-        if not self.is_folder or not self.path.is_dir():
-            return []
-        days = f"{self.partition_by}_day=*/" if self.partition_by else ""
-        return list(self.path.glob(f"{days}{self.stem}-*.parquet"))
+        """List the Parquet files that earlier runs of the same export wrote, in whichever layout they did."""
+        journal = read_entry(self.journal)
+        names = {*manifest_files(self.manifest), *([] if journal is None else journal.files)}
+        return [self.manifest.parent / name for name in sorted(names) if self._is_own(name)]
+
+    def _is_own(self, name: str) -> bool:
+        if not self.is_folder:
+            return name == self.path.name
+        return (
+            re.fullmatch(rf"(?:(?:{'|'.join(TIME_FIELDS)})_day=[^/]+/)?{re.escape(self.stem)}-\d+\.parquet", name)
+            is not None
+        )
+
+
+def manifest_files(path: Any) -> list[str]:
+    """
+    List the files that a manifest names, relative to its folder.
+
+    :param path: The manifest; no files if there is none.
+    """
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=_Named)
+    except FileNotFoundError:
+        return []
+    except msgspec.DecodeError as error:
+        log.warning("%s is not a manifest of an export (%s): the files of an earlier run stay.", path, error)
+        return []
+    return [file.path for file in manifest.files]
+
+
+class _NamedFile(msgspec.Struct):
+    path: str
+
+
+class _Named(msgspec.Struct):
+    files: list[_NamedFile]

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 from unittest import mock
 
 import pyarrow as pa
@@ -10,8 +19,10 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.exceptions import ConcurrentWriterError, ConfigurationError
+from airflow_provider_voucherify.order_export.sink import atomic, journal
 from airflow_provider_voucherify.order_export.sink.atomic import Publication
+from airflow_provider_voucherify.order_export.sink.layout import Output
 
 
 def names(folder):
@@ -129,3 +140,119 @@ def test_a_disk_that_is_full_is_not_kept_full(tmp_path, caplog):
         publication.create(FullDisk(tmp_path / "a"))
     assert names(tmp_path) == []
     assert "was not discarded cleanly: No space left on device." in caplog.text
+
+
+OUTPUT = {"max_rows_per_file": 1, "stem": "night"}
+
+
+def publish(folder, parts, *, content=b"new", **layout):
+    """Publish as many parts, with a manifest."""
+    output = Output(path=folder, **(OUTPUT | layout))
+    with Publication(output.journal, output.earlier_files) as publication:
+        files = [output.file(None, number) for number in range(parts)]
+        for path in files:
+            publication.create(path).write(content + path.name.encode())
+        manifest = {
+            "files": [{"path": path.name, "content": (content + path.name.encode()).decode()} for path in files]
+        }
+        publication.create_manifest(output.manifest).write(json.dumps({"files": written}).encode())
+
+
+def check_fits(folder):
+    """The manifest names exactly the files that are there, with their content."""
+    manifest = json.loads((folder / "_night.manifest.json").read_bytes())
+    there = {path.name: path.read_bytes().decode() for path in folder.glob("*.parquet")}
+    assert there == {file["path"]: file["content"] for file in manifest["files"]}
+    assert [path.name for path in folder.iterdir() if path.name[0] in "._"] == ["_night.manifest.json"]
+
+
+@pytest.mark.parametrize("name", ["orders", "orders[1]", "a*b"])
+def test_only_files_that_an_export_wrote_are_removed(tmp_path, name):
+    folder = tmp_path / name
+    publish(folder, 3)
+    foreign = ["night-00007.parquet", "night-old.parquet", "orders-00000.parquet"]
+    for other in foreign:
+        (folder / other).touch()
+    publish(folder, 1)
+    assert names(folder) == sorted(["_night.manifest.json", "night-00000.parquet", *foreign])
+
+
+@pytest.mark.parametrize("step", range(1, 9))
+def test_a_publication_after_a_killed_one_leaves_nothing_of_it(tmp_path, monkeypatch, step):
+    publish(tmp_path, 3, content=b"old")
+    calls = itertools.count(1)
+
+    class Killed(BaseException):
+        pass
+
+    def counted(original):
+        def call(self, *args, **kwargs):
+            if next(calls) == step:
+                raise Killed
+            return original(self, *args, **kwargs)
+
+        return call
+
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(Publication, "_discard", lambda _: None)
+        for name in ("rename", "unlink", "write_bytes"):
+            patch.setattr(Path, name, counted(getattr(Path, name)))
+        publish(tmp_path, 2)
+    monkeypatch.setattr(journal, "_runs", lambda pid: False)
+    publish(tmp_path, 1, content=b"third")
+    check_fits(tmp_path)
+
+
+@pytest.mark.parametrize("step", range(8))
+@pytest.mark.parametrize(("first", "second"), [(3, 1), (1, 3), (2, 2)])
+def test_two_publications_of_one_place_leave_a_manifest_that_fits(tmp_path, monkeypatch, step, first, second):
+    """The second one comes between any two steps of the first."""
+    publish(tmp_path, 2, content=b"old")
+    steps, others = itertools.count(), []
+
+    def interleaved(original):
+        def call(self, *args, **kwargs):
+            if threading.current_thread() is threading.main_thread() and next(steps) == step:
+                others.append(threading.Thread(target=publish, args=(tmp_path, second), kwargs={"content": b"second"}))
+                others[0].start()
+                others[0].join(timeout=0.2)
+            return original(self, *args, **kwargs)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in ("rename", "unlink"):
+            patch.setattr(Path, name, interleaved(getattr(Path, name)))
+        publish(tmp_path, first, content=b"first")
+        for other in others:
+            other.join()
+    check_fits(tmp_path)
+
+
+def test_without_locks_the_one_that_lost_its_place_stops_and_names_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "folder_lock", lambda folder: contextlib.nullcontext(False))
+    rename = Path.rename
+
+    def overtaken(self, target):
+        monkeypatch.setattr(Path, "rename", rename)
+        rename(self, target)
+        publish(tmp_path, 1, content=b"second")
+
+    monkeypatch.setattr(Path, "rename", overtaken)
+    with pytest.raises(ConcurrentWriterError, match=r"publishes to the same place\. This one stops"):
+        publish(tmp_path, 3, content=b"first")
+    check_fits(tmp_path)
+
+
+def test_temporary_files_of_killed_processes_are_removed_and_no_others(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    other_host = "0" * 8
+    killed = [f".night-00000.parquet.{journal.HOST}-{ended.pid}-01234567.tmp", f".x.{other_host}-1-01234567.tmp"]
+    alive = [f".y.{journal.HOST}-{os.getpid()}-01234567.tmp", f".z.{other_host}-1-01234567.tmp", ".foreign.tmp"]
+    for name in (*killed, *alive):
+        (tmp_path / name).touch()
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(tmp_path / killed[1], (two_days_ago, two_days_ago))
+    publish(tmp_path, 1)
+    assert [name for name in names(tmp_path) if name.startswith(".")] == sorted(alive)
