@@ -152,9 +152,7 @@ def publish(folder, parts, *, content=b"new", **layout):
         files = [output.file(None, number) for number in range(parts)]
         for path in files:
             publication.create(path).write(content + path.name.encode())
-        manifest = {
-            "files": [{"path": path.name, "content": (content + path.name.encode()).decode()} for path in files]
-        }
+        written = [{"path": path.name, "content": (content + path.name.encode()).decode()} for path in files]
         publication.create_manifest(output.manifest).write(json.dumps({"files": written}).encode())
 
 
