@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-WIDTH = shutil.get_terminal_size().columns
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
 
 os.environ |= {
@@ -19,19 +18,22 @@ os.environ |= {
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME}/airflow.db",
     "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "False",
-    "COLUMNS": "1000",  # Airflow 3.0 breaks messages in tracebacks at the width of the terminal
 }
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    terminal = session.config.get_terminal_writer()
+    terminal.fullwidth = terminal.fullwidth  # the width that it has now stays that of the report
+    os.environ["COLUMNS"] = "1000"  # Airflow 3.0 breaks messages in tracebacks at the width of the terminal
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # other workers do the rest meanwhile
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    config.get_terminal_writer().fullwidth = WIDTH
     for category in ("DeprecationWarning", "FutureWarning"):
         config.addinivalue_line(
             "filterwarnings", f"error::{category}:(airflow_provider_voucherify|tests|voucherify_).*"
