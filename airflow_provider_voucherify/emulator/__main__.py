@@ -17,6 +17,7 @@ from airflow_provider_voucherify.emulator.faults import parse_fault
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
 
 _DEFAULTS = {"port": 8600}
+_CONNECTION = "export AIRFLOW_CONN_VOUCHERIFY_DEFAULT"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(number, lambda *_: ended.set())
     try:
         with emulator:
-            sys.stdout.write(f"listening on {emulator.url}\n")
+            sys.stdout.write(f"listening on {emulator.url}\n{_CONNECTION}={emulator.connection_uri!r}\n")
             sys.stdout.flush()
             ended.wait()
     except (OSError, ValueError) as error:

@@ -57,6 +57,14 @@ def admin_routes(project: Project) -> list[Route]:
             return _refused(error)
         return _json({"async_action_id": action_id})
 
+    async def add_export_rows(request: Request) -> Response:
+        try:
+            rows = _decoded(await request.body(), list[dict[str, Any]])
+            count = await run_in_threadpool(project.add_export_rows, request.path_params["kind"], rows)
+        except ValueError as error:
+            return _refused(error)
+        return _json({"rows": count})
+
     handlers = [
         ("health", health, ["GET"]),
         ("calls", calls, ["GET"]),
@@ -64,6 +72,7 @@ def admin_routes(project: Project) -> list[Route]:
         ("reset", reset, ["POST"]),
         ("faults", faults, ["GET", "POST", "DELETE"]),
         ("async-actions", seed_action, ["POST"]),
+        ("export-rows/{kind}", add_export_rows, ["POST"]),
     ]
     return [Route(f"/emulator/{path}", local_only(handler), methods=methods) for path, handler, methods in handlers]
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from airflow_provider_voucherify.emulator.database import Database
 from airflow_provider_voucherify.emulator.errors import not_found
-from airflow_provider_voucherify.emulator.ids import new_id, timestamp
+from airflow_provider_voucherify.emulator.ids import derived_id, new_id, timestamp
 from airflow_provider_voucherify.emulator.request import DEFAULT_LIMIT, MAX_LIMIT, ApiRequest
 
 ActionStatus = Literal["ENQUEUED", "IN_PROGRESS", "DONE", "FAILED"]
@@ -205,7 +205,8 @@ class AsyncActions:
         rows = self._database.rows(f"{_SELECT} WHERE id = ?", (action_id,))
         if not rows:
             raise not_found("async_action", action_id)
-        return self._document(rows[0])
+        # Documented since 2025-10-16, but not in the OpenAPI documents; their form is unknown.
+        return {**self._document(rows[0]), "user": None, "log_id": derived_id("log_", action_id)}
 
     def list(self, request: ApiRequest) -> dict[str, Any]:
         """``GET /v1/async-actions``: newest first, before ``end_date``.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _CACHE_KIB = 8192
 
 _SCHEMA = """
@@ -37,10 +37,12 @@ CREATE TABLE import_queue (
 );
 CREATE TABLE exports (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at TEXT NOT NULL, status TEXT NOT NULL,
-    parameters TEXT NOT NULL, files INTEGER NOT NULL
+    parameters TEXT NOT NULL, files INTEGER NOT NULL, exported_object TEXT NOT NULL
 );
+CREATE TABLE export_rows (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, document TEXT NOT NULL);
+CREATE INDEX export_rows_kind ON export_rows (kind);
 """
-_TABLES = ("orders", "catalogue", "async_actions", "import_queue", "exports")
+_TABLES = ("orders", "catalogue", "async_actions", "import_queue", "exports", "export_rows")
 
 
 class Database:

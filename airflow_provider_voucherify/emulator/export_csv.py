@@ -1,4 +1,4 @@
-"""The CSV text of an export of orders: RFC 4180 quoting, UTF-8, line feeds between rows, times as ISO 8601 in UTC."""
+"""The CSV text of an export: RFC 4180 quoting, UTF-8, line feeds between rows, times as ISO 8601 in UTC."""
 
 from __future__ import annotations
 
@@ -14,35 +14,45 @@ from airflow_provider_voucherify.emulator.options import EmulatorOptions
 
 _BUFFER_BYTES = 1 << 20
 _CRLF = "\r\n"
+# How Voucherify labels fields for people, where a label is not just the name (proposed).
+_LABELS = {
+    "created_at": "Creation Date",
+    "updated_at": "Last Update Date",
+    "bar_code": "Barcode",
+    "redemption_quantity": "Redemption Limit",
+    "loyalty_balance": "Loyalty Card Balance",
+}
 
 
 def write_csv(
     connection: sqlite3.Connection,
+    table: str,
     fields: Sequence[str],
     where: tuple[str, list[Any]],
     order: str,
     files: Sequence[Path],
     options: EmulatorOptions,
 ) -> int:
-    """Write the orders of a snapshot to one file or spread over several, each with a header.
+    """Write the rows of a table to one file or spread over several, each with a header.
 
     :param connection: connection that reads a snapshot.
+    :param table: table, or subquery, with a column for each field.
     :param fields: export fields, ``metadata`` and ``metadata.X`` among them.
     :param where: condition and its parameters.
-    :param order: column with ``-`` for descending, or nothing for the order of creation.
+    :param order: column, with ``-`` for descending.
     :param files: where to write.
     :param options: how the header and metadata are written (U).
-    :return: number of orders.
+    :return: number of rows.
     """
-    if options.metadata_style == "columns" and "metadata" in fields:
-        fields = _with_metadata_columns(connection, fields, where)
+    if options.metadata_style != "json" and "metadata" in fields:
+        fields = _with_metadata_columns(connection, table, fields, where)
     condition, parameters = where
-    column, direction = order.removeprefix("-") or "created_at", "DESC" if order.startswith("-") else "ASC"
+    column, direction = f'"{order.removeprefix("-")}"', "DESC" if order.startswith("-") else "ASC"
     selected, paths = _select(fields)
-    counting = f"SELECT count(*) FROM orders WHERE {condition}"  # noqa: S608 (compile_filters made it)
+    counting = f"SELECT count(*) FROM {table} WHERE {condition}"  # noqa: S608 (compile_filters made it)
     count: int = connection.execute(counting, parameters).fetchone()[0]
     rows = connection.execute(
-        f"SELECT {selected} FROM orders WHERE {condition} ORDER BY {column} {direction}, seq {direction}",  # noqa: S608
+        f"SELECT {selected} FROM {table} WHERE {condition} ORDER BY {column} {direction}, seq {direction}",  # noqa: S608
         [*paths, *parameters],
     )
     share = -(-count // len(files))
@@ -58,12 +68,16 @@ def header(field: str, options: EmulatorOptions) -> str:
     """Return the header of a field.
 
     :param field: e.g. ``source_id`` or ``metadata.payment_mean``.
-    :param options: ``header_style``.
-    :return: ``Source ID`` and ``Metadata.payment_mean``, or the field itself. The former is how the official example
-        for vouchers looks (``ID,Code,Voucher Type,Value``); for orders it is unknown.
+    :param options: ``header_style`` and ``metadata_style``.
+    :return: ``Source ID`` and ``Metadata.payment_mean`` as in the official example for vouchers
+        (``ID,Code,Voucher Type,Value``), a label, or the field itself; which of these orders have is unknown.
     """
+    if options.metadata_style == "bare" and field.startswith("metadata."):
+        return field.removeprefix("metadata.")
     if options.header_style == "field":
         return field
+    if options.header_style == "label" and field in _LABELS:
+        return _LABELS[field]
     if field.startswith("metadata."):
         return "Metadata." + field.removeprefix("metadata.")
     return " ".join("ID" if word == "id" else word.capitalize() for word in field.split("_"))
@@ -80,11 +94,11 @@ class _LineFeeds:
 
 
 def _with_metadata_columns(
-    connection: sqlite3.Connection, fields: Sequence[str], where: tuple[str, list[Any]]
+    connection: sqlite3.Connection, table: str, fields: Sequence[str], where: tuple[str, list[Any]]
 ) -> list[str]:
     condition, parameters = where
     keys = connection.execute(
-        f"SELECT DISTINCT key FROM (SELECT metadata AS document FROM orders WHERE {condition}), json_each(document)"  # noqa: S608
+        f"SELECT DISTINCT key FROM (SELECT metadata AS document FROM {table} WHERE {condition}), json_each(document)"  # noqa: S608
         " ORDER BY key",
         parameters,
     )
@@ -103,5 +117,5 @@ def _select(fields: Sequence[str]) -> tuple[str, list[str]]:
             )
             paths += [metadata_path(field)] * 2
         else:
-            expressions.append(field)
+            expressions.append(f'"{field}"')
     return ", ".join(expressions), paths

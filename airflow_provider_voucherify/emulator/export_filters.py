@@ -1,7 +1,8 @@
-"""``parameters.filters`` of an export of orders, as a condition of SQL."""
+"""``parameters.filters`` of an export as a condition of SQL."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_voucherify.emulator.errors import ResponseError, invalid_payload
@@ -91,8 +92,11 @@ CONDITIONS = (*_CONDITIONS, *_PRESENCE, *_BOUNDS, *_FOREIGN)
 Sql = tuple[str, list[Any]]
 
 
-def compile_filters(filters: Any, *, inclusive: bool) -> Sql:
-    """Turn filters into SQL over the table of orders.
+ORDER_FILTERS = (*TIMES, *TEXTS, *AMOUNTS)
+
+
+def compile_filters(filters: Any, *, inclusive: bool, fields: Sequence[str] = ORDER_FILTERS) -> Sql:
+    """Turn filters into SQL over a table that has a column for each field.
 
     Values are a list or a single one (the schema has lists, the example a scalar). Of several values ``$is``, ``$in``,
     ``$contains`` and the like ask for one, the negations for none of them. An order without the property meets the
@@ -102,6 +106,7 @@ def compile_filters(filters: Any, *, inclusive: bool) -> Sql:
 
     :param filters: the property of the request.
     :param inclusive: whether ``$after`` and ``$before`` include their bound (U).
+    :param fields: fields that can be filtered by, besides ``metadata.X``.
     :raises ResponseError: 400 ``invalid_payload`` for an unknown field, condition or form.
     :return: a condition and its parameters; ``("1", [])`` when there is none.
     """
@@ -119,7 +124,7 @@ def compile_filters(filters: Any, *, inclusive: bool) -> Sql:
     for field, condition in filters.items():
         if field == "junction":
             continue
-        sql, values = _field(field, condition, inclusive)
+        sql, values = _field(field, condition, inclusive, fields)
         parts.append(f"({sql})")
         parameters += values
     return (f" {junction.upper()} ".join(parts), parameters) if parts else ("1", [])
@@ -137,10 +142,10 @@ def metadata_path(field: str) -> str:
     return f'$."{key}"'
 
 
-def _field(field: str, value: Any, inclusive: bool) -> Sql:
+def _field(field: str, value: Any, inclusive: bool, fields: Sequence[str]) -> Sql:
     is_metadata = field.startswith("metadata.")
-    if not is_metadata and field not in (*TIMES, *TEXTS, *AMOUNTS):
-        allowed = ", ".join((*TIMES, *TEXTS, *AMOUNTS, "metadata.X"))
+    if not is_metadata and field not in fields:
+        allowed = ", ".join((*fields, "metadata.X"))
         raise invalid_payload(f"Property .parameters.filters.{field} is not allowed. Allowed filters: {allowed}")
     conditions = value.get("conditions") if isinstance(value, dict) else None
     if not isinstance(conditions, dict) or not conditions:
@@ -162,9 +167,9 @@ def _field(field: str, value: Any, inclusive: bool) -> Sql:
 
 def _column(field: str, name: str, operand: Any, inclusive: bool) -> Sql:
     if name in _PRESENCE:
-        return f"{field} {_PRESENCE[name]}", []
-    sql, values = _compare(field, field, name, operand, inclusive)
-    return (f"({field} IS NULL OR {sql})" if name in _NEGATIONS else sql), values
+        return f'"{field}" {_PRESENCE[name]}', []
+    sql, values = _compare(f'"{field}"', field, name, operand, inclusive)
+    return (f'("{field}" IS NULL OR {sql})' if name in _NEGATIONS else sql), values
 
 
 def _metadata(field: str, name: str, operand: Any, inclusive: bool) -> Sql:
@@ -194,7 +199,7 @@ def _compare(expression: str, field: str, name: str, operand: Any, inclusive: bo
             return _join(f"{expression} {operator} ?", moments, every=True)
         return _join(f"julianday({expression}) {operator} julianday(?)", moments, every=True)
     comparison, every = _CONDITIONS[name]
-    values = [value if field in AMOUNTS or field.startswith("metadata.") else str(value) for value in values]
+    values = [str(value) if field in TEXTS else value for value in values]
     return _join(comparison.format(expression), values, every, comparison.count("?"))
 
 

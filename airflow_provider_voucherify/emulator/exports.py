@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.emulator.database import Database
-from airflow_provider_voucherify.emulator.errors import ResponseError, invalid_payload, not_found
+from airflow_provider_voucherify.emulator.errors import invalid_payload, not_found
 from airflow_provider_voucherify.emulator.export_csv import write_csv
-from airflow_provider_voucherify.emulator.export_filters import compile_filters, metadata_path
+from airflow_provider_voucherify.emulator.export_kinds import EXPORT_KINDS, ExportKind
 from airflow_provider_voucherify.emulator.fault_types import ExportError
 from airflow_provider_voucherify.emulator.faults import Faults
 from airflow_provider_voucherify.emulator.ids import new_id, timestamp
@@ -22,25 +22,8 @@ from airflow_provider_voucherify.emulator.request import DEFAULT_LIMIT, MAX_LIMI
 
 _log = logging.getLogger(__name__)
 
-FIELDS = (
-    "id",
-    "source_id",
-    "created_at",
-    "updated_at",
-    "status",
-    "amount",
-    "discount_amount",
-    "items_discount_amount",
-    "total_discount_amount",
-    "total_amount",
-    "customer_id",
-    "referrer_id",
-    "metadata",
-)
-_DEFAULT_FIELDS = ["id", "source_id", "status"]
-_ORDERS = ("-created_at", "created_at", "-updated_at", "updated_at", "-status", "status")
 _LIST_ORDERS = ("created_at", "-created_at", "status", "-status")
-_SELECT = "SELECT id, created_at, status, parameters, files FROM exports"
+_SELECT = "SELECT id, created_at, status, parameters, files, exported_object FROM exports"
 
 FileUrl = Callable[[str, int, ApiRequest], str]
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -67,14 +50,18 @@ class Exports:
 
     def create_of_orders(self, request: ApiRequest) -> dict[str, Any]:
         """``POST /v1/orders/export``."""
-        return self._schedule(_object(request.json(), "."))
+        return self._schedule(EXPORT_KINDS["order"], _object(request.json(), "."))
 
     def create(self, request: ApiRequest) -> dict[str, Any]:
-        """``POST /v1/exports``, for orders alone: the emulator has no other objects and says so with a 400."""
+        """``POST /v1/exports``: of orders, or of rows that were given to the emulator for another kind."""
         body = _object(request.json(), ".")
-        if body.get("exported_object") != "order":
-            raise invalid_payload("Property .exported_object should be equal to one of the allowed values [ order ]")
-        return self._schedule(body)
+        name = body.get("exported_object")
+        if not isinstance(name, str) or name not in EXPORT_KINDS:
+            allowed = ", ".join(EXPORT_KINDS)
+            raise invalid_payload(
+                f"Property .exported_object should be equal to one of the allowed values [ {allowed} ]"
+            )
+        return self._schedule(EXPORT_KINDS[name], body)
 
     def get(self, request: ApiRequest) -> dict[str, Any]:
         """``GET /v1/exports/{exportId}``: once DONE with a URL that holds a fresh token."""
@@ -114,14 +101,16 @@ class Exports:
         for (export_id,) in self._database.rows("SELECT id FROM exports WHERE status IN ('SCHEDULED', 'IN_PROGRESS')"):
             self._spawn(self._run(export_id))
 
-    def _schedule(self, body: dict[str, Any]) -> dict[str, Any]:
-        parameters = _checked(_object(body.get("parameters") or {}, ".parameters"))
+    def _schedule(self, kind: ExportKind, body: dict[str, Any]) -> dict[str, Any]:
+        parameters = kind.check(_object(body.get("parameters") or {}, ".parameters"))
         export_id, now = new_id("exp_"), timestamp()
         text = msgspec.json.encode(parameters).decode()
-        row = (export_id, now, "SCHEDULED", text, self._options.export_files)
+        row = (export_id, now, "SCHEDULED", text, self._options.export_files, kind.name)
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO exports (id, created_at, status, parameters, files) VALUES (?, ?, ?, ?, ?)", row
+                "INSERT INTO exports (id, created_at, status, parameters, files, exported_object)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
             )
         self._spawn(self._run(export_id))
         return self._document(row, None)
@@ -148,15 +137,18 @@ class Exports:
             self.file(export_id, number).unlink(missing_ok=True)
 
     def _write(self, export_id: str) -> int:
-        rows = self._database.rows("SELECT parameters FROM exports WHERE id = ?", (export_id,))
+        rows = self._database.rows("SELECT parameters, exported_object FROM exports WHERE id = ?", (export_id,))
         if not rows:
             return 0  # the export was deleted before the first order was written
         parameters = msgspec.json.decode(rows[0][0])
-        where = compile_filters(parameters.get("filters"), inclusive=self._options.window_bounds == "inclusive")
+        kind = EXPORT_KINDS[rows[0][1]]
+        where = kind.compile(parameters.get("filters"), inclusive=self._options.window_bounds == "inclusive")
         files = [self.file(export_id, number) for number in range(self._options.export_files)]
-        order = parameters.get("order") or ""
+        order = parameters.get("order") or ("created_at" if kind.name == "order" else "seq")
         with self._database.snapshot() as connection:
-            return write_csv(connection, parameters["fields"], where, order, files, self._options)
+            return write_csv(
+                connection, kind.table(parameters), parameters["fields"], where, order, files, self._options
+            )
 
     def _set_status(self, export_id: str, status: str) -> bool:
         with self._database.transaction() as connection:
@@ -170,7 +162,7 @@ class Exports:
         return rows[0]
 
     def _document(self, row: Any, request: ApiRequest | None) -> dict[str, Any]:
-        export_id, created_at, status, parameters, files = row
+        export_id, created_at, status, parameters, files, exported_object = row
         result = None
         if status == "DONE" and request is not None:
             urls = [self._url(export_id, number, request) for number in range(files)]
@@ -181,7 +173,7 @@ class Exports:
             "created_at": created_at,
             "status": status,
             "channel": "API",
-            "exported_object": "order",
+            "exported_object": exported_object,
             "parameters": self._echo(msgspec.json.decode(parameters)),
             "result": result,
             "user_id": None,
@@ -198,23 +190,3 @@ def _object(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise invalid_payload(f"Property {name} should be an object")
     return value
-
-
-def _checked(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Check the parameters of an export and put in the default fields."""
-    fields = parameters.get("fields") or _DEFAULT_FIELDS
-    if not isinstance(fields, list) or not all(isinstance(field, str) for field in fields):
-        raise invalid_payload("Property .parameters.fields should be an array of strings")
-    for field in fields:
-        if field.startswith("metadata."):
-            metadata_path(field)
-        elif field not in FIELDS:
-            details = f"Unsupported field used. Allowed fields: {', '.join(FIELDS)}"
-            raise ResponseError(400, "invalid_export_fields", "Invalid Export", details)
-    order = parameters.get("order")
-    if order not in (None, "", *_ORDERS):
-        allowed = ", ".join(_ORDERS)
-        raise invalid_payload(f"Property .parameters.order should be equal to one of the allowed values [ {allowed} ]")
-    compile_filters(parameters.get("filters"), inclusive=True)
-    checked = {name: value for name, value in parameters.items() if name in ("order", "filters") and value}
-    return {**checked, "fields": fields}

@@ -56,13 +56,18 @@ class EmulatorOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         Meta(description="whether $after and $before include their bound (U)"),
     ] = "exclusive"
     metadata_style: Annotated[
-        Literal["json", "columns"],
-        Meta(description="export field 'metadata': one JSON cell, or a column for each key (U)"),
+        Literal["json", "columns", "bare"],
+        Meta(description="export field 'metadata': a JSON cell, a column metadata.X for each key, or a column X (U)"),
     ] = "json"
     header_style: Annotated[
-        Literal["display", "field"],
-        Meta(description="CSV header: 'Source ID' as the example for vouchers shows, or 'source_id' (U)"),
+        Literal["display", "label", "field"],
+        Meta(
+            description="CSV header: 'Source ID' as in the example for vouchers, the same with labels such as"
+            " 'Creation Date', or 'source_id' (U)"
+        ),
     ] = "display"
+    seed: Annotated[int, Meta(ge=0, description="orders to start with; a tenth as many rows of other exports")] = 0
+    days: Annotated[float, Meta(gt=0, description="days of the past over which these orders are spread")] = 30
     export_files: Annotated[
         int,
         Meta(ge=1, description="files of an export; the first stays result.url, all are in result.urls (U)"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -14,7 +14,8 @@ from airflow_provider_voucherify.emulator.ids import derived_id, new_id
 
 MAX_ITEMS = 500
 MAX_AMOUNT = 2**53 - 1
-STATUSES = ("CREATED", "PAID", "CANCELED", "FULFILLED")
+Status = Literal["CREATED", "PAID", "CANCELED", "FULFILLED"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 Amount = Annotated[int, Meta(ge=0, le=MAX_AMOUNT)]
 Quantity = Annotated[int, Meta(ge=0, le=MAX_AMOUNT)]
@@ -103,7 +104,7 @@ class OrderPayload(Struct, kw_only=True):
 
     id: str | None = None
     source_id: str | None = None
-    status: Literal["CREATED", "PAID", "CANCELED", "FULFILLED"] | None = None
+    status: Status | None = None
     amount: Amount | None = None
     initial_amount: Amount | None = None
     discount_amount: Amount | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
@@ -15,6 +15,7 @@ from airflow_provider_voucherify.emulator.auth import Authentication
 from airflow_provider_voucherify.emulator.call_log import CallLog
 from airflow_provider_voucherify.emulator.database import Database
 from airflow_provider_voucherify.emulator.downloads import DownloadTokens
+from airflow_provider_voucherify.emulator.export_kinds import add_rows
 from airflow_provider_voucherify.emulator.exports import Exports, FileUrl
 from airflow_provider_voucherify.emulator.fault_types import Fault
 from airflow_provider_voucherify.emulator.faults import Faults
@@ -23,7 +24,9 @@ from airflow_provider_voucherify.emulator.imports import ImportQueue
 from airflow_provider_voucherify.emulator.limits import RateLimits
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
 from airflow_provider_voucherify.emulator.orders import Orders
+from airflow_provider_voucherify.emulator.seed import seed
 
+ExportRows = Mapping[str, Iterable[Mapping[str, Any]]]
 _log = logging.getLogger(__name__)
 
 
@@ -34,10 +37,18 @@ class Project:
     :param faults: faults armed from the start, and again after a reset.
     :param routes: labels of the routes that faults may name.
     :param url: makes the URL of an exported file.
-    :raises ValueError: the database cannot be used or a fault names an unknown route.
+    :param export_rows: rows of exports by kind, other than orders, to start with.
+    :raises ValueError: the database cannot be used or a fault names an unknown route or a row an unknown field.
     """
 
-    def __init__(self, options: EmulatorOptions, faults: Iterable[Fault], routes: Sequence[str], url: FileUrl) -> None:
+    def __init__(
+        self,
+        options: EmulatorOptions,
+        faults: Iterable[Fault],
+        routes: Sequence[str],
+        url: FileUrl,
+        export_rows: ExportRows,
+    ) -> None:
         self.options = options
         self.faults = Faults(routes)
         self._first_faults = list(faults)
@@ -55,6 +66,12 @@ class Project:
         self._lock = threading.Lock()
         self._background: set[Future[None]] = set()
         self._ending = asyncio.Event()
+        self._first_rows = {kind: list(rows) for kind, rows in export_rows.items()}
+        try:
+            self._fill()
+        except ValueError:
+            self.database.close()
+            raise
 
     def start(self) -> None:
         """Start to process imports and exports, on the running event loop."""
@@ -108,12 +125,32 @@ class Project:
         """Restore the state of the start: no data, tokens or counts, full quota, the initial faults."""
         self.stop()
         self.database.clear()
+        self._fill()
         self.authentication.reset()
         self.limits.reset()
         self.faults.clear()
         self._arm_first_faults()
         self.call_log.reset()
         self.spawn(self.imports.run())
+
+    def add_export_rows(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Add rows that exports of a kind have.
+
+        :param kind: kind of export, other than ``order``.
+        :param rows: values by field.
+        :raises ValueError: the kind or a field is unknown.
+        :return: number of rows.
+        """
+        with self.database.transaction() as connection:
+            return add_rows(connection, kind, rows)
+
+    def _fill(self) -> None:
+        with self.database.transaction() as connection:
+            empty = connection.execute("SELECT NOT EXISTS (SELECT 1 FROM orders)").fetchone()[0]
+            if self.options.seed and empty:
+                seed(connection, self.options)
+            for kind, rows in self._first_rows.items():
+                add_rows(connection, kind, rows)
 
     def stop(self) -> None:
         """Cancel what runs in the background."""

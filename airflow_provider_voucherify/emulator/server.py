@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -20,7 +20,7 @@ from airflow_provider_voucherify.emulator.async_actions import SeededAction
 from airflow_provider_voucherify.emulator.fault_types import Fault
 from airflow_provider_voucherify.emulator.faults import make_fault, parse_fault
 from airflow_provider_voucherify.emulator.options import EmulatorOptions, make_options
-from airflow_provider_voucherify.emulator.project import Project
+from airflow_provider_voucherify.emulator.project import ExportRows, Project
 from airflow_provider_voucherify.emulator.request import ApiRequest
 from airflow_provider_voucherify.emulator.responses import TRANSPORT
 from airflow_provider_voucherify.emulator.routes import ROUTE_LABELS
@@ -38,12 +38,16 @@ class Emulator:
             client = connect(emulator.url, emulator.app_id, emulator.app_token)
 
     :param faults: faults armed from the start: objects, or text as on the command line.
+    :param export_rows: rows of exports other than of orders, by kind: ``{"voucher": [{"code": "A"}]}``.
     :param options: values of :class:`EmulatorOptions` by name.
     :raises ValueError: an option or a fault is wrong.
     """
 
-    def __init__(self, *, faults: Iterable[Fault | str] = (), **options: Any) -> None:
+    def __init__(
+        self, *, faults: Iterable[Fault | str] = (), export_rows: ExportRows | None = None, **options: Any
+    ) -> None:
         self.options: EmulatorOptions = make_options(options)
+        self._export_rows = export_rows or {}
         self._faults = [parse_fault(fault) if isinstance(fault, str) else fault for fault in faults]
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
@@ -56,9 +60,9 @@ class Emulator:
         """Start it.
 
         :raises OSError: a port is taken.
-        :raises ValueError: the database cannot be used, or a fault names an unknown route.
+        :raises ValueError: the database cannot be used, a fault names an unknown route, or a row an unknown field.
         """
-        project = Project(self.options, self._faults, ROUTE_LABELS, self._file_url)
+        project = Project(self.options, self._faults, ROUTE_LABELS, self._file_url, self._export_rows)
         sockets: list[socket.socket] = []
         try:
             sockets.append(self._listen(self.options.port))
@@ -147,6 +151,22 @@ class Emulator:
     def faults(self) -> list[dict[str, Any]]:
         """Return the armed faults with their parameters, events ``seen`` and times ``fired``."""
         return self.project.faults.report()
+
+    def add_export_rows(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Add rows that exports of a kind have, as ``POST /emulator/export-rows/{kind}`` does.
+
+        :param kind: kind of export, other than ``order``.
+        :param rows: values by field.
+        :raises ValueError: the kind or a field is unknown.
+        :return: number of rows.
+        """
+        return self.project.add_export_rows(kind, rows)
+
+    @property
+    def connection_uri(self) -> str:
+        """Airflow connection to this emulator, as the value of an ``AIRFLOW_CONN_…`` variable."""
+        scheme, _, address = self.url.partition("://")
+        return f"voucherify://{quote(self.app_id, safe='')}:{quote(self.app_token, safe='')}@{address}/{scheme}"
 
     def seed_action(self, **fields: Any) -> str:
         """Make an async action of any type that goes through any statuses.

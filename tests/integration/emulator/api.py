@@ -50,7 +50,10 @@ class Api(requests.Session):
     def finished_export(self, **parameters: Any) -> dict[str, Any]:
         answer = self.post("/v1/orders/export", json={"parameters": parameters} if parameters else {})
         assert answer.status_code == 200, answer.text
-        return self._poll(f"/v1/exports/{answer.json()['id']}", ("DONE", "ERROR"))
+        return self.finished(answer.json()["id"])
+
+    def finished(self, export_id: str) -> dict[str, Any]:
+        return self._poll(f"/v1/exports/{export_id}", ("DONE", "ERROR"))
 
     def exported_text(self, **parameters: Any) -> str:
         url = self.finished_export(**parameters)["result"]["url"]

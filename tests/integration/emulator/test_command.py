@@ -29,7 +29,12 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     try:
         line = process.stdout.readline()
         assert line.startswith("listening on http://127.0.0.1:"), line or process.stderr.read()
-        yield process, line.split()[-1]
+        url = line.split()[-1]
+        host = url.removeprefix("http://")
+        variable = process.stdout.readline()
+        assert variable.startswith("export AIRFLOW_CONN_VOUCHERIFY_DEFAULT='voucherify://")
+        assert variable.endswith(f"@{host}/http'\n")
+        yield process, url
     finally:
         process.terminate()  # a killed one would leave its database behind
         try:

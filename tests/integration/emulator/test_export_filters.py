@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.emulator.exports import FIELDS
+from airflow_provider_voucherify.emulator.export_kinds import FIELDS
 
 from .api import Api
 

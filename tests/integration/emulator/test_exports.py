@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_voucherify.emulator import Emulator, exports
-from airflow_provider_voucherify.emulator.exports import FIELDS
+from airflow_provider_voucherify.emulator.export_kinds import FIELDS
 
 from .api import KEYS, Api
 
@@ -123,12 +123,13 @@ def test_the_order_of_rows(api, order):
     assert rows == (expected[::-1] if order.startswith("-") else expected)
 
 
-def test_the_emulator_has_orders_alone_to_export(api):
-    for exported_object in ("voucher", "order ", None):
+def test_another_exported_object_is_refused(api):
+    for exported_object in ("campaign", "order ", None, ["order"]):
         answer = api.post("/v1/exports", json={"exported_object": exported_object})
         assert (
             answer.json()["details"]
-            == "Property .exported_object should be equal to one of the allowed values [ order ]"
+            == "Property .exported_object should be equal to one of the allowed values [ order, voucher, redemption,"
+            " customer, publication, points_expiration, voucher_transactions, product, sku ]"
         )
 
 

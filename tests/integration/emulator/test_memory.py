@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from airflow_provider_voucherify.emulator.exports import FIELDS
+from airflow_provider_voucherify.emulator.export_kinds import FIELDS
 
 from .api import KEYS
 from .test_command import started
