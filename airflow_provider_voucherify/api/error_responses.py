@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_voucherify.api.quota import Quota
 from airflow_provider_voucherify.api.redaction import one_line
 from airflow_provider_voucherify.exceptions import (
     ApiError,
@@ -107,6 +108,29 @@ def error_from(response: ErrorResponse) -> ApiError:
             return InvalidRequestError(response)
         case _:
             return RequestRefusedError(response)
+
+
+def call_not_allowed(connection: str, request: str, quota: Quota, retry_at: float) -> QuotaError:
+    """
+    Make the error of a call that is not sent because of the quota.
+
+    :param connection: The name of the connection.
+    :param request: Method and path.
+    :param quota: What does not allow it.
+    :param retry_at: When it can be sent, in seconds since the epoch.
+    """
+    return QuotaError(
+        ErrorResponse(
+            connection=connection,
+            request=request,
+            status=429,
+            message=f"not sent, to leave {quota.reserved_calls:g} calls to others",
+            from_api=False,
+            limit=quota.limit,
+            remaining=quota.remaining,
+            retry_at=retry_at,
+        )
+    )
 
 
 def _text(value: object) -> str | None:

@@ -1,43 +1,166 @@
-"""Keep the rate limit, which the live shop uses as well."""
+"""Keep the rate limit, which the live shop and other processes use as well."""
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_voucherify.api.rate_headers import count_in, retry_after, server_time
 
 DEFAULT_RESERVE = 0.2
 FIRST_PROBE = 60.0
 LAST_PROBE = 1800.0
 # A billing cycle is the longest period of a limit (documented); a time further away is not one.
 LONGEST_WAIT = 366 * 86_400.0
-CLOCK_TOLERANCE = 2.0
+# How long the calls of others are remembered, in seconds: about two of the shortest periods.
+RATE_MEMORY = 120.0
+# The share of what is left above the reserve that the expected calls of others may take from us.
+MAX_MARGIN = 0.5
+QUOTA_JITTER = 0.1
+FIRST_CALL_WAIT = 0.1
+FIRST_CALL_TIMEOUT = 10.0
+
+
+@dataclass
+class ProjectLimit:
+    """
+    What is known of the limit of one project, shared by all clients of it in this process.
+
+    :param limit: Calls of a period.
+    :param remaining: Calls that were left when the last response was sent.
+    :param retry_at: When the next call can be made, in seconds since the epoch; None if it can be made now.
+    :param resets_at: When the period ends, in seconds since the epoch, if the headers say so.
+    :param period: The longest time to a reset that was seen, in seconds.
+    :param others_per_second: How many calls others make.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    retry_at: float | None = None
+    resets_at: float | None = None
+    period: float = 0.0
+    others_per_second: float = 0.0
+    observed_at: float | None = None
+    is_known: bool = False
+    in_flight: int = 0
+    own_calls: int = 0
+    first_call_at: float = 0.0
+    probe: float = FIRST_PROBE
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_projects: dict[tuple[str, str], ProjectLimit] = {}
+_projects_lock = threading.Lock()
+
+
+def limit_of_project(base_url: str, app_id: str) -> ProjectLimit:
+    """
+    Return the limit that all clients of a project share in this process.
+
+    :param base_url: Scheme, host and port of the API.
+    :param app_id: The application id.
+    """
+    with _projects_lock:
+        return _projects.setdefault((base_url, app_id), ProjectLimit())
+
+
+def forget_projects() -> None:
+    """Forget what is known of all projects, for example between two tests."""
+    with _projects_lock:
+        _projects.clear()
 
 
 class Quota:
     """
-    The calls that are left, from the rate headers of the responses.
+    Decide when the next call may be made, by the rate headers of the responses.
 
     Voucherify blocks everybody, the live checkout included, when the limit is exceeded (documented). So calls stop
-    while there is still a reserve, which is left to the others. Whether the period of the limit is a minute or an hour
-    is unknown: if the headers do not say when the next call can be made, a call is tried after one minute, then after
-    two, four and so on, up to half an hour.
+    while there is still a reserve, which is left to the others, and a margin for what other processes are expected to
+    use until the limit resets: that is learned from how fast the remaining calls decrease beside our own. Whether the
+    period of the limit is a minute or an hour is unknown: if the headers do not say when the next call can be made, a
+    call is tried after one minute, then after two, four and so on, up to half an hour.
+
+    As long as nothing is known, and after each reset, one call is made first and the others wait for its response.
 
     :param reserve: Calls of each period that are left to others: a share of the limit when below 1, else a number.
     :param clock: Returns the time in seconds since the epoch.
+    :param project: What is known of the limit; shared by all clients of a project.
+    :param jitter: The longest random addition to a wait, as a share of it, so that processes do not call all at once.
     """
 
-    def __init__(self, reserve: float = DEFAULT_RESERVE, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        reserve: float = DEFAULT_RESERVE,
+        clock: Callable[[], float] = time.time,
+        *,
+        project: ProjectLimit | None = None,
+        jitter: float = 0.0,
+    ) -> None:
         if not reserve >= 0:
             raise ValueError(f"quota_reserve must not be negative, got {reserve}")
         self.reserve = reserve
-        self.limit: int | None = None
-        self.remaining: int | None = None
-        self.retry_at: float | None = None
         self._clock = clock
-        self._probe = FIRST_PROBE
-        self._lock = threading.Lock()
+        self._project = project or ProjectLimit()
+        self._jitter = jitter
+
+    @property
+    def limit(self) -> int | None:
+        """Calls of a period, if known."""
+        return self._project.limit
+
+    @property
+    def remaining(self) -> int | None:
+        """Calls that were left when the last response was sent, if known."""
+        return self._project.remaining
+
+    @property
+    def retry_at(self) -> float | None:
+        """When the next call can be made, in seconds since the epoch; None if it can be made now."""
+        return self._project.retry_at
+
+    @property
+    def reserved_calls(self) -> float:
+        """The reserve in calls; 0.0 as long as it is a share of an unknown limit."""
+        return self.reserve if self.reserve >= 1 else self.reserve * (self.limit or 0)
+
+    @property
+    def calls_per_second(self) -> float | None:
+        """The calls that the limit allows beside the reserve, on average; None if the limit is unknown."""
+        if self.limit is None:
+            return None
+        return max(0.0, self.limit - self.reserved_calls) / (self._project.period or FIRST_PROBE)
+
+    def begin_call(self) -> float:
+        """
+        Begin a call if it may be made now. :meth:`end_call` must follow.
+
+        :return: 0.0 if the call has begun; else how many seconds to wait before the next attempt to begin it.
+        """
+        project, now = self._project, self._clock()
+        with project.lock:
+            if wait := self._wait(now):
+                return wait
+            if not project.is_known:
+                if project.in_flight and now - project.first_call_at < FIRST_CALL_TIMEOUT:
+                    return FIRST_CALL_WAIT
+                project.first_call_at = now
+            project.in_flight += 1
+            project.own_calls += 1
+            return 0.0
+
+    def end_call(self) -> None:
+        """End a call, after its response was observed or when there is none."""
+        with self._project.lock:
+            self._project.in_flight = max(0, self._project.in_flight - 1)
+
+    def seconds_to_wait(self) -> float:
+        """Return how many seconds the next call has to wait; 0.0 if it may be made now."""
+        with self._project.lock:
+            return self._wait(self._clock())
 
     def observe(self, headers: Mapping[str, str], refused: bool = False) -> None:
         """
@@ -46,75 +169,90 @@ class Quota:
         :param headers: The headers, by case-insensitive name.
         :param refused: Whether the response is a 429.
         """
-        limit = _count(headers.get("X-Rate-Limit-Limit"))
-        remaining = _count(headers.get("X-Rate-Limit-Remaining"))
-        if limit is None and remaining is None and not refused:
-            return
-        with self._lock:
-            self.limit = limit if limit is not None else self.limit
-            self.remaining = remaining
-            if not refused and not self._reserve_reached():
-                self.retry_at = None
-                self._probe = FIRST_PROBE
+        limit = count_in(headers, "X-Rate-Limit-Limit")
+        remaining = count_in(headers, "X-Rate-Limit-Remaining")
+        project, now = self._project, self._clock()
+        with project.lock:
+            project.is_known = True
+            if limit is None and remaining is None and not refused:
                 return
-            self.retry_at = self._next_call(headers)
+            project.limit = limit if limit is not None else project.limit
+            self._learn_of_others(remaining, now)
+            project.remaining, project.observed_at = remaining, now
+            project.own_calls = max(0, project.in_flight - 1)  # they may be counted only in the next response
+            reset = count_in(headers, "X-Rate-Limit-Retry")
+            left = 0.0 if reset is None else reset - server_time(headers, now)
+            project.resets_at = now + left if 0 < left <= LONGEST_WAIT else None
+            project.period = max(project.period, left) if project.resets_at else project.period
+            if not refused and (remaining is None or remaining > self.reserved_calls):
+                project.retry_at, project.probe = None, FIRST_PROBE
+                return
+            wait = retry_after(headers, now, LONGEST_WAIT)
+            if wait is None and project.resets_at is not None:
+                wait = project.resets_at - now
+            if wait is None:
+                wait, project.probe = project.probe, min(project.probe * 2, LAST_PROBE)
+            project.retry_at = now + wait * (1 + random.uniform(0, self._jitter))  # noqa: S311 - not a secret
 
-    def seconds_to_wait(self) -> float:
-        """Return how many seconds the next call has to wait; 0.0 if it may be made now."""
-        retry_at = self.retry_at
-        return 0.0 if retry_at is None else max(0.0, retry_at - self._clock())
+    def snapshot(self) -> dict[str, Any]:
+        """Return what is known as JSON primitives, for the process that continues this task."""
+        names = ("limit", "remaining", "retry_at", "resets_at", "period", "others_per_second", "observed_at")
+        with self._project.lock:
+            return {name: getattr(self._project, name) for name in names}
 
-    @property
-    def reserved_calls(self) -> float:
-        """The reserve in calls; 0.0 as long as it is a share of an unknown limit."""
-        return self.reserve if self.reserve >= 1 else self.reserve * (self.limit or 0)
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """
+        Use what another process knew, unless this one knows better.
 
-    def _reserve_reached(self) -> bool:
-        return self.remaining is not None and self.remaining <= self.reserved_calls
+        :param snapshot: What :meth:`snapshot` returned there.
+        """
+        project = self._project
+        observed_at = snapshot.get("observed_at")
+        with project.lock:
+            if observed_at is None or (project.observed_at or 0.0) >= observed_at:
+                return
+            for name, value in snapshot.items():
+                if name in ProjectLimit.__dataclass_fields__:
+                    setattr(project, name, value)
+            project.is_known = True
 
-    def _next_call(self, headers: Mapping[str, str]) -> float:
-        now = self._clock()
-        if (wait := _retry_after(headers, now)) is not None:
-            return now + wait
-        retry = _count(headers.get("X-Rate-Limit-Retry"))
-        if retry is not None and 0 < (seconds := retry - server_time(headers, now)) <= LONGEST_WAIT:
-            return now + seconds
-        probe, self._probe = self._probe, min(self._probe * 2, LAST_PROBE)
-        return now + probe
+    def _learn_of_others(self, remaining: int | None, now: float) -> None:
+        """Update the rate at which others call, from one response to the next in the same period."""
+        project = self._project
+        if remaining is None or project.remaining is None or project.observed_at is None:
+            return
+        seconds = now - project.observed_at
+        used = project.remaining - remaining
+        if used < 0 or seconds <= 0:  # the limit was reset in between, or responses overtook each other
+            return
+        weight = min(1.0, seconds / RATE_MEMORY)
+        rate = max(0, used - project.own_calls) / seconds
+        project.others_per_second += weight * (rate - project.others_per_second)
 
+    def _wait(self, now: float) -> float:
+        project = self._project
+        if project.retry_at is not None:
+            if now < project.retry_at:
+                return project.retry_at - now
+            self._reset(now)
+        elif project.resets_at is not None and now >= project.resets_at:
+            self._reset(now)
+        if project.remaining is None or project.observed_at is None:
+            return 0.0
+        spare = project.remaining - project.in_flight - self.reserved_calls
+        until_reset = (project.resets_at or project.observed_at + FIRST_PROBE) - now
+        if spare <= 0:  # the responses of calls in flight may show that there is more
+            return FIRST_CALL_WAIT if project.in_flight else max(FIRST_CALL_WAIT, until_reset)
+        expected = project.others_per_second * max(until_reset, 0.0)
+        margin = min(expected, MAX_MARGIN * ((project.limit or 0) - self.reserved_calls))
+        if spare > margin or expected <= 0:
+            return 0.0
+        return max(FIRST_CALL_WAIT, until_reset - spare / project.others_per_second)
 
-def _count(text: str | None) -> int | None:
-    """Parse a header that should be a whole number from 0; any other says nothing."""
-    try:
-        number = int(float(text)) if text is not None else -1
-    except (ValueError, OverflowError):
-        return None
-    return number if number >= 0 else None
-
-
-def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Parse ``Retry-After``, seconds or a date; None if it is missing, in the past or further away than any period."""
-    text = headers.get("Retry-After", "")
-    try:
-        wait = float(text)
-    except ValueError:
-        try:
-            wait = parsedate_to_datetime(text).timestamp() - server_time(headers, now)
-        except (ValueError, OverflowError):
-            return None
-    return wait if 0 <= wait <= LONGEST_WAIT else None
-
-
-def server_time(headers: Mapping[str, str], now: float) -> float:
-    """
-    Return the time on the server's clock, which may differ from ours.
-
-    :param headers: The headers of a response that was just received.
-    :param now: Our time, in seconds since the epoch.
-    :return: The server's time; ours if the difference is below what ``Date`` can show.
-    """
-    try:
-        server = parsedate_to_datetime(headers["Date"]).timestamp()
-    except (KeyError, ValueError, OverflowError):
-        return now
-    return server if abs(server - now) > CLOCK_TOLERANCE else now
+    def _reset(self, now: float) -> None:
+        """Know nothing of the new period but what others usually do in it."""
+        project = self._project
+        project.retry_at = project.resets_at = None
+        project.remaining = project.observed_at = None
+        project.own_calls = 0
+        project.is_known = False

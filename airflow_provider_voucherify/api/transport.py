@@ -16,9 +16,10 @@ import urllib3.exceptions
 from airflow_provider_voucherify.api.auth import KeyAuth, TokenAuth
 from airflow_provider_voucherify.api.body import BodyError, read_body
 from airflow_provider_voucherify.api.connection import TimeLimit, TimeLimitAdapter, limited, never_sent, reason_of
-from airflow_provider_voucherify.api.error_responses import error_from, error_response
+from airflow_provider_voucherify.api.error_responses import call_not_allowed, error_from, error_response
 from airflow_provider_voucherify.api.models import AccessToken
-from airflow_provider_voucherify.api.quota import Quota, server_time
+from airflow_provider_voucherify.api.quota import FIRST_CALL_WAIT, QUOTA_JITTER, Quota
+from airflow_provider_voucherify.api.rate_headers import server_time
 from airflow_provider_voucherify.api.redaction import SecretUrl, one_line, urls_hidden_in_logs
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.exceptions import (
@@ -62,6 +63,7 @@ class Transport:
     :param max_quota_wait: The longest sleep for the quota before one call, in seconds. A longer wait raises a
         :class:`~airflow_provider_voucherify.exceptions.QuotaError` at once, so that the caller can wait in a better
         way.
+    :param quota: Decides when calls may be made; by default by what this transport alone sees.
     :param response_timeout: The longest time for one response, in seconds; downloads are limited by how fast they
         progress instead.
     :param on_secret: Called with every token as soon as it is known, so that logs can mask it.
@@ -74,12 +76,13 @@ class Transport:
         *,
         attempts: int = ATTEMPTS,
         max_quota_wait: float = MAX_QUOTA_WAIT,
+        quota: Quota | None = None,
         response_timeout: float = RESPONSE_TIMEOUT,
         on_secret: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
-        self.quota = Quota(settings.quota_reserve)
+        self.quota = quota or Quota(settings.quota_reserve, jitter=QUOTA_JITTER)
         self.max_quota_wait = max_quota_wait
         self.server_offset: float | None = None
         self._calls = 0
@@ -145,20 +148,23 @@ class Transport:
 
         def attempt() -> bytes:
             self._check_deadline(method, path)
-            self._wait_for_quota(method, path)
             if auth is self._token:
                 auth.renew()
-            response = self._send(
-                method,
-                f"{self.settings.base_url}{path}",
-                path,
-                self._response_limit(),
-                auth=auth,
-                params=params,
-                data=form if form is not None else body,
-                headers={"Content-Type": "application/json"} if body is not None else {},
-            )
-            return self._body(response, method, path)
+            self._begin_call(method, path)
+            try:
+                response = self._send(
+                    method,
+                    f"{self.settings.base_url}{path}",
+                    path,
+                    self._response_limit(),
+                    auth=auth,
+                    params=params,
+                    data=form if form is not None else body,
+                    headers={"Content-Type": "application/json"} if body is not None else {},
+                )
+                return self._body(response, method, path)
+            finally:
+                self.quota.end_call()
 
         def pause(state: tenacity.RetryCallState) -> float:
             if isinstance(_error(state), QuotaError):
@@ -243,25 +249,18 @@ class Transport:
     def _sleep_until_deadline(self, seconds: float) -> None:
         self._sleep(min(seconds, self._seconds_left()))
 
-    def _wait_for_quota(self, method: str, path: str) -> None:
-        wait = self.quota.seconds_to_wait()
-        if wait > min(self.max_quota_wait, self._seconds_left()):
-            quota = self.quota
-            raise QuotaError(
-                ErrorResponse(
-                    connection=self.settings.name,
-                    request=f"{method} {path}",
-                    status=429,
-                    message=f"not sent, to leave {quota.reserved_calls:g} calls to others",
-                    from_api=False,
-                    limit=quota.limit,
-                    remaining=quota.remaining,
-                    retry_at=quota.retry_at,
+    def _begin_call(self, method: str, path: str) -> None:
+        """Wait until the quota allows a call."""
+        left = min(self.max_quota_wait, self._seconds_left())
+        while wait := self.quota.begin_call():
+            if wait > FIRST_CALL_WAIT and wait > left:
+                raise call_not_allowed(self.settings.name, f"{method} {path}", self.quota, time.time() + wait)
+            if wait > FIRST_CALL_WAIT:
+                log.info(
+                    "Waiting %.1f s for the quota: %s of %s calls left.", wait, self.quota.remaining, self.quota.limit
                 )
-            )
-        if wait:
-            log.info("Waiting %.1f s for the quota: %s of %s calls left.", wait, self.quota.remaining, self.quota.limit)
             self._sleep(wait)
+            left -= wait
 
     # one request
 

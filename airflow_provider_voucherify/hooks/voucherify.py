@@ -10,6 +10,7 @@ from airflow.providers.common.compat.connection import get_async_connection, get
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.api.quota import QUOTA_JITTER, Quota, limit_of_project
 from airflow_provider_voucherify.api.settings import Settings, base_url_of
 from airflow_provider_voucherify.exceptions import ApiError, AuthenticationError, ConfigurationError, VoucherifyError
 from airflow_provider_voucherify.hooks.connection_form import (
@@ -130,7 +131,14 @@ class VoucherifyHook(Endpoints, BaseHook):
                 self.voucherify_conn_id, ", ".join(unknown), ", ".join(CONNECTION_FIELDS),
             )  # fmt: skip
         settings = settings_of(connection, extra)
-        client = VoucherifyClient(settings, max_quota_wait=self.max_quota_wait, on_secret=mask_secret, **options)
+        project = limit_of_project(settings.base_url, settings.app_id)
+        client = VoucherifyClient(
+            settings,
+            max_quota_wait=self.max_quota_wait,
+            quota=Quota(settings.quota_reserve, project=project, jitter=QUOTA_JITTER),
+            on_secret=mask_secret,
+            **options,
+        )
         client.transport.set_deadline(self._deadline)
         return client
 

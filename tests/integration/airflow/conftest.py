@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_voucherify.api.quota import forget_projects
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.task import waiting
 from tests.airflow_home import connection
@@ -13,6 +14,12 @@ SECRET = "planted-secret-7f3a9c"
 def defer_short_waits(monkeypatch):
     """Let tasks be deferred for the short waits of tests, too: there is no scheduler that could miss it."""
     monkeypatch.setattr(waiting, "MIN_DEFERRED_WAIT", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def forget_quota():
+    """Let each test begin without what another learned of an emulator on the same port."""
+    forget_projects()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import copy
 import logging
 import pickle
 import socket
+import time
 
 import pytest
 import requests
@@ -13,6 +14,7 @@ import urllib3
 from requests_mock import ANY
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
+from airflow_provider_voucherify.api.quota import Quota
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.exceptions import (
     AuthenticationError,
@@ -50,7 +52,8 @@ def secrets():
 @pytest.fixture
 def client(slept, secrets):
     settings = Settings(app_id="app", app_token=SECRET, name="shop")
-    return VoucherifyClient(settings, sleep=slept.append, on_secret=secrets.append)
+    quota = Quota(clock=lambda: time.time() + sum(slept))  # as if it had slept
+    return VoucherifyClient(settings, sleep=slept.append, on_secret=secrets.append, quota=quota)
 
 
 def test_every_call_is_signed_and_names_its_version(client, requests_mock):

@@ -1,0 +1,195 @@
+"""One quota for all clients of a project in a process, and a margin for other processes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from email.utils import formatdate
+
+import pytest
+from requests.structures import CaseInsensitiveDict
+
+from airflow_provider_voucherify.api import Settings, VoucherifyClient
+from airflow_provider_voucherify.api.quota import (
+    FIRST_CALL_TIMEOUT,
+    MAX_MARGIN,
+    ProjectLimit,
+    Quota,
+    limit_of_project,
+)
+
+API = "https://api.voucherify.io"
+NOW = 1_700_000_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def headers(remaining, resets_in=60.0, now=NOW):
+    known = {
+        "X-Rate-Limit-Limit": "100",
+        "X-Rate-Limit-Remaining": str(remaining),
+        "X-Rate-Limit-Retry": str(int(now + resets_in)),
+        "Date": formatdate(now, usegmt=True),
+    }
+    return CaseInsensitiveDict(known)
+
+
+def test_clients_of_one_project_share_what_they_know(clock):
+    project = ProjectLimit()
+    first, second = Quota(clock=clock, project=project), Quota(0.5, clock=clock, project=project)
+    first.observe(headers(remaining=50))
+    assert (first.seconds_to_wait(), second.seconds_to_wait()) == (0.0, 60.0)
+    assert second.limit == 100
+    other = Quota(clock=clock)
+    assert other.limit is None
+
+
+def test_projects_are_told_apart_by_host_and_application():
+    limit = limit_of_project("https://a.example", "app")
+    assert limit_of_project("https://a.example", "app") is limit
+    assert limit_of_project("https://b.example", "app") is not limit
+    assert limit_of_project("https://a.example", "other") is not limit
+
+
+def test_the_first_call_is_made_by_one_and_the_others_wait_for_its_response(clock):
+    quota = Quota(clock=clock)
+    assert quota.begin_call() == 0.0
+    assert quota.begin_call() > 0
+    quota.observe(headers(remaining=99))
+    quota.end_call()
+    assert [quota.begin_call() for _ in range(3)] == [0.0, 0.0, 0.0]
+
+
+def test_a_first_call_that_hangs_does_not_block_the_others_for_ever(clock):
+    quota = Quota(clock=clock)
+    assert quota.begin_call() == 0.0
+    clock.now += FIRST_CALL_TIMEOUT
+    assert quota.begin_call() == 0.0
+
+
+def test_without_rate_headers_nobody_waits(clock):
+    quota = Quota(clock=clock)
+    quota.begin_call()
+    quota.observe(CaseInsensitiveDict())
+    quota.end_call()
+    assert [quota.begin_call() for _ in range(100)] == [0.0] * 100
+
+
+def test_after_a_reset_one_call_is_first_again(clock):
+    quota = Quota(clock=clock)
+    quota.begin_call()
+    quota.observe(headers(remaining=20))
+    quota.end_call()
+    assert quota.begin_call() == 60.0
+    clock.now += 60
+    assert quota.begin_call() == 0.0
+    assert 0 < quota.begin_call() < 1
+
+
+def test_calls_in_flight_count_before_their_responses_arrive(clock):
+    quota = Quota(clock=clock)
+    quota.begin_call()
+    quota.observe(headers(remaining=23))
+    quota.end_call()
+    begun = [quota.begin_call() for _ in range(10)]
+    assert begun.count(0.0) == 3
+    assert all(0 < wait < 1 for wait in begun[3:])
+
+
+def test_a_margin_is_left_for_what_others_use_until_the_reset(clock):
+    quota = Quota(clock=clock)
+    for second in range(0, 41, 10):  # others make a call a second
+        clock.now = NOW + second
+        quota.begin_call()
+        quota.observe(headers(remaining=90 - second - second // 10, resets_in=60 - second, now=clock.now))
+        quota.end_call()
+    assert quota.remaining == 46
+    assert quota.seconds_to_wait() == 0.0
+    alone = Quota(clock=clock)
+    alone.observe(headers(remaining=24, resets_in=20, now=clock.now))
+    quota.observe(headers(remaining=24, resets_in=20, now=clock.now))
+    assert alone.seconds_to_wait() == 0.0
+    assert 0 < quota.seconds_to_wait() < 20
+
+
+@pytest.mark.parametrize(("remaining", "may_call"), [(61, True), (60, False)])
+def test_the_margin_never_takes_more_than_its_share(clock, remaining, may_call):
+    quota = Quota(clock=clock, project=ProjectLimit(others_per_second=10))
+    quota.observe(headers(remaining))
+    assert MAX_MARGIN * 80 == 40
+    assert (quota.seconds_to_wait() == 0.0) is may_call
+
+
+def test_waits_are_spread_after_a_reset(clock):
+    waits = set()
+    for _ in range(50):
+        quota = Quota(clock=clock, jitter=0.1)
+        quota.observe(headers(remaining=0))
+        waits.add(quota.seconds_to_wait())
+    assert len(waits) > 40
+    assert min(waits) >= 60
+    assert max(waits) <= 66
+
+
+def test_the_next_process_of_a_task_continues_with_what_is_known(clock):
+    before, after = Quota(clock=clock), Quota(clock=clock)
+    before.observe(headers(remaining=20))
+    after.restore(before.snapshot())
+    assert after.seconds_to_wait() == 60.0
+    assert (after.limit, after.remaining) == (100, 20)
+    clock.now += 60
+    assert after.begin_call() == 0.0
+
+
+def test_older_knowledge_is_not_restored(clock):
+    before, after = Quota(clock=clock), Quota(clock=clock)
+    before.observe(headers(remaining=20))
+    clock.now += 1
+    after.observe(headers(remaining=90, resets_in=59, now=clock.now))
+    after.restore(before.snapshot())
+    assert after.remaining == 90
+    after.restore({})
+
+
+def test_many_threads_of_one_project_never_use_the_reserve(requests_mock):
+    """Forty clients at once, on a limit of 100 of which 20 are reserved, make 80 calls."""
+    lock, used = threading.Lock(), [0]
+
+    def listed(_request, context):
+        with lock:
+            used[0] += 1
+            remaining = 100 - used[0]
+        time.sleep(0.005)
+        context.headers.update({"X-Rate-Limit-Limit": "100", "X-Rate-Limit-Remaining": str(remaining)})
+        context.headers["X-Rate-Limit-Retry"] = str(int(time.time()) + 60)
+        return {"orders": [], "total": 0}
+
+    requests_mock.get(f"{API}/v1/orders", json=listed)
+    project = ProjectLimit()
+
+    def work():
+        settings = Settings(app_id="app", app_token="secret", name="shop")
+        with VoucherifyClient(settings, quota=Quota(0.2, project=project), max_quota_wait=0.0, attempts=1) as client:
+            try:
+                for _ in range(10):
+                    client.list_orders()
+            except Exception:  # noqa: BLE001 - refused by our own quota, as it should be
+                return
+
+    threads = [threading.Thread(target=work) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert used[0] == 80
