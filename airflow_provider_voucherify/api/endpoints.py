@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -215,8 +216,25 @@ class Endpoints(ABC):
                     "GET /v1/async-actions says that there are more actions, and its next page has none that are new."
                 )
             seen.update(action.id for action in new)
-            page = self.list_async_actions(end_date=oldest)
+            # a millisecond later, as others may have been created at the same time; those seen before are skipped
+            page = self.list_async_actions(end_date=oldest + timedelta(milliseconds=1))
         raise ListingError(f"GET /v1/async-actions does not end after {MAX_ACTION_PAGES:,} pages.")
+
+    def find_async_actions(self, async_action_ids: Collection[str]) -> dict[str, AsyncAction]:
+        """
+        Find async actions among the newest ones, with one call for each 100 of them, without their results.
+
+        :param async_action_ids: The ids.
+        :return: Those that were found, by id; older ones are not.
+        """
+        wanted: set[str] = set(async_action_ids)
+        found: dict[str, AsyncAction] = {}
+        for action in islice(self.iter_async_actions(), _pages_for(wanted) * PAGE_SIZE):
+            if action.id in wanted:
+                found[action.id] = action
+                if len(found) == len(wanted):
+                    break
+        return found
 
     def poll_async_actions(self, async_action_ids: Collection[str]) -> list[AsyncAction]:
         """
@@ -225,11 +243,9 @@ class Endpoints(ABC):
         :param async_action_ids: The ids. A single action comes with its result, several come without.
         :raises NotFoundError: if there is no such action.
         """
-        listed: dict[str, AsyncAction] = {}
-        if len(async_action_ids) > 1:
-            listed = {action.id: action for action in self.list_async_actions().async_actions}
+        found = self.find_async_actions(async_action_ids) if len(async_action_ids) > 1 else {}
         return [
-            listed[action_id] if action_id in listed else self.get_async_action(action_id)
+            found[action_id] if action_id in found else self.get_async_action(action_id)
             for action_id in async_action_ids
         ]
 
@@ -253,6 +269,22 @@ class Endpoints(ABC):
         :param sort_order: ``created_at`` or ``status``, with ``-`` before it for descending.
         """
         return self._get("/v1/exports", ExportPage, limit=limit, page=page, order=sort_order)
+
+    def find_exports(self, export_ids: Collection[str]) -> dict[str, Export]:
+        """
+        Find exports among the newest ones, with one call for each 100 of them.
+
+        :param export_ids: The ids.
+        :return: Those that were found, by id; older ones are not.
+        """
+        wanted: set[str] = set(export_ids)
+        found: dict[str, Export] = {}
+        for page in range(1, min(_pages_for(wanted), LAST_PAGE) + 1):
+            exports = self.list_exports(limit=PAGE_SIZE, page=page, sort_order="-created_at").exports
+            found |= {export.id: export for export in exports if export.id in wanted}
+            if len(found) == len(wanted) or len(exports) < PAGE_SIZE:
+                break
+        return found
 
     def delete_export(self, export_id: str) -> None:
         """
@@ -305,6 +337,11 @@ class Endpoints(ABC):
             response,
             f"{method} {path}",
         )
+
+
+def _pages_for(ids: Collection[str]) -> int:
+    """Return how many pages to search for some objects: one more than they fill, as others come in between."""
+    return 1 if len(ids) <= PAGE_SIZE else -(-len(ids) // PAGE_SIZE) + 1
 
 
 def _segment(value: str) -> str:

@@ -21,6 +21,7 @@ RATE_MEMORY = 120.0
 # The share of what is left above the reserve that the expected calls of others may take from us.
 MAX_MARGIN = 0.5
 QUOTA_JITTER = 0.1
+MAX_JITTER = 5.0
 FIRST_CALL_WAIT = 0.1
 FIRST_CALL_TIMEOUT = 10.0
 
@@ -89,7 +90,8 @@ class Quota:
     :param reserve: Calls of each period that are left to others: a share of the limit when below 1, else a number.
     :param clock: Returns the time in seconds since the epoch.
     :param project: What is known of the limit; shared by all clients of a project.
-    :param jitter: The longest random addition to a wait, as a share of it, so that processes do not call all at once.
+    :param jitter: The longest random addition to a wait, as a share of it and at most 5 seconds, so that processes do
+        not call all at once.
     """
 
     def __init__(
@@ -192,7 +194,8 @@ class Quota:
                 wait = project.resets_at - now
             if wait is None:
                 wait, project.probe = project.probe, min(project.probe * 2, LAST_PROBE)
-            project.retry_at = now + wait * (1 + random.uniform(0, self._jitter))  # noqa: S311 - not a secret
+            spread = min(wait * self._jitter, MAX_JITTER)
+            project.retry_at = now + wait + random.uniform(0, spread)  # noqa: S311 - not a secret
 
     def snapshot(self) -> dict[str, Any]:
         """Return what is known as JSON primitives, for the process that continues this task."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -53,8 +55,7 @@ class VoucherifyHook(Endpoints, BaseHook):
 
     @cached_property
     def _client(self) -> VoucherifyClient:
-        connection = self.get_connection(self.voucherify_conn_id)
-        return self._connect(connection, connection.extra_dejson)
+        return self._connect()
 
     def get_conn(self) -> VoucherifyClient:
         """
@@ -64,6 +65,28 @@ class VoucherifyHook(Endpoints, BaseHook):
         """
         return self._client
 
+    async def aget_settings(self) -> Settings:
+        """
+        Return the settings of the connection without blocking the event loop.
+
+        :raises ConfigurationError: if the connection cannot work.
+        """
+        connection = await get_async_connection(self.voucherify_conn_id)
+        return self._settings(connection, await get_async_extra_dejson(connection))
+
+    async def aget_client(self, settings: Settings, **options: Any) -> VoucherifyClient:
+        """
+        Return a new client without blocking the event loop. Its calls do block: run them in a thread.
+
+        Tokens are not registered with Airflow's masking of secrets, which must not be called from such a thread: on
+        Airflow 3.0 and 3.1 that ends the triggerer (observed). The client itself logs no token.
+
+        :param settings: What :meth:`aget_settings` returns.
+        :param options: Keyword arguments of :class:`~airflow_provider_voucherify.api.transport.Transport`.
+        """
+        await asyncio.to_thread(import_module, "airflow_provider_voucherify.api.client")
+        return self._client_of(settings, on_secret=None, **options)
+
     async def aget_conn(self) -> VoucherifyClient:
         """
         Return the client without blocking the event loop. The calls of the client do block: run them in a thread.
@@ -71,9 +94,7 @@ class VoucherifyHook(Endpoints, BaseHook):
         :raises ConfigurationError: if the connection cannot work.
         """
         if "_client" not in self.__dict__:
-            connection = await get_async_connection(self.voucherify_conn_id)
-            extra = await get_async_extra_dejson(connection)
-            self.__dict__["_client"] = await asyncio.to_thread(self._connect, connection, extra)
+            self.__dict__["_client"] = await self.aget_client(await self.aget_settings())
         return self._client
 
     @property
@@ -91,6 +112,14 @@ class VoucherifyHook(Endpoints, BaseHook):
         if "_client" in self.__dict__:
             self.transport.set_deadline(deadline)
 
+    def restore_quota(self, snapshot: Mapping[str, Any]) -> None:
+        """
+        Use what another process of this task knew of the quota.
+
+        :param snapshot: What :meth:`~airflow_provider_voucherify.api.quota.Quota.snapshot` returned there.
+        """
+        self.transport.quota.restore(snapshot)
+
     @property
     def calls(self) -> int:
         """The number of API calls that were made."""
@@ -103,8 +132,7 @@ class VoucherifyHook(Endpoints, BaseHook):
         :return: Whether it works, and a message that tells problems of the keys and of the host apart.
         """
         try:
-            connection = self.get_connection(self.voucherify_conn_id)
-            client = self._connect(connection, connection.extra_dejson, attempts=1)
+            client = self._connect(attempts=1)
         except ConfigurationError as error:
             return False, self._message(error)
         host = client.transport.settings.host
@@ -122,21 +150,26 @@ class VoucherifyHook(Endpoints, BaseHook):
         """Return the message without the connection id, which Airflow's UI makes up for a test."""
         return str(error).replace(f"connection {self.voucherify_conn_id!r}", "this connection")
 
-    def _connect(self, connection: Connection, extra: dict[str, Any], **options: Any) -> VoucherifyClient:
-        from airflow_provider_voucherify.api.client import VoucherifyClient
+    def _connect(self, **options: Any) -> VoucherifyClient:
+        connection = self.get_connection(self.voucherify_conn_id)
+        return self._client_of(self._settings(connection, connection.extra_dejson), on_secret=mask_secret, **options)
 
+    def _settings(self, connection: Connection, extra: dict[str, Any]) -> Settings:
         if unknown := sorted(extra.keys() - CONNECTION_FIELDS.keys()):
             self.log.warning(
                 "Connection %r: unknown fields in its extra are ignored: %s. Known fields: %s.",
                 self.voucherify_conn_id, ", ".join(unknown), ", ".join(CONNECTION_FIELDS),
             )  # fmt: skip
-        settings = settings_of(connection, extra)
+        return settings_of(connection, extra)
+
+    def _client_of(self, settings: Settings, **options: Any) -> VoucherifyClient:
+        from airflow_provider_voucherify.api.client import VoucherifyClient
+
         project = limit_of_project(settings.base_url, settings.app_id)
         client = VoucherifyClient(
             settings,
             max_quota_wait=self.max_quota_wait,
             quota=Quota(settings.quota_reserve, project=project, jitter=QUOTA_JITTER),
-            on_secret=mask_secret,
             **options,
         )
         client.transport.set_deadline(self._deadline)

@@ -16,7 +16,6 @@ from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.task.observability import export_lineage, publish_export
 from airflow_provider_voucherify.task.parameters import JSON_FILES, OptionsMixin, is_templated, takes_options
 from airflow_provider_voucherify.triggers.export import ExportTrigger
-from airflow_provider_voucherify.triggers.polling import PollEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -80,7 +79,7 @@ class OrdersExportOperator(OptionsMixin, WaitingOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume where the task was deferred."""
-        resumed = PollEvent.parse(event)
+        resumed = self._resume(event)
         if self._is_of_an_earlier_try(resumed, context):
             return self.execute(context)
         document = self._state_store(context).load() or resumed.resume_state["state"]

@@ -22,7 +22,6 @@ from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.task.observability import Telemetry
 from airflow_provider_voucherify.task.parameters import OptionsMixin, from_json, takes_options
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
-from airflow_provider_voucherify.triggers.polling import PollEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -102,7 +101,7 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume where the task was deferred."""
-        resumed = PollEvent.parse(event)
+        resumed = self._resume(event)
         if self._is_of_an_earlier_try(resumed, context):
             return self.execute(context)
         state_store = self._state_store(context)

@@ -31,7 +31,7 @@ from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.task.parameters import is_templated
 from airflow_provider_voucherify.task.waiting import WaitingTask
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
-from airflow_provider_voucherify.triggers.polling import EventStatus, PollEvent
+from airflow_provider_voucherify.triggers.polling import EventStatus
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -128,7 +128,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Poll the actions when the trigger has resumed the task, and wait on if they have not ended."""
         AsyncActionLink().show(context, self.hook, self._ids[-1])
-        resumed = PollEvent.parse(event)
+        resumed = self._resume(event)
         if self._is_of_an_earlier_try(resumed, context):
             return self.execute(context)
         self._poller = Poller(self.poke_interval, first_delay=self.poke_interval, failures=resumed.failures)

@@ -118,7 +118,11 @@ class WaitingTask(VoucherifyTask):
         **arguments: Any,
     ) -> None:
         """Defer the task to a trigger, which returns ``resume_state`` when the task resumes."""
-        known = {"deadline": deadline, "try_number": context["ti"].try_number}
+        known = {
+            "deadline": deadline,
+            "try_number": context["ti"].try_number,
+            "quota": self.hook.transport.quota.snapshot(),
+        }
         self.defer(  # type: ignore[attr-defined]  # of the operator that this is mixed into
             trigger=trigger(
                 voucherify_conn_id=self.voucherify_conn_id,
@@ -129,6 +133,17 @@ class WaitingTask(VoucherifyTask):
             method_name="execute_complete",
             timeout=trigger_timeout(deadline),
         )
+
+    def _resume(self, event: dict[str, Any] | None) -> PollEvent:
+        """
+        Parse the event of the trigger, and continue with what it knows of the quota.
+
+        :raises VoucherifyError: if the event does not come from a trigger of this provider.
+        """
+        resumed = PollEvent.parse(event)
+        for snapshot in (resumed.resume_state.get("quota") or {}, resumed.quota):
+            self.hook.restore_quota(snapshot)
+        return resumed
 
     def _is_of_an_earlier_try(self, event: PollEvent, context: Context) -> bool:
         """Return whether the event belongs to the try before: Airflow 3.0 resumes a retry with it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.triggers.polling import PollingTrigger
+from airflow_provider_voucherify.triggers.shared_poll import Resource
 
 
 class AsyncActionTrigger(PollingTrigger):
@@ -16,6 +16,8 @@ class AsyncActionTrigger(PollingTrigger):
     :param min_ended: How many of them must have ended.
     """
 
+    resource = Resource.ASYNC_ACTIONS
+
     def __init__(self, *, async_action_ids: list[str], min_ended: int, **polling: Any) -> None:
         super().__init__(**polling)
         self.async_action_ids = async_action_ids
@@ -24,9 +26,9 @@ class AsyncActionTrigger(PollingTrigger):
     def _arguments(self) -> dict[str, Any]:
         return {**super()._arguments(), "async_action_ids": self.async_action_ids, "min_ended": self.min_ended}
 
-    def _is_ready(self, client: Endpoints) -> bool:
-        if not self.async_action_ids:
-            return True
-        ended = sum(action.ended for action in client.poll_async_actions(self.async_action_ids))
-        self.log.info("%d of %d async actions have ended.", ended, len(self.async_action_ids))
-        return ended >= self.min_ended
+    @property
+    def _waiting_for(self) -> list[str]:
+        return self.async_action_ids
+
+    def _is_ready(self, ended: set[str]) -> bool:
+        return len(ended) >= self.min_ended

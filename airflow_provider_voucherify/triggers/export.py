@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.triggers.polling import PollingTrigger
+from airflow_provider_voucherify.triggers.shared_poll import Resource
 
 
 class ExportTrigger(PollingTrigger):
@@ -15,6 +15,8 @@ class ExportTrigger(PollingTrigger):
     :param export_ids: The exports; empty to wait for ``not_before`` alone.
     """
 
+    resource = Resource.EXPORTS
+
     def __init__(self, *, export_ids: list[str], **polling: Any) -> None:
         super().__init__(**polling)
         self.export_ids = export_ids
@@ -22,8 +24,10 @@ class ExportTrigger(PollingTrigger):
     def _arguments(self) -> dict[str, Any]:
         return {**super()._arguments(), "export_ids": self.export_ids}
 
-    def _is_ready(self, client: Endpoints) -> bool:
-        while self.export_ids and (export := client.get_export(self.export_ids[0])).ended:
-            self.log.info("Export %s is %s.", export.id, export.status)
-            self.export_ids = self.export_ids[1:]
+    @property
+    def _waiting_for(self) -> list[str]:
+        return self.export_ids
+
+    def _is_ready(self, ended: set[str]) -> bool:
+        self.export_ids = [export_id for export_id in self.export_ids if export_id not in ended]
         return not self.export_ids

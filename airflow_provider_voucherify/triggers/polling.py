@@ -7,17 +7,13 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from enum import StrEnum
-from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Poller
 from airflow_provider_voucherify.exceptions import VoucherifyError
-from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
-
-MAX_QUOTA_WAIT_IN_THREAD = 5.0
+from airflow_provider_voucherify.triggers.shared_poll import Resource, shared_poll
 
 
 class EventStatus(StrEnum):
@@ -38,6 +34,7 @@ class PollEvent(NamedTuple):
     :param failures: Consecutive polls that failed up to now.
     :param last_error: The error of the last poll; empty if it succeeded.
     :param calls: API calls that the trigger made.
+    :param quota: What the trigger knows of the quota.
     """
 
     status: EventStatus
@@ -45,6 +42,7 @@ class PollEvent(NamedTuple):
     failures: int
     last_error: str
     calls: int
+    quota: dict[str, Any]
 
     @classmethod
     def parse(cls, event: dict[str, Any] | None) -> Self:
@@ -62,6 +60,7 @@ class PollEvent(NamedTuple):
                 int(given["failures"]),
                 str(given["last_error"]),
                 int(given["calls"]),
+                dict(given["quota"]),
             )
         except (KeyError, TypeError, ValueError):
             raise VoucherifyError(
@@ -86,6 +85,8 @@ class PollingTrigger(BaseTrigger):
         are made for this, but ``dag.test()`` of Airflow 3.3.2 drops them.
     """
 
+    resource: ClassVar[Resource]
+
     def __init__(
         self,
         *,
@@ -105,6 +106,8 @@ class PollingTrigger(BaseTrigger):
         self.not_before = time.time() + wait if not_before is None else not_before
         self.failures = failures
         self.resume_state = resume_state or {}
+        self._calls = 0
+        self._quota: dict[str, Any] = {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments."""
@@ -122,35 +125,51 @@ class PollingTrigger(BaseTrigger):
             "resume_state": self.resume_state,
         }
 
+    @property
     @abstractmethod
-    def _is_ready(self, client: Endpoints) -> bool:
-        """Ask Voucherify whether the task has something to do."""
+    def _waiting_for(self) -> list[str]:
+        """The ids that have not ended yet."""
+
+    @abstractmethod
+    def _is_ready(self, ended: set[str]) -> bool:
+        """Take note of the ids that have ended, and return whether the task has something to do."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll, and yield one event."""
-        hook = VoucherifyHook(self.voucherify_conn_id, max_quota_wait=MAX_QUOTA_WAIT_IN_THREAD)
+        """Poll together with the other triggers of the connection, and yield one event."""
         poller = Poller(self.poll_interval, first_delay=self.wait, failures=self.failures)
-        status = await self._wait(hook, poller)
-        event = PollEvent(status, self.resume_state, poller.failures, poller.last_error, hook.calls)
+        try:
+            async with asyncio.timeout(max(0.0, self.deadline - time.time())):
+                status = await self._wait(poller)
+        except TimeoutError:
+            status = EventStatus.TIMEOUT
+        event = PollEvent(status, self.resume_state, poller.failures, poller.last_error, self._calls, self._quota)
         yield TriggerEvent(event._asdict() | {"status": status.value})
 
-    async def _wait(self, hook: VoucherifyHook, poller: Poller) -> EventStatus:
+    async def _wait(self, poller: Poller) -> EventStatus:
         delay = max(0.0, self.not_before - time.time())
-        while time.time() + delay < self.deadline:
-            await asyncio.sleep(delay)
-            if poller.is_last_attempt:
+        while True:
+            if poller.is_last_attempt:  # the task makes that attempt, and ends with its error
+                await asyncio.sleep(delay)
                 return EventStatus.FAILED
+            if not self._waiting_for:
+                await asyncio.sleep(delay)
+                return EventStatus.READY
+            poll = asyncio.ensure_future(
+                shared_poll(self.voucherify_conn_id, self.resource).poll(self._waiting_for, delay)
+            )
             try:
-                client = await hook.aget_conn()
+                await asyncio.wait([poll])
                 # partial: when the task is ready, its own requests complete this poll, and decide about the failures
-                ready = await asyncio.to_thread(poller.poll, partial(self._is_ready, client), partial=True)
+                result = poller.poll(poll.result, partial=True)
             except Exception as error:  # noqa: BLE001 (the task polls by itself, and ends with the error that it meets)
                 self.log.warning("Polling failed; the task resumes and polls by itself. %s", error)
                 return EventStatus.FAILED
-            if ready:
-                return EventStatus.READY
-            if ready is not None:
+            finally:
+                poll.cancel()
+            if result is not None:
+                self._calls += result.calls
+                self._quota = result.quota
+                if self._is_ready(result.ended):
+                    return EventStatus.READY
                 poller.reset_failures()
             delay = poller.delay
-        await asyncio.sleep(max(0.0, self.deadline - time.time()))
-        return EventStatus.TIMEOUT

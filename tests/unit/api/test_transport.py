@@ -374,9 +374,9 @@ def action(number):
 
 def test_async_actions_are_listed_to_the_oldest(client, requests_mock):
     def listed(request, _context):
-        numbers = {None: (5, 4), "2026-01-01t00:00:04.000z": (4, 3), "2026-01-01t00:00:03.000z": (2,)}
+        numbers = {None: (5, 4), "2026-01-01t00:00:04.001z": (4, 3), "2026-01-01t00:00:03.001z": (3, 2)}
         here = numbers[request.qs.get("end_date", [None])[0]]
-        return {"async_actions": [action(number) for number in here], "has_more": here != (2,)}
+        return {"async_actions": [action(number) for number in here], "has_more": here != (3, 2)}
 
     requests_mock.get(f"{API}/v1/async-actions", json=listed)
     assert [action.id for action in client.iter_async_actions()] == ["aa_5", "aa_4", "aa_3", "aa_2"]

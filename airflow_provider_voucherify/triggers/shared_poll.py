@@ -1,0 +1,213 @@
+"""Poll for all triggers of one connection together: one request per interval, whatever the number of triggers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.api.models import AsyncAction, Export
+from airflow_provider_voucherify.exceptions import NotFoundError
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+
+if TYPE_CHECKING:
+    from airflow_provider_voucherify.api.client import VoucherifyClient
+
+# Seconds that one response may take: a server that hangs must not hold up what else polls it.
+RESPONSE_TIMEOUT = 30.0
+# The share of the calls beside the reserve that polling may use at most.
+POLLING_SHARE = 0.1
+# Seconds that a poll without triggers is kept: between two polls of a trigger it has none for a moment.
+LINGER = 1.0
+# Objects per poll that no listing shows any more and that are requested one by one.
+MAX_SINGLE_REQUESTS = 10
+
+log = logging.getLogger(__name__)
+
+
+class Resource(StrEnum):
+    """What triggers wait for."""
+
+    ASYNC_ACTIONS = "async actions"
+    EXPORTS = "exports"
+
+
+@dataclass
+class PollResult:
+    """
+    What one poll found.
+
+    :param ended: The ids that have ended, or do not exist.
+    :param calls: API calls to account to this trigger: those of a shared poll are accounted to one of its triggers.
+    :param quota: What is known of the quota, for the process that continues the task.
+    """
+
+    ended: set[str]
+    calls: int = 0
+    quota: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class _Waiter:
+    ids: frozenset[str]
+    due: float
+    future: asyncio.Future[PollResult]
+
+
+_polls: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, Resource], SharedPoll]] = WeakKeyDictionary()
+
+
+def shared_poll(voucherify_conn_id: str, resource: Resource) -> SharedPoll:
+    """
+    Return the poll that all triggers of a connection share in this event loop.
+
+    :param voucherify_conn_id: The connection.
+    :param resource: What the triggers wait for.
+    """
+    polls = _polls.setdefault(asyncio.get_running_loop(), {})
+    key = voucherify_conn_id, resource
+    if key not in polls:
+        polls[key] = SharedPoll(voucherify_conn_id, resource, on_end=lambda: polls.pop(key, None))
+    return polls[key]
+
+
+class SharedPoll:
+    """
+    Serve all triggers of a connection with the same requests.
+
+    A poll takes place when the first of them is due, and brings the others their result early. The time between two
+    polls is stretched so that polling uses at most a tenth of the calls that the quota allows beside the reserve. The
+    requests run in one thread of their own, so that a server that hangs delays no other connection. The poll ends when
+    nobody waits.
+
+    :param voucherify_conn_id: The connection. It is read again for each poll, as it may be edited meanwhile.
+    :param resource: What the triggers wait for.
+    :param on_end: Called when the poll ends.
+    """
+
+    def __init__(self, voucherify_conn_id: str, resource: Resource, on_end: Callable[[], object]) -> None:
+        self._voucherify_conn_id = voucherify_conn_id
+        self._resource = resource
+        self._on_end = on_end
+        self._waiters: set[_Waiter] = set()
+        self._changed = asyncio.Event()
+        self._not_before = 0.0
+        self._client: VoucherifyClient | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def poll(self, ids: Collection[str], delay: float) -> PollResult:
+        """
+        Wait for the next poll that asks for some objects.
+
+        :param ids: Their ids.
+        :param delay: How many seconds it may take until the poll; it may come earlier, for another trigger.
+        :return: What it found of these objects.
+        :raises VoucherifyError: the error of the poll.
+        """
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(frozenset(ids), loop.time() + delay, loop.create_future())
+        self._waiters.add(waiter)
+        self._changed.set()
+        if self._task is None:
+            self._task = loop.create_task(self._run())
+        try:
+            return await waiter.future
+        finally:
+            self._waiters.discard(waiter)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        executor = ThreadPoolExecutor(1, thread_name_prefix="voucherify-poll")
+        try:
+            while await self._has_waiters():
+                seconds = max(min(waiter.due for waiter in self._waiters), self._not_before) - loop.time()
+                if seconds <= 0:
+                    await self._poll_once(executor)
+                else:
+                    await self._wait_for_change(seconds)
+        finally:
+            self._on_end()
+            executor.shutdown(wait=False, cancel_futures=True)
+            if self._client is not None:
+                self._client.transport.close()
+            for waiter in self._waiters:  # only if this task was cancelled, as at the end of the event loop
+                waiter.future.cancel()
+
+    async def _has_waiters(self) -> bool:
+        if not self._waiters:
+            await self._wait_for_change(LINGER)
+        return bool(self._waiters)
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        self._changed.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+
+    async def _poll_once(self, executor: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        waiters = list(self._waiters)
+        try:
+            client = await self._connect()
+            before = client.transport.calls
+            ids = set().union(*(waiter.ids for waiter in waiters))
+            ended = await loop.run_in_executor(executor, partial(find_ended, client, self._resource, ids))
+        except Exception as error:  # noqa: BLE001 (each trigger decides what its error means)
+            failure = error
+            self._deliver(waiters, lambda waiter: waiter.future.set_exception(failure))
+            return
+        calls = client.transport.calls - before
+        allowed = client.transport.quota.calls_per_second
+        self._not_before = loop.time() + (calls / (POLLING_SHARE * allowed) if allowed else 0.0)
+        log.info("%d of %d %s have ended.", len(ended), len(ids), self._resource.value)
+        results = iter([calls])
+        quota = client.transport.quota.snapshot()
+        self._deliver(
+            waiters,
+            lambda waiter: waiter.future.set_result(PollResult(ended & waiter.ids, next(results, 0), quota)),
+        )
+
+    def _deliver(self, waiters: list[_Waiter], outcome: Callable[[_Waiter], None]) -> None:
+        for waiter in waiters:
+            self._waiters.discard(waiter)
+            if not waiter.future.done():  # its trigger may have been cancelled meanwhile
+                outcome(waiter)
+
+    async def _connect(self) -> VoucherifyClient:
+        hook = VoucherifyHook(self._voucherify_conn_id, max_quota_wait=0.0)
+        settings = await hook.aget_settings()
+        if self._client is None or self._client.transport.settings != settings:
+            self._client = await hook.aget_client(settings, response_timeout=RESPONSE_TIMEOUT)
+        return self._client
+
+
+def find_ended(client: Endpoints, resource: Resource, ids: Collection[str]) -> set[str]:
+    """
+    Ask Voucherify which objects have ended.
+
+    :param client: The client.
+    :param resource: What they are.
+    :param ids: Their ids.
+    :return: The ids of those that have ended, or do not exist: the task meets that error by itself.
+    """
+    found: dict[str, AsyncAction | Export | None] = {}
+    get: Callable[[str], AsyncAction | Export]
+    if resource is Resource.ASYNC_ACTIONS:
+        get = client.get_async_action
+        found |= client.find_async_actions(ids) if len(ids) > 1 else {}
+    else:
+        get = client.get_export
+        found |= client.find_exports(ids) if len(ids) > 1 else {}
+    for object_id in sorted(set(ids) - found.keys())[:MAX_SINGLE_REQUESTS]:
+        try:
+            found[object_id] = get(object_id)
+        except NotFoundError:
+            found[object_id] = None
+    return {object_id for object_id, found_object in found.items() if found_object is None or found_object.ended}

@@ -1,0 +1,193 @@
+"""Triggers of one connection poll together, and none of them blocks another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from airflow_provider_voucherify.emulator import Emulator
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.triggers import shared_poll
+from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
+from airflow_provider_voucherify.triggers.export import ExportTrigger
+from airflow_provider_voucherify.triggers.polling import EventStatus, PollEvent
+from tests.airflow_home import connection
+from tests.unit.api.raw_server import RawServer
+
+ACTIONS, ACTION = "GET /v1/async-actions", "GET /v1/async-actions/{asyncActionId}"
+EXPORTS, EXPORT = "GET /v1/exports", "GET /v1/exports/{exportId}"
+
+
+def trigger_of(*action_ids, wait=0.05, deadline=30.0, conn_id="voucherify_default", poll_interval=0.2):
+    return AsyncActionTrigger(
+        voucherify_conn_id=conn_id,
+        poll_interval=poll_interval,
+        wait=wait,
+        deadline=time.time() + deadline,
+        async_action_ids=list(action_ids),
+        min_ended=len(action_ids),
+        resume_state={"try_number": 1},
+    )
+
+
+async def event_of(trigger) -> PollEvent:
+    async for event in trigger.run():
+        return PollEvent.parse(event.payload)
+    raise AssertionError("no event")
+
+
+def run(*triggers) -> list[PollEvent]:
+    async def together():
+        events = await asyncio.gather(*map(event_of, triggers))
+        await asyncio.sleep(0)
+        return events
+
+    return asyncio.run(together())
+
+
+def seeded(emulator, count, **fields):
+    return [emulator.seed_action(type="ORDERS.IMPORT", status="DONE", **fields) for _ in range(count)]
+
+
+def test_a_thousand_triggers_take_ten_calls_a_poll(emulator):
+    ids = seeded(emulator, 1000)
+    events = run(*(trigger_of(action_id, wait=1.0) for action_id in ids))
+    assert {event.status for event in events} == {EventStatus.READY}
+    calls = emulator.calls()["calls"]
+    assert calls.keys() == {ACTIONS}
+    assert 10 <= calls[ACTIONS] <= 11  # one more where actions of the same millisecond are listed twice
+    assert sum(event.calls for event in events) == calls[ACTIONS]
+
+
+def test_all_exports_are_polled_with_one_call(emulator):
+    with VoucherifyHook().get_conn() as client:
+        ids = [client.create_order_export().id for _ in range(5)]
+    triggers = [
+        ExportTrigger(
+            voucherify_conn_id="voucherify_default",
+            poll_interval=0.5,
+            wait=0.5,
+            deadline=time.time() + 30,
+            export_ids=[export_id],
+        )
+        for export_id in ids
+    ]
+    assert {event.status for event in run(*triggers)} == {EventStatus.READY}
+    calls = emulator.calls()["calls"]
+    assert EXPORT not in calls
+    assert calls[EXPORTS] <= 3
+
+
+def test_each_trigger_ends_when_its_own_actions_have_ended(emulator):
+    soon, late = seeded(emulator, 1)[0], seeded(emulator, 1, after_seconds=60_000)[0]
+    first, second = run(trigger_of(soon), trigger_of(late, deadline=1.0))
+    assert (first.status, second.status) == (EventStatus.READY, EventStatus.TIMEOUT)
+
+
+def test_an_action_that_does_not_exist_is_left_to_its_task(emulator):
+    (known,) = seeded(emulator, 1)
+    events = run(trigger_of("aa_nowhere"), trigger_of(known))
+    assert [event.status for event in events] == [EventStatus.READY] * 2
+
+
+def test_a_cancelled_trigger_leaves_the_others_alone(emulator):
+    soon, late = seeded(emulator, 1, after_seconds=0.5)[0], seeded(emulator, 1, after_seconds=60_000)[0]
+
+    async def one_cancelled():
+        cancelled = asyncio.create_task(event_of(trigger_of(late)))
+        other = asyncio.create_task(event_of(trigger_of(soon)))
+        await asyncio.sleep(0.2)
+        cancelled.cancel()
+        event = await other
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        await asyncio.sleep(shared_poll.LINGER + 0.5)
+        return event, dict(shared_poll._polls[asyncio.get_running_loop()])
+
+    event, left = asyncio.run(one_cancelled())
+    assert event.status is EventStatus.READY
+    assert left == {}
+
+
+def test_a_connection_that_is_edited_meanwhile_is_read_again(emulator, monkeypatch):
+    with Emulator(speed=200, app_token="another-secret") as other:
+        (action_id,) = seeded(other, 1)
+        trigger = trigger_of(action_id, poll_interval=0.2)
+        emulator.add_fault("server_error", route=ACTION, times=0)
+
+        async def edited():
+            waiting = asyncio.create_task(event_of(trigger))
+            await asyncio.sleep(0.3)
+            monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(other))
+            return await waiting
+
+        assert asyncio.run(edited()).status is EventStatus.READY
+        assert other.calls()["calls"] == {ACTION: 1}
+
+
+@contextmanager
+def hanging_connections(monkeypatch, count):
+    """Connections to a server that accepts a request and never responds."""
+    with RawServer([60.0]) as server:
+        for number in range(count):
+            uri = f"voucherify://app{number}:secret@{server.url[7:]}/http"
+            monkeypatch.setenv(f"AIRFLOW_CONN_HANGING_{number}", uri)
+        yield [f"hanging_{number}" for number in range(count)]
+
+
+def test_servers_that_hang_delay_nobody_else(emulator, monkeypatch):
+    monkeypatch.setattr(shared_poll, "RESPONSE_TIMEOUT", 3.0)
+    (action_id,) = seeded(emulator, 1)
+
+    async def beside(hanging):
+        waits = [asyncio.create_task(event_of(trigger_of("aa_1", conn_id=name, deadline=1.5))) for name in hanging]
+        await asyncio.sleep(0.3)
+        begin = time.monotonic()
+        event = await event_of(trigger_of(action_id))
+        healthy = time.monotonic() - begin
+        timed_out = await asyncio.gather(*waits)
+        return event, healthy, timed_out, time.monotonic() - begin
+
+    with hanging_connections(monkeypatch, 40) as hanging:
+        event, healthy, timed_out, whole = asyncio.run(beside(hanging))
+    assert event.status is EventStatus.READY
+    assert {event.status for event in timed_out} == {EventStatus.TIMEOUT}
+    assert healthy < 10  # one hanging response alone takes 3 s, and forty of them two minutes
+    assert whole < 20
+
+
+def test_polling_takes_a_tenth_of_what_the_quota_allows(monkeypatch):
+    with Emulator(plan="business") as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
+        ids = seeded(emulator, 300, after_seconds=60_000)
+        run(*(trigger_of(action_id, deadline=6.0, poll_interval=0.1) for action_id in ids))
+        # 3 or 4 calls a poll, and 8 calls a minute: the second poll is due after more than 20 s
+        assert 3 <= emulator.calls()["total"] <= 4
+        assert emulator.calls()["refused"] == 0
+
+
+def test_a_token_is_never_passed_to_airflow_from_a_thread(emulator, monkeypatch):
+    """On Airflow 3.0 and 3.1 that ends the triggerer."""
+    from airflow_provider_voucherify.hooks import voucherify
+
+    def forbidden(secret):
+        raise AssertionError("Airflow was called")
+
+    monkeypatch.setattr(voucherify, "mask_secret", forbidden)
+    monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator, oauth=True))
+    (action_id,) = seeded(emulator, 1)
+    (event,) = run(trigger_of(action_id))
+    assert event.status is EventStatus.READY
+    assert emulator.calls()["calls"]["POST /v1/oauth/token"] == 1
+
+
+def test_what_a_trigger_knows_of_the_quota_goes_to_its_task(monkeypatch):
+    with Emulator(plan="business") as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
+        (action_id,) = seeded(emulator, 1)
+        (event,) = run(trigger_of(action_id))
+    assert event.quota["limit"] == 100
+    assert event.quota["remaining"] == 99
