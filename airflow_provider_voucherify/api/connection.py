@@ -21,6 +21,8 @@ import urllib3.connectionpool
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
+API_VERSION = "v2018-08-01"
+
 
 class TimeLimit:
     """
@@ -175,6 +177,31 @@ class TimeLimitAdapter(HTTPAdapter):
         return manager
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Follow no redirect, and do not read the body of one, which requests does even if it does not follow it."""
+
+
+def open_session(user_agent: str) -> requests.Session:
+    """
+    Open a session whose connections keep the limit that is set by :func:`limited`, and follow no redirect.
+
+    :param user_agent: Names the sender of the requests.
+    """
+    session = _Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, TimeLimitAdapter())
+    session.headers.update(
+        {
+            "X-Voucherify-API-Version": API_VERSION,
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": user_agent,
+        }
+    )
+    return session
+
+
 def never_sent(error: Exception) -> bool:
     """
     Return whether a request was certainly not sent, as far as the kind of error tells.
@@ -209,3 +236,19 @@ def reason_of(error: Exception) -> str:
     if isinstance(below, OSError) and below.strerror:
         return below.strerror
     return type(cause).__name__ if isinstance(cause, BaseException) else type(error).__name__
+
+
+def hint_of(error: Exception) -> str:
+    """
+    Return what to do about a connection that was never made.
+
+    :param error: What requests raised.
+    """
+    text = str(error).upper().replace(" ", "_")
+    if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
+        return "The host does not speak TLS at this port. Write http:// before it if it is an emulator on this machine."
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return (
+            "Its certificate is not trusted: name the certificates of your own authority by verify in the connection."
+        )
+    return "Check the host of the connection and the network."

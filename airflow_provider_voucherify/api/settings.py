@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_voucherify.api.quota import DEFAULT_RESERVE
@@ -11,6 +14,7 @@ from airflow_provider_voucherify.exceptions import ConfigurationError
 
 DEFAULT_HOST = "api.voucherify.io"
 VOUCHERIFY_DOMAIN = ".voucherify.io"
+HOST_NAME = re.compile(r"[a-z0-9_.-]+")
 DEFAULT_SCOPE = "orders exports async-actions"
 # The page of the dashboard that lists async actions ("background tasks") and exports: documented for the default
 # cluster; the hosts of the other two were seen in an example. The URL of a single action or export is unknown.
@@ -36,6 +40,8 @@ class Settings:
     :param connect_timeout: Seconds to wait for a connection.
     :param read_timeout: Seconds to wait for the next byte of a response.
     :param download_hosts: Hosts beside ``*.voucherify.io`` that exports may be downloaded from with the keys.
+    :param proxies: Proxies by scheme, as requests takes them; by default those of the environment.
+    :param verify: A file or folder with the certificates of trusted authorities; by default those of requests.
     :param dashboard_url: The page of the dashboard that shows async actions and exports; see :meth:`dashboard_link`.
     :raises ConfigurationError: if a value cannot work.
     """
@@ -50,6 +56,8 @@ class Settings:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     download_hosts: tuple[str, ...] = ()
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may have credentials in them
+    verify: str = ""
     dashboard_url: str = ""
 
     def __post_init__(self) -> None:
@@ -68,13 +76,26 @@ class Settings:
                     "Copy it again from the project settings."
                 )
         for label in ("connect_timeout", "read_timeout"):
-            if not getattr(self, label) > 0:
+            if not 0 < getattr(self, label) < float("inf"):
                 raise ConfigurationError(
                     f"connection {self.name!r}: {label} must be above 0 seconds, got {getattr(self, label)}."
                 )
-        if self.quota_reserve < 0:
+        if not 0 <= self.quota_reserve < float("inf"):
             raise ConfigurationError(
                 f"connection {self.name!r}: quota_reserve must not be negative, got {self.quota_reserve}."
+            )
+        for scheme, proxy in self.proxies.items():
+            _check_proxy(scheme, proxy, self.name)
+        for host in self.download_hosts:
+            if not HOST_NAME.fullmatch(host):
+                raise ConfigurationError(
+                    f"connection {self.name!r}: download_hosts must be host names in lower case, without scheme, port "
+                    f"and path, got {host!r}."
+                )
+        if self.verify and not Path(self.verify).exists():
+            raise ConfigurationError(
+                f"connection {self.name!r}: verify names no file or folder of certificates on this machine: "
+                f"{self.verify!r}."
             )
         url = urlsplit(self.base_url)
         if url.scheme == "http" and not is_loopback(url.hostname or ""):
@@ -84,6 +105,11 @@ class Settings:
             )
         if self.dashboard_url:
             _check_dashboard_url(self.dashboard_url, self.name)
+
+    @property
+    def project(self) -> str:
+        """The host and application id: what the state of a job belongs to. It is not secret."""
+        return f"{urlsplit(self.base_url).netloc}/{self.app_id}"
 
     @property
     def host(self) -> str:
@@ -152,6 +178,20 @@ def base_url_of(host: str | None, port: int | None = None, scheme: str | None = 
     hostname = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     number = own_port or port
     return f"{url.scheme}://{hostname}" + (f":{number}" if number else "")
+
+
+def _check_proxy(scheme: str, proxy: str, name: str) -> None:
+    if scheme.partition("://")[0] not in ("http", "https", "all"):
+        raise ConfigurationError(f"connection {name!r}: proxies has an unknown scheme {scheme!r}: use http or https.")
+    try:
+        url = urlsplit(proxy)
+        valid = bool(url.hostname) and url.scheme in ("http", "https", "socks5", "socks5h") and url.port != 0
+    except ValueError:
+        valid = False
+    if not valid:  # without its value, which may have credentials in it
+        raise ConfigurationError(
+            f"connection {name!r}: the proxy for {scheme!r} must be a URL such as http://proxy.example:3128."
+        )
 
 
 def _check_dashboard_url(url: str, name: str) -> None:

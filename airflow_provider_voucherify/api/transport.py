@@ -13,9 +13,17 @@ import requests
 import tenacity
 import urllib3.exceptions
 
+from airflow_provider_voucherify import __version__
 from airflow_provider_voucherify.api.auth import KeyAuth, TokenAuth
 from airflow_provider_voucherify.api.body import BodyError, read_body
-from airflow_provider_voucherify.api.connection import TimeLimit, TimeLimitAdapter, limited, never_sent, reason_of
+from airflow_provider_voucherify.api.connection import (
+    TimeLimit,
+    hint_of,
+    limited,
+    never_sent,
+    open_session,
+    reason_of,
+)
 from airflow_provider_voucherify.api.error_responses import call_not_allowed, error_from, error_response
 from airflow_provider_voucherify.api.models import AccessToken
 from airflow_provider_voucherify.api.quota import FIRST_CALL_WAIT, QUOTA_JITTER, Quota
@@ -35,7 +43,6 @@ from airflow_provider_voucherify.exceptions import (
     WaitTimeoutError,
 )
 
-API_VERSION = "v2018-08-01"
 ATTEMPTS = 5
 MAX_QUOTA_WAIT = 60.0
 RESPONSE_TIMEOUT = 300.0
@@ -47,11 +54,6 @@ STALL_SECONDS = 120.0
 STALL_BYTES = 64 << 10
 
 log = logging.getLogger(__name__)
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow no redirect, and do not read the body of one, which requests does even if it does not follow it."""
 
 
 class Transport:
@@ -66,6 +68,7 @@ class Transport:
     :param quota: Decides when calls may be made; by default by what this transport alone sees.
     :param response_timeout: The longest time for one response, in seconds; downloads are limited by how fast they
         progress instead.
+    :param user_agent: Names the sender of the requests.
     :param on_secret: Called with every token as soon as it is known, so that logs can mask it.
     :param sleep: Sleeps a number of seconds.
     """
@@ -78,6 +81,7 @@ class Transport:
         max_quota_wait: float = MAX_QUOTA_WAIT,
         quota: Quota | None = None,
         response_timeout: float = RESPONSE_TIMEOUT,
+        user_agent: str = f"airflow-provider-voucherify/{__version__}",
         on_secret: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -93,12 +97,7 @@ class Transport:
         self._attempts = attempts
         self._keys = KeyAuth(settings)
         self._token = TokenAuth(settings, self._fetch_token) if settings.oauth else None
-        self._session = _Session()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, TimeLimitAdapter())
-        self._session.headers.update(
-            {"X-Voucherify-API-Version": API_VERSION, "Accept": "application/json", "Accept-Encoding": "gzip"}
-        )
+        self._session = open_session(user_agent)
 
     @property
     def calls(self) -> int:
@@ -279,15 +278,17 @@ class Transport:
                     allow_redirects=False,  # by hand or not at all: keys must not follow to another host
                     timeout=(self.settings.connect_timeout, self.settings.read_timeout),
                     stream=True,  # read_body() limits the size
+                    # not of the session, whose settings those of the environment override
+                    proxies=dict(self.settings.proxies) or None,
+                    verify=self.settings.verify or True,
                     **kwargs,
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            sent, reason = limit.sent or not never_sent(error), reason_of(error)
+            sent, reason, hint = limit.sent or not never_sent(error), reason_of(error), hint_of(error)
         # raised outside of the except block: its message and traceback have the URL, and that may have a token
         raise TransportError(
             f"{method} {path} with connection {self.settings.name!r}: no response from "
-            f"{one_line(host.rpartition('@')[2])} ({reason})."
-            + ("" if sent else " Check the host of the connection and the network."),
+            f"{one_line(host.rpartition('@')[2])} ({reason})." + ("" if sent else f" {hint}"),
             sent=sent,
         )
 

@@ -29,6 +29,15 @@ CONNECTION_FIELDS = {
     "download_hosts": _field(
         "Download hosts", "string", "Hosts beside *.voucherify.io that exports may be downloaded from with the keys."
     ),
+    "proxies": _field(
+        "Proxies",
+        "string",
+        'A proxy for all requests, or JSON such as {"https": "http://proxy.example:3128"}; by default those of the '
+        "environment. Credentials belong into the environment: people who edit connections see this field.",
+    ),
+    "verify": _field(
+        "CA file", "string", "A file or folder with certificates of trusted authorities, on workers and triggerers."
+    ),
     "dashboard_url": _field(
         "Dashboard URL",
         "string",

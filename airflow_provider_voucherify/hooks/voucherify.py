@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
+import platform
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
+from airflow_provider_voucherify import __version__
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.quota import QUOTA_JITTER, Quota, limit_of_project
 from airflow_provider_voucherify.api.settings import Settings, base_url_of
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_voucherify.api.transport import Transport
 
 MAX_QUOTA_WAIT = 60.0
+PRODUCT = f"airflow-provider-voucherify/{__version__}"
 
 
 class VoucherifyHook(Endpoints, BaseHook):
@@ -170,6 +176,7 @@ class VoucherifyHook(Endpoints, BaseHook):
             settings,
             max_quota_wait=self.max_quota_wait,
             quota=Quota(settings.quota_reserve, project=project, jitter=QUOTA_JITTER),
+            user_agent=f"{PRODUCT} (Airflow {airflow_version}; Python {platform.python_version()})",
             **options,
         )
         client.transport.set_deadline(self._deadline)
@@ -201,24 +208,33 @@ def settings_of(connection: Connection, extra: dict[str, Any]) -> Settings:
         for key in ("quota_reserve", "connect_timeout", "read_timeout")
         if key in given
     }
-    optional |= {key: str(given[key]) for key in ("oauth_scope", "dashboard_url") if key in given}
-    hosts = given.get("download_hosts", "")
+    optional |= {key: _text(name, key, given[key]) for key in ("oauth_scope", "dashboard_url") if key in given}
     return Settings(
         app_id=connection.login or "",
         app_token=connection.password or "",
         base_url=base_url_of(connection.host, connection.port, connection.schema, name=name),
         name=name,
         oauth=_boolean(name, "oauth", given.get("oauth", False)),
-        download_hosts=tuple(hosts.replace(",", " ").split() if isinstance(hosts, str) else hosts),
+        download_hosts=_hosts(name, given.get("download_hosts", "")),
+        proxies=_proxies(name, given.get("proxies", {})),
+        verify=_ca_file(name, given.get("verify", "")),
         **optional,
     )
 
 
 def _number(name: str, key: str, value: object) -> float:
     try:
-        return float(str(value))
+        if isinstance(value, bool) or not math.isfinite(number := float(str(value))):
+            raise ValueError
     except ValueError:
         raise ConfigurationError(f"connection {name!r}: {key} must be a number, got {value!r}.") from None
+    return number
+
+
+def _text(name: str, key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"connection {name!r}: {key} must be text, got {value!r}.")
+    return value
 
 
 def _boolean(name: str, key: str, value: object) -> bool:
@@ -227,3 +243,37 @@ def _boolean(name: str, key: str, value: object) -> bool:
         return known[str(value).lower()]
     except KeyError:
         raise ConfigurationError(f"connection {name!r}: {key} must be true or false, got {value!r}.") from None
+
+
+def _hosts(name: str, value: object) -> tuple[str, ...]:
+    hosts = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
+        raise ConfigurationError(f"connection {name!r}: download_hosts must be a list of host names, got {value!r}.")
+    return tuple(host.lower() for host in hosts)
+
+
+def _proxies(name: str, value: object) -> Mapping[str, str]:
+    proxies = value
+    if isinstance(value, str):
+        try:
+            proxies = json.loads(value) if value.lstrip().startswith("{") else {"http": value, "https": value}
+        except ValueError:
+            proxies = None
+    if not isinstance(proxies, dict) or not all(isinstance(part, str) for item in proxies.items() for part in item):
+        # without its value, which may have credentials in it
+        raise ConfigurationError(
+            f"connection {name!r}: proxies must be a URL, or a JSON object of URLs by scheme, such as "
+            '{"https": "http://proxy.example:3128"}.'
+        )
+    return proxies
+
+
+def _ca_file(name: str, value: object) -> str:
+    if value in (True, "true", "True"):
+        return ""
+    if not isinstance(value, str) or value.lower() == "false":
+        raise ConfigurationError(
+            f"connection {name!r}: verify must be a file or folder of certificates, got {value!r}. Certificates are "
+            "always verified, as the keys would be sent to anybody otherwise."
+        )
+    return value

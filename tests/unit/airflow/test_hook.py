@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 
@@ -82,9 +83,47 @@ def test_a_connection_as_the_form_saves_it():
 
 
 @pytest.mark.parametrize(
+    ("given", "proxies"),
+    [
+        ("http://proxy.example:3128", {"http": "http://proxy.example:3128", "https": "http://proxy.example:3128"}),
+        ('{"https": "http://proxy.example:3128"}', {"https": "http://proxy.example:3128"}),
+        ({"https": "http://proxy.example:3128"}, {"https": "http://proxy.example:3128"}),
+    ],
+)
+def test_proxies_are_one_url_or_several(given, proxies):
+    connection = Connection(conn_id="shop", conn_type="voucherify", login="app", password=SECRET)
+    assert settings_of(connection, {"proxies": given}).proxies == proxies
+
+
+def test_a_ca_file_and_hosts_in_upper_case(tmp_path):
+    connection = Connection(conn_id="shop", conn_type="voucherify", login="app", password=SECRET)
+    (tmp_path / "ca.pem").write_text("")
+    read = settings_of(connection, {"verify": str(tmp_path / "ca.pem"), "download_hosts": "Files.Example"})
+    assert (read.verify, read.download_hosts) == (str(tmp_path / "ca.pem"), ("files.example",))
+
+
+def test_requests_name_provider_airflow_and_python(monkeypatch, requests_mock):
+    monkeypatch.setenv(ENVIRONMENT, f"voucherify://app:{SECRET}@/")
+    requests_mock.get("https://api.voucherify.io/v1/orders", json={"orders": []})
+    VoucherifyHook().list_orders()
+    sent = requests_mock.last_request.headers["User-Agent"]
+    assert re.fullmatch(r"airflow-provider-voucherify/[\d.]+ \(Airflow [\w.]+; Python [\w.]+\)", sent)
+
+
+@pytest.mark.parametrize(
     ("extra", "message"),
     [
         ({"quota_reserve": "much"}, "connection 'shop': quota_reserve must be a number, got 'much'"),
+        ({"quota_reserve": "nan"}, "connection 'shop': quota_reserve must be a number, got 'nan'"),
+        ({"quota_reserve": "inf"}, "connection 'shop': quota_reserve must be a number, got 'inf'"),
+        ({"read_timeout": True}, "connection 'shop': read_timeout must be a number, got True"),
+        ({"read_timeout": [5]}, r"connection 'shop': read_timeout must be a number, got \[5\]"),
+        ({"oauth_scope": 7}, "connection 'shop': oauth_scope must be text, got 7"),
+        ({"dashboard_url": ["a"]}, r"connection 'shop': dashboard_url must be text, got \['a'\]"),
+        ({"download_hosts": 7}, "connection 'shop': download_hosts must be a list of host names, got 7"),
+        ({"proxies": 7}, "connection 'shop': proxies must be a URL, or a JSON object"),
+        ({"proxies": "{broken"}, "connection 'shop': proxies must be a URL, or a JSON object"),
+        ({"verify": False}, "connection 'shop': verify must be a file or folder of certificates, got False"),
         ({"oauth": "perhaps"}, "connection 'shop': oauth must be true or false, got 'perhaps'"),
         ({"read_timeout": -1}, r"connection 'shop': read_timeout must be above 0 seconds, got -1\.0"),
     ],

@@ -57,6 +57,8 @@ def test_the_form_has_typed_fields_that_may_be_empty():
         "connect_timeout": ["number", "null"],
         "read_timeout": ["number", "null"],
         "download_hosts": ["string", "null"],
+        "proxies": ["string", "null"],
+        "verify": ["string", "null"],
         "dashboard_url": ["string", "null"],
     }
     assert all(field["label"] and field["description"] for field in fields.values())

@@ -53,6 +53,13 @@ def test_a_host_that_cannot_be_one_is_refused_by_name(host, what):
         ({"base_url": "http://10.0.0.1"}, "unencrypted"),
         ({"read_timeout": 0}, "read_timeout must be above 0"),
         ({"quota_reserve": -1}, "quota_reserve must not be negative"),
+        ({"quota_reserve": float("nan")}, "quota_reserve must not be negative"),
+        ({"read_timeout": float("inf")}, "read_timeout must be above 0"),
+        ({"proxies": {"https": "proxy:3128"}}, "the proxy for 'https' must be a URL"),
+        ({"proxies": {"https": "http://planted-secret@[bad"}}, "the proxy for 'https' must be a URL"),
+        ({"proxies": {"ftp": "http://proxy"}}, "unknown scheme 'ftp'"),
+        ({"verify": "/nowhere/ca.pem"}, "verify names no file"),
+        ({"download_hosts": ("https://files.example/",)}, "download_hosts must be host names"),
         ({"dashboard_url": "javascript:alert(1)"}, "dashboard_url must begin with https://, got 'javascript:alert"),
         ({"dashboard_url": "dash.example"}, "dashboard_url must begin with https://, got 'dash.example'"),
         ({"dashboard_url": "https://:planted-secret@dash.example"}, "dashboard_url has keys in it"),
@@ -111,3 +118,8 @@ def test_loopback():
 )
 def test_the_dashboard_is_that_of_the_cluster_or_the_one_named(given, link):
     assert settings(**given).dashboard_link("exports", "a/b&c") == link
+
+
+def test_the_project_is_the_host_and_the_application():
+    assert settings(base_url="https://us1.api.voucherify.io").project == "us1.api.voucherify.io/app"
+    assert settings(base_url="http://127.0.0.1:8600").project == "127.0.0.1:8600/app"

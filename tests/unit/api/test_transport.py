@@ -13,6 +13,7 @@ import requests
 import urllib3
 from requests_mock import ANY
 
+from airflow_provider_voucherify import __version__
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.quota import Quota
 from airflow_provider_voucherify.api.settings import Settings
@@ -33,6 +34,7 @@ from airflow_provider_voucherify.exceptions import (
     TruncatedDownloadError,
     UnavailableError,
 )
+from tests.unit.api.raw_server import RawServer
 
 SECRET = "planted-secret"
 API = "https://api.voucherify.io"
@@ -442,3 +444,42 @@ def test_a_missing_response_names_host_port_and_cause():
     settings = Settings(app_id="app", app_token=SECRET, base_url=f"http://127.0.0.1:{port}")
     with pytest.raises(TransportError, match=rf"no response from 127.0.0.1:{port} \(Connection refused\)"):
         VoucherifyClient(settings, attempts=1).list_orders()
+
+
+# networks
+
+
+def test_requests_go_through_the_proxy_of_the_connection_whatever_the_environment_says(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    body = b'{"orders": []}'
+    with RawServer([b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body]) as proxy:
+        settings = Settings(
+            app_id="app", app_token=SECRET, base_url="http://localhost:2", proxies={"http": proxy.url}, name="shop"
+        )
+        with VoucherifyClient(settings, attempts=1) as client:
+            assert client.list_orders().orders == []
+    assert proxy.requests == 1
+
+
+def test_a_proxy_that_fails_does_not_show_its_credentials():
+    settings = Settings(
+        app_id="app", app_token=SECRET, proxies={"https": "http://user:planted-secret@127.0.0.1:1"}, name="shop"
+    )
+    with VoucherifyClient(settings, attempts=1) as client, pytest.raises(TransportError) as raised:
+        client.list_orders()
+    assert "planted-secret" not in str(raised.value) + repr(settings)
+    assert raised.value.sent is False
+
+
+def test_a_host_without_tls_gets_a_hint():
+    with RawServer([b"HTTP/1.1 400 Bad Request\r\n\r\n"]) as server:
+        settings = Settings(app_id="app", app_token=SECRET, base_url=server.url.replace("http:", "https:"), name="shop")
+        with VoucherifyClient(settings, attempts=1) as client, pytest.raises(TransportError, match="Write http://"):
+            client.list_orders()
+
+
+def test_the_sender_is_named(client, requests_mock):
+    requests_mock.get(ORDERS, json={"orders": []})
+    client.list_orders()
+    assert requests_mock.last_request.headers["User-Agent"] == f"airflow-provider-voucherify/{__version__}"
