@@ -24,7 +24,7 @@ from airflow_provider_voucherify.api.connection import (
     open_session,
     reason_of,
 )
-from airflow_provider_voucherify.api.error_responses import call_not_allowed, error_from, error_response
+from airflow_provider_voucherify.api.error_responses import CYCLE_LIMIT, call_not_allowed, error_from, error_response
 from airflow_provider_voucherify.api.models import AccessToken
 from airflow_provider_voucherify.api.quota import FIRST_CALL_WAIT, QUOTA_JITTER, Quota
 from airflow_provider_voucherify.api.rate_headers import server_time
@@ -324,7 +324,10 @@ class Transport:
 
     def _observe(self, response: requests.Response) -> None:
         self.server_offset = server_time(response.headers, now := time.time()) - now
-        self.quota.observe(response.headers, refused=response.status_code == 429)
+        if response.headers.get("X-Rate-Limit-Type") == CYCLE_LIMIT:
+            self.quota.observe({})  # its headers are those of the billing cycle, not of the period
+        else:
+            self.quota.observe(response.headers, refused=response.status_code == 429)
 
     def _error_response(self, response: requests.Response, method: str, path: str) -> ErrorResponse:
         quota: dict[str, Any] = {}

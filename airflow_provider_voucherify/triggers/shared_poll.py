@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -45,14 +45,26 @@ class PollResult:
     """
     What one poll found.
 
-    :param ended: The ids that have ended, or do not exist.
+    :param ended_ids: The ids that have ended, or do not exist.
+    :param error: Why the poll failed, if it did.
     :param calls: API calls to account to this trigger: those of a shared poll are accounted to one of its triggers.
     :param quota: What is known of the quota, for the process that continues the task.
     """
 
-    ended: set[str]
+    ended_ids: set[str] = field(default_factory=set)
+    error: Exception | None = None
     calls: int = 0
     quota: dict[str, Any] = field(default_factory=dict)
+
+    def ended(self) -> set[str]:
+        """
+        Return the ids that have ended.
+
+        :raises VoucherifyError: if the poll failed.
+        """
+        if self.error is not None:
+            raise self.error
+        return self.ended_ids
 
 
 @dataclass(eq=False)
@@ -109,8 +121,7 @@ class SharedPoll:
 
         :param ids: Their ids.
         :param delay: How many seconds it may take until the poll; it may come earlier, for another trigger.
-        :return: What it found of these objects.
-        :raises VoucherifyError: the error of the poll.
+        :return: What it found of these objects, or its error.
         """
         loop = asyncio.get_running_loop()
         waiter = _Waiter(frozenset(ids), loop.time() + delay, loop.create_future())
@@ -154,31 +165,31 @@ class SharedPoll:
     async def _poll_once(self, executor: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
         waiters = list(self._waiters)
+        ids = frozenset[str]().union(*(waiter.ids for waiter in waiters))
         try:
             client = await self._connect()
-            before = client.transport.calls
-            ids = set().union(*(waiter.ids for waiter in waiters))
-            ended = await loop.run_in_executor(executor, partial(find_ended, client, self._resource, ids))
         except Exception as error:  # noqa: BLE001 (each trigger decides what its error means)
-            failure = error
-            self._deliver(waiters, lambda waiter: waiter.future.set_exception(failure))
+            self._deliver(waiters, PollResult(error=error))
             return
-        calls = client.transport.calls - before
-        allowed = client.transport.quota.calls_per_second
-        self._not_before = loop.time() + (calls / (POLLING_SHARE * allowed) if allowed else 0.0)
-        log.info("%d of %d %s have ended.", len(ended), len(ids), self._resource.value)
-        results = iter([calls])
-        quota = client.transport.quota.snapshot()
-        self._deliver(
-            waiters,
-            lambda waiter: waiter.future.set_result(PollResult(ended & waiter.ids, next(results, 0), quota)),
-        )
+        transport, calls_before = client.transport, client.transport.calls
+        try:
+            ended = await loop.run_in_executor(executor, partial(find_ended, client, self._resource, ids))
+            result = PollResult(ended)
+            log.info("%d of %d %s have ended.", len(ended), len(ids), self._resource.value)
+        except Exception as error:  # noqa: BLE001
+            result = PollResult(error=error)
+        result.calls, result.quota = transport.calls - calls_before, transport.quota.snapshot()
+        allowed = transport.quota.calls_per_second
+        self._not_before = loop.time() + (result.calls / (POLLING_SHARE * allowed) if allowed else 0.0)
+        self._deliver(waiters, result)
 
-    def _deliver(self, waiters: list[_Waiter], outcome: Callable[[_Waiter], None]) -> None:
+    def _deliver(self, waiters: list[_Waiter], result: PollResult) -> None:
+        calls = result.calls
         for waiter in waiters:
             self._waiters.discard(waiter)
             if not waiter.future.done():  # its trigger may have been cancelled meanwhile
-                outcome(waiter)
+                waiter.future.set_result(replace(result, ended_ids=result.ended_ids & waiter.ids, calls=calls))
+                calls = 0
 
     async def _connect(self) -> VoucherifyClient:
         hook = VoucherifyHook(self._voucherify_conn_id, max_quota_wait=0.0)
