@@ -324,9 +324,8 @@ class Transport:
 
     def _observe(self, response: requests.Response) -> None:
         self.server_offset = server_time(response.headers, now := time.time()) - now
-        if response.headers.get("X-Rate-Limit-Type") == CYCLE_LIMIT:
-            self.quota.observe({})  # its headers are those of the billing cycle, not of the period
-        else:
+        # the headers of a limit of the billing cycle say nothing of the period
+        if response.headers.get("X-Rate-Limit-Type") != CYCLE_LIMIT:
             self.quota.observe(response.headers, refused=response.status_code == 429)
 
     def _error_response(self, response: requests.Response, method: str, path: str) -> ErrorResponse:

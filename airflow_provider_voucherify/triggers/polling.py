@@ -154,22 +154,17 @@ class PollingTrigger(BaseTrigger):
             if not self._waiting_for:
                 await asyncio.sleep(delay)
                 return EventStatus.READY
-            poll = asyncio.ensure_future(
-                shared_poll(self.voucherify_conn_id, self.resource).poll(self._waiting_for, delay)
-            )
+            result = await shared_poll(self.voucherify_conn_id, self.resource).poll(self._waiting_for, delay)
+            self._calls += result.calls
+            self._quota = result.quota or self._quota
             try:
-                await asyncio.wait([poll])
                 # partial: when the task is ready, its own requests complete this poll, and decide about the failures
-                result = poller.poll(poll.result, partial=True)
+                ended = poller.poll(result.ended, partial=True)
             except Exception as error:  # noqa: BLE001 (the task polls by itself, and ends with the error that it meets)
                 self.log.warning("Polling failed; the task resumes and polls by itself. %s", error)
                 return EventStatus.FAILED
-            finally:
-                poll.cancel()
-            if result is not None:
-                self._calls += result.calls
-                self._quota = result.quota
-                if self._is_ready(result.ended):
+            if ended is not None:
+                if self._is_ready(ended):
                     return EventStatus.READY
                 poller.reset_failures()
             delay = poller.delay
