@@ -46,8 +46,7 @@ from airflow_provider_voucherify.exceptions import (
 ATTEMPTS = 5
 MAX_QUOTA_WAIT = 60.0
 RESPONSE_TIMEOUT = 300.0
-# 100 orders of 500 items each (documented maxima) are some 60 MB
-MAX_BODY_BYTES = 256 << 20
+MAX_BODY_BYTES = 256 << 20  # 100 orders of 500 items each (documented maxima) are some 60 MB
 MAX_ERROR_BODY_BYTES = 64 << 10
 # A download that is slower than this stalls: it would take more than a day for 50 MB.
 STALL_SECONDS = 120.0
