@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from airflow.providers.common.compat.sdk import XComArg
 
 from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.core.validation import TEMPLATE_MARKS
@@ -32,7 +31,8 @@ def is_templated(value: Any) -> bool:
         return any(is_templated(part) for part in value.values())
     if isinstance(value, list | tuple):
         return any(is_templated(part) for part in value)
-    return isinstance(value, XComArg)
+    # Airflow's ResolveMixin, which lies elsewhere in each version: XComArg, MappedArgument, literal() and others
+    return hasattr(value, "iter_references") and hasattr(value, "resolve")
 
 
 def takes_options(*groups: type[Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -12,8 +12,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_voucherify.api.polling import Poller
+from airflow_provider_voucherify.api.redaction import one_line
 from airflow_provider_voucherify.exceptions import VoucherifyError
 from airflow_provider_voucherify.triggers.shared_poll import Resource, shared_poll
+
+LOG_INTERVAL = 30.0
 
 
 class EventStatus(StrEnum):
@@ -107,6 +110,7 @@ class PollingTrigger(BaseTrigger):
         self.failures = failures
         self.resume_state = resume_state or {}
         self._calls = 0
+        self._logged_at = float("-inf")
         self._quota: dict[str, Any] = {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -164,7 +168,15 @@ class PollingTrigger(BaseTrigger):
                 self.log.warning("Polling failed; the task resumes and polls by itself. %s", error)
                 return EventStatus.FAILED
             if ended is not None:
+                self._log_progress(len(ended))
                 if self._is_ready(ended):
                     return EventStatus.READY
                 poller.reset_failures()
             delay = poller.delay
+
+    def _log_progress(self, ended: int) -> None:
+        """Log what the task waits for, in its own log: the shared poll writes to none of them."""
+        if time.monotonic() - self._logged_at >= LOG_INTERVAL:
+            self._logged_at = time.monotonic()
+            ids = self._waiting_for
+            self.log.info("%d of %d %s have ended: %s", ended, len(ids), self.resource.value, one_line(", ".join(ids)))

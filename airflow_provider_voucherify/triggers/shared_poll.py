@@ -175,7 +175,7 @@ class SharedPoll:
         try:
             ended = await loop.run_in_executor(executor, partial(find_ended, client, self._resource, ids))
             result = PollResult(ended)
-            log.info("%d of %d %s have ended.", len(ended), len(ids), self._resource.value)
+            log.debug("%d of %d %s have ended.", len(ended), len(ids), self._resource.value)
         except Exception as error:  # noqa: BLE001
             result = PollResult(error=error)
         result.calls, result.quota = transport.calls - calls_before, transport.quota.snapshot()
