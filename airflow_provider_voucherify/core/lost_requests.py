@@ -22,16 +22,18 @@ def async_actions_since(
     :param action_type: The type of action that it creates.
     :param known_ids: Actions that other requests created.
     :return: The actions, newest first.
+    :raises ListingError: if the listing repeats or does not end, so that it proves nothing.
     """
     since = _earliest(sent_at)
     found: list[AsyncAction] = []
-    page = client.list_async_actions()
-    while True:
-        recent = [action for action in page.async_actions if action.created_at and action.created_at >= since]
-        found += [action for action in recent if action.type == action_type and action.id not in known_ids]
-        if not page.has_more or not recent or len(recent) < len(page.async_actions):
-            return found
-        page = client.list_async_actions(end_date=recent[-1].created_at)
+    for action in client.iter_async_actions():
+        if action.created_at is None:
+            continue
+        if action.created_at < since:
+            break
+        if action.type == action_type and action.id not in known_ids:
+            found.append(action)
+    return found
 
 
 def exports_since(client: Endpoints, sent_at: float, known_ids: Collection[str]) -> Iterator[Export]:
