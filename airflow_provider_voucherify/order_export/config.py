@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -14,6 +15,8 @@ from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export.request import TIME_FIELDS, ExportRequest
 
 OnBadValue = Literal["fail", "side_file"]
+OnUnknownColumn = Literal["warn", "fail"]
+Compression = Literal["zstd", "snappy", "gzip", "lz4", "brotli", "none"]
 
 
 class ExportConfig(Options, frozen=True, kw_only=True):
@@ -23,6 +26,11 @@ class ExportConfig(Options, frozen=True, kw_only=True):
     :param on_bad_value: What becomes of a row with a value that does not fit the type of its column, or with too few
         or too many cells: ``fail``, or ``side_file``, a file of JSON lines beside the Parquet file with row, reason
         and record.
+    :param header_mapping: The fields of headers in the exported file that do not match by themselves:
+        ``{"Date created": "created_at"}``.
+    :param on_unknown_column: What becomes of columns that were not requested and are not metadata: ``warn`` leaves them
+        out, names them in the log and counts them in the result; ``fail`` is an error.
+    :param compression: The codec of the Parquet files.
     :param max_rows_per_file: The largest number of rows in a file: the output becomes a folder.
     :param partition_by: A time column among the fields: the output becomes a dataset with a folder for each day,
         ``updated_at_day=2026-01-01``.
@@ -31,6 +39,9 @@ class ExportConfig(Options, frozen=True, kw_only=True):
     """
 
     on_bad_value: OnBadValue = "fail"
+    header_mapping: Mapping[str, str] | None = None
+    on_unknown_column: OnUnknownColumn = "warn"
+    compression: Compression = "zstd"
     max_rows_per_file: Annotated[int, Meta(ge=1)] | None = None
     partition_by: str | None = None
     max_window_splits: Annotated[int, Meta(ge=0)] = 16

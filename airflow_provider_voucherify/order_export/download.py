@@ -46,7 +46,6 @@ def download_to_parquet(
     config: ExportConfig = ExportConfig(),  # noqa: B008  # frozen
     *,
     attempts: int = ATTEMPTS,
-    compression: str = "zstd",
     row_group_rows: int = ROW_GROUP_ROWS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ExportResult:
@@ -63,7 +62,6 @@ def download_to_parquet(
     :param output: The names of the files.
     :param config: The options.
     :param attempts: The largest number of downloads.
-    :param compression: The codec of the Parquet files.
     :param row_group_rows: The smallest number of rows in a row group, except for the last one.
     :param sleep: Sleeps between two attempts, for a number of seconds.
     :raises ConfigurationError: if the path is a folder and has to be a file, or the other way round.
@@ -74,7 +72,7 @@ def download_to_parquet(
     :raises ApiError: if Voucherify refuses it, or fails each time.
     """
     output.check()
-    task = _Download(client, parts, request, output, config, compression, row_group_rows)
+    task = _Download(client, parts, request, output, config, row_group_rows)
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
         retry=tenacity.retry_if_exception_type((TransportError, ServerError)),
@@ -114,7 +112,6 @@ class _Download:
     request: ExportRequest
     output: Output
     config: ExportConfig
-    compression: str
     row_group_rows: int
 
     def attempt(self, block_bytes: int) -> ExportResult:
@@ -129,7 +126,7 @@ class _Download:
             Publication(self.output.journal, self.output.earlier_files) as publication,
         ):
             bad_rows = BadRows(self.config.on_bad_value, publication, self.output.beside("bad_rows.jsonl"))
-            with ParquetFiles(publication, self.output, schema, self.compression) as parquet:
+            with ParquetFiles(publication, self.output, schema, self.config.compression) as parquet:
                 for file, table, bad in ready:
                     bad_rows.add(file.name, file.number, bad)
                     parquet.write(table)
@@ -179,7 +176,13 @@ class _Download:
                     order_schema(file.part.request(self.request)),
                     block_bytes=block_bytes,
                     row_group_rows=self.row_group_rows,
+                    header_mapping=self.config.header_mapping,
                 )
+                if reader.columns.unknown and self.config.on_unknown_column == "fail":
+                    raise ExportFileError(
+                        f"{file.name} has columns that were not requested: {', '.join(reader.columns.unknown)}. "
+                        "on_unknown_column='warn' leaves them out."
+                    )
                 unknown_columns.update(dict.fromkeys(reader.columns.unknown))
                 with closing(reader.row_groups()) as groups:
                     for group in groups:

@@ -1,18 +1,21 @@
 """
 Match the columns of an exported file with the fields.
 
-How an export writes its headers is unknown, so they are matched by their normal form: ``Source ID`` is ``source_id``.
+How an export of orders writes its headers is unknown. They are matched by their normal form, so that ``Source ID`` is
+``source_id``, and by the labels that exports of other objects have (seen in examples); see ``docs/voucherify-api.md``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
 from airflow_provider_voucherify.exceptions import ExportFileError
 from airflow_provider_voucherify.order_export.request import METADATA, METADATA_PREFIX
 
+LABELS = {"created_at": "creationdate", "updated_at": "lastupdatedate"}
 METADATA_HEADER = re.compile(r"\s*metadata\s*[._:\s]\s*(\S.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -32,30 +35,45 @@ class Columns:
     unknown: tuple[str, ...]
 
 
-def match_columns(header: Sequence[str], fields: Sequence[str], name: str) -> Columns:
+def match_columns(
+    header: Sequence[str], fields: Sequence[str], name: str, header_mapping: Mapping[str, str] | None = None
+) -> Columns:
     """
     Find the column of each field.
 
     A metadata key that is spelled as in the field precedes one with the same normal form: keys may differ in case
-    alone.
+    alone. A key may also come as a column with the bare key; if all the metadata was requested and has no column of its
+    own, the columns that nothing else claims are its keys.
 
     :param header: The headers as they are in the file.
     :param fields: The requested fields.
     :param name: The name of the file in errors.
+    :param header_mapping: The fields of headers that do not match otherwise.
     :raises ExportFileError: if a field has no column, or two.
     """
     found: dict[str, int] = {}
     twice = _asked_for_twice(header, fields)
-    for same in (_same_key, _same_normal_form):
+    mapping = header_mapping or {}
+
+    def is_mapped(text: str, field: str) -> bool:
+        return mapping.get(text.strip()) == field
+
+    for same in (is_mapped, _same_key, _same_normal_form, _is_label, _is_bare_key):
         free = [position for position in range(len(header)) if position not in {*found.values(), *twice}]
         for field in fields:
             if field not in found and (position := _only(field, header, free, same, name)) is not None:
                 found[field] = position
     keys = {p: key for p, text in enumerate(header) if (key := metadata_key(text)) and p not in twice}
+    if METADATA in fields and METADATA not in found and not keys:
+        claimed = {*found.values(), *twice}
+        keys = {p: text.strip() for p, text in enumerate(header) if p not in claimed and _may_be_key(text)}
     metadata = _by_key(keys, header, name) if METADATA in fields and METADATA not in found else {}
     missing = [field for field in fields if field not in found and field != METADATA]
     if missing:
-        raise ExportFileError(f"{name} has no column for {', '.join(missing)}. Its columns are: {', '.join(header)}.")
+        raise ExportFileError(
+            f"{name} has no column for {', '.join(missing)}. Its columns are: {', '.join(header)}. "
+            f"If one of them is meant, map it: header_mapping={{'…': {missing[0]!r}}}."
+        )
     used = {*found.values(), *metadata.values(), *twice}
     unknown = tuple(text for position, text in enumerate(header) if position not in used)
     return Columns(found, metadata, unknown)
@@ -92,6 +110,19 @@ def _same_normal_form(header: str, field: str) -> bool:
     return normal_form(header) == normal_form(field)
 
 
+def _is_label(header: str, field: str) -> bool:
+    return LABELS.get(field) == normal_form(header)
+
+
+def _is_bare_key(header: str, field: str) -> bool:
+    return _may_be_key(header) and field == f"{METADATA_PREFIX}{header.strip()}"
+
+
+def _may_be_key(header: str) -> bool:
+    """Return whether a header can be a bare key of the metadata: it is not that of another field of an order."""
+    return bool(header.strip()) and normal_form(header) not in ORDER_HEADERS
+
+
 def _only(
     field: str, header: Sequence[str], free: Sequence[int], same: Callable[[str, str], bool], name: str
 ) -> int | None:
@@ -111,3 +142,6 @@ def _by_key(keys: dict[int, str], header: Sequence[str], name: str) -> dict[str,
             )
         by_key[key] = position
     return by_key
+
+
+ORDER_HEADERS = {*map(normal_form, ORDER_FIELDS), *LABELS.values()}

@@ -16,7 +16,8 @@ from airflow_provider_voucherify.order_export.convert.csv_reader import CsvReade
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
 from airflow_provider_voucherify.order_export.convert.header import match_columns
 from airflow_provider_voucherify.order_export.convert.schema import STATUS
-from airflow_provider_voucherify.order_export.convert.values import convert, metadata_json
+from airflow_provider_voucherify.order_export.convert.values import convert, metadata_json, not_objects
+from airflow_provider_voucherify.order_export.request import METADATA
 
 BLOCK_BYTES = 1 << 20
 ROW_GROUP_ROWS = 131_072
@@ -58,6 +59,7 @@ class RowReader:
     :param schema: The columns of the tables.
     :param block_bytes: How much text is parsed at a time, in bytes: no row can be longer.
     :param row_group_rows: The smallest number of rows in a table, except for the last one.
+    :param header_mapping: The fields of headers that do not match otherwise.
     :raises ExportFileError: if a column is missing, or there twice.
     """
 
@@ -68,12 +70,13 @@ class RowReader:
         *,
         block_bytes: int = BLOCK_BYTES,
         row_group_rows: int = ROW_GROUP_ROWS,
+        header_mapping: Mapping[str, str] | None = None,
     ) -> None:
         self._stream = stream
         self._schema = schema
         self._block_bytes = block_bytes
         self._row_group_rows = row_group_rows
-        self.columns = match_columns(stream.header, schema.names, stream.name)
+        self.columns = match_columns(stream.header, schema.names, stream.name, header_mapping)
         positions = sorted({*self.columns.fields.values(), *self.columns.metadata.values()})
         self._cells_schema = pa.schema([(str(position), pa.binary()) for position in positions])
         self._misshapen: list[BadRow] = []
@@ -160,7 +163,12 @@ class RowReader:
 
     def _values(self, cells: pa.Table, field: pa.Field, reasons: dict[int, list[str]]) -> pa.ChunkedArray:
         if field.name in self.columns.fields:
-            return self._converted(cells, self.columns.fields[field.name], field.type, reasons)
+            position = self.columns.fields[field.name]
+            values = self._converted(cells, position, field.type, reasons)
+            if field.name == METADATA:
+                for index in not_objects(values):
+                    self._report(cells, position, index, "a JSON object", reasons)
+            return values
         if not self.columns.metadata:  # the metadata has a column for each key, and no order has any
             return pa.chunked_array([pa.nulls(cells.num_rows, field.type)])
         return metadata_json(
@@ -175,12 +183,15 @@ class RowReader:
     ) -> pa.ChunkedArray:
         column = cells.column(str(position))
         values, bad = convert(column, target)
+        wanted = "UTF-8" if target in (pa.string(), STATUS) else f"a valid {target}"
         for index in bad:
-            shown = _text(column[index].as_py())
-            shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…"
-            wanted = "UTF-8" if target in (pa.string(), STATUS) else f"a valid {target}"
-            reasons.setdefault(index, []).append(f"{self._stream.header[position]}: {shown!r} is not {wanted}")
+            self._report(cells, position, index, wanted, reasons)
         return values
+
+    def _report(self, cells: pa.Table, position: int, index: int, wanted: str, reasons: dict[int, list[str]]) -> None:
+        shown = _text(cells.column(str(position))[index].as_py())
+        shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…"
+        reasons.setdefault(index, []).append(f"{self._stream.header[position]}: {shown!r} is not {wanted}")
 
     def _record(self, cells: pa.Table, index: int) -> dict[str, str | None]:
         return {

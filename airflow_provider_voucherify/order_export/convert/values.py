@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_voucherify.core.arrow import string_scalar
 
 FLOOR_UNITS = {"s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond"}
+EMPTY_FRACTION = r"^([+-]?[0-9]+)\.0*$"
 TO_BE_ESCAPED = r'["\\\x00-\x1f]'
 ESCAPES = {character: json.dumps(character)[1:-1] for character in ("\\", '"', *map(chr, range(0x20)))}
 
@@ -20,8 +22,9 @@ def convert(cells: pa.ChunkedArray, target: pa.DataType) -> tuple[pa.ChunkedArra
     Convert cells to a type.
 
     An empty cell is null. ``""`` in quotes is the empty string, and null if the type is not a string. Spaces around a
-    value that is not a string are dropped. A time may have any offset of ISO 8601, or none: then it is UTC, as all
-    times of the API are (documented). Fractions finer than the unit of the type are cut off.
+    value that is not a string are dropped, and so is the empty fraction of an integer, ``7700.00``. A time may have any
+    offset of ISO 8601, or none: then it is UTC, as all times of the API are (documented). Fractions finer than the unit
+    of the type are cut off.
 
     :param cells: Binary cells, null where they were empty.
     :param target: The type.
@@ -62,7 +65,34 @@ def _cast_leniently(cells: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedAr
         return _cast(cells, target)
     trimmed = pc.utf8_trim_whitespace(cells.cast(pa.string()))
     text = pc.if_else(pc.match_substring_regex(trimmed, "^$"), pa.NA, trimmed)
+    if pa.types.is_integer(target):
+        text = pc.replace_substring_regex(text, EMPTY_FRACTION, r"\1")
     return _cast_times(text, target) if pa.types.is_timestamp(target) else _cast_text(text, target)
+
+
+def not_objects(texts: pa.ChunkedArray) -> list[int]:
+    """
+    Find texts that are not a JSON object.
+
+    :param texts: Texts; null and the empty text are accepted.
+    :return: The positions of those that are something else.
+    """
+    trimmed = pc.utf8_trim_whitespace(texts)
+    plausible = pc.or_(
+        pc.and_(pc.starts_with(trimmed, '{"'), pc.ends_with(trimmed, "}")),
+        pc.match_substring_regex(trimmed, r"^(\{\})?$"),
+    )
+    if pc.all(plausible).as_py() in (True, None):  # parsing each of millions of texts would take longer than the rest
+        return []
+    suspects = pc.indices_nonzero(pc.invert(pc.fill_null(plausible, True))).to_pylist()
+    return [index for index in suspects if not _is_object(texts[index].as_py())]
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(text), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def _cast_text(text: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:

@@ -52,15 +52,16 @@ def orders_csv(numbers):
     return text.getvalue().encode()
 
 
-def convert(server, path, request=REQUEST, *, on_bad_value="fail", **options):
+def convert(server, path, request=REQUEST, *, attempts=3, row_group_rows=131_072, **options):
     return download_to_parquet(
         server.client(),
         [ExportPart(export_id=EXPORT_ID)],
         request,
         Output(path=path),
-        ExportConfig(on_bad_value=on_bad_value),
+        ExportConfig(**options),
+        attempts=attempts,
+        row_group_rows=row_group_rows,
         sleep=lambda _: None,
-        **options,
     )
 
 
@@ -116,7 +117,7 @@ def test_a_file_without_a_header_is_not_an_export_without_orders(server, path, f
 
 
 @pytest.mark.parametrize("content", [b"ID,Amount,Updated At,Status,Metadata", orders_csv([])])
-@pytest.mark.parametrize(("framing", "zipped"), [*FRAMINGS, ("close", False)])
+@pytest.mark.parametrize(("framing", "zipped"), FRAMINGS)
 def test_no_orders_give_a_file_with_all_columns(server, path, content, framing, zipped):
     server.files, server.framing, server.gzip = [content], framing, zipped
     assert convert(server, path).rows == 0
@@ -263,6 +264,13 @@ def test_columns_that_nobody_asked_for_are_told(server, path, caplog):
     assert "Export exp_1 has columns that were not requested: Currency, ." in caplog.text
 
 
+def test_unknown_columns_can_be_an_error(server, path):
+    server.files = [b"Currency,ID\nEUR,ord_1\n"]
+    with pytest.raises(ExportFileError, match="columns that were not requested: Currency"):
+        convert(server, path, ExportRequest(fields=["id"]), on_unknown_column="fail")
+    assert names(path.parent) == []
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -280,9 +288,9 @@ def test_a_header_that_does_not_fit_is_an_error_at_once(server, path, content, m
 
 def test_a_cell_larger_than_a_block_is_read_with_larger_blocks(server, path):
     cell = "x" * (3 << 20)
-    server.files = [f"ID,Metadata\n1,{cell}\n2,\n".encode()]
-    convert(server, path, ExportRequest(fields=["id", "metadata"]))
-    assert pq.read_table(path)["metadata"].to_pylist() == [cell, None]
+    server.files = [f"ID,Source ID\n1,{cell}\n2,\n".encode()]
+    convert(server, path, ExportRequest(fields=["id", "source_id"]))
+    assert pq.read_table(path)["source_id"].to_pylist() == [cell, None]
     assert server.calls["files"] == 2
 
 

@@ -93,7 +93,7 @@ def test_fields_filters_and_order_are_what_was_asked_for(emulator, path):
     request = ExportRequest(
         fields=["metadata.channel", "source_id", "status"],
         filters={"junction": "and", "status": {"conditions": {"$in": ["PAID"]}}},
-        order="-created_at",
+        sort_order="-created_at",
     )
     with client_of(emulator) as client:
         assert export(client, request, path).rows == 75

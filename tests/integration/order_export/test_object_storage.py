@@ -73,13 +73,13 @@ def folder_of(path):
     return str(path.parent).partition(f"{BUCKET}/")[2]
 
 
-def convert(server, path, *, on_bad_value="fail", **options):
+def convert(server, path, *, on_bad_value="fail", compression="zstd", **options):
     return download_to_parquet(
         server.client(),
         [ExportPart(export_id=EXPORT_ID)],
         REQUEST,
         Output(path=path),
-        ExportConfig(on_bad_value=on_bad_value),
+        ExportConfig(on_bad_value=on_bad_value, compression=compression),
         sleep=lambda _: None,
         **options,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import pytest
 from hypothesis import example, given, settings
@@ -27,7 +28,7 @@ VALUES = {
     "amount": st.integers(-(2**63), 2**63 - 1).map(str) | st.just(""),
     "created_at": st.sampled_from(["2022-09-09T09:20:01.660Z", "1999-12-31T23:59:59.999Z", ""]),
     "status": st.sampled_from(["PAID", "CREATED", ""]),
-    "metadata": TEXTS,
+    "metadata": st.just("") | TEXTS.map(lambda text: json.dumps({"note": text}, ensure_ascii=False)),
     "unknown": TEXTS,
 }
 TYPED = [name for name in FIELDS if name not in ("id", "metadata")]
@@ -52,7 +53,7 @@ def csv_files(draw):
 @settings(deadline=None, max_examples=300)
 @given(csv_files(), st.integers(8, 400), st.integers(1, 5), st.booleans())
 @example("ID,Amount,Created At,Status,Metadata", 400, 1, False)
-@example('ID,Amount,Created At,Status,Metadata\n"a\nb",1,,,"""\r\n"', 16, 1, True)
+@example('ID,Amount,Created At,Status,Metadata\n"a\nb",1,,,"{""\r\n}"', 16, 1, True)
 def test_a_file_is_read_as_the_csv_module_reads_it(text, block_bytes, row_group_rows, zipped):
     def convert(block_bytes):
         return convert_file(
@@ -80,11 +81,11 @@ def test_a_file_is_read_as_the_csv_module_reads_it(text, block_bytes, row_group_
 
 
 def test_empty_quoted_and_null_like_cells_are_kept_apart():
-    content = b'id,metadata,amount\n,NA,1\n"",null,\nx,"",""\n'
-    table, _ = convert_file(content, ["id", "metadata", "amount"])
+    content = b'id,source_id,amount\n,NA,1\n"",null,\nx,"",""\n'
+    table, _ = convert_file(content, ["id", "source_id", "amount"])
     assert table.to_pydict() == {
         "id": [None, "", "x"],
-        "metadata": ["NA", "null", ""],
+        "source_id": ["NA", "null", ""],
         "amount": [1, None, None],
     }
 
@@ -249,11 +250,11 @@ def test_an_end_within_a_row_is_noticed_even_where_the_length_is_right():
     for cut in range(ORDERS.index(b"\n") + 1, len(ORDERS)):
         content = ORDERS[:cut]
         if content.count(b'"') % 2 == 0 and all(len(row) == 3 for row in rows_of(content)):
-            table, bad_rows = convert_file(content, ["id", "metadata"])
+            table, bad_rows = convert_file(content, ["id", "amount"])
             assert (table.num_rows, bad_rows) == (len(rows_of(content)), [])
         else:
             with pytest.raises(TruncatedDownloadError, match="Export exp_1 ends within"):
-                convert_file(content, ["id", "metadata"])
+                convert_file(content, ["id", "amount"])
 
 
 def test_an_end_that_nothing_proves_is_an_error():
@@ -275,3 +276,29 @@ def test_gzip_that_is_cut_or_broken_is_noticed(length):
                     CsvStream(download, "it"), order_schema(ExportRequest(fields=["id"]))
                 ).row_groups()
             )
+
+
+def test_bare_keys_become_json():
+    table, bad_rows = convert_file(b"ID,channel,Region\n1,web,EU\n2,,\n", ["id", "metadata"])
+    assert table["metadata"].to_pylist() == ['{"channel":"web","Region":"EU"}', None]
+    assert bad_rows == []
+
+
+def test_an_integer_with_an_empty_fraction_is_that_integer():
+    content = b"ID,Amount\n1,7700.00\n2,5.\n3,-3.0\n4,77.50\n5,.0\n"
+    table, bad_rows = convert_file(content, ["id", "amount"])
+    assert table["amount"].to_pylist() == [7700, 5, -3]
+    assert [bad.reason for bad in bad_rows] == [
+        "Amount: '77.50' is not a valid int64",
+        "Amount: '.0' is not a valid int64",
+    ]
+
+
+def test_metadata_that_is_not_a_json_object_is_a_bad_value():
+    texts = ["[object Object]", '{"a":1}', "{'a': 1}", "", " { } ", "{}", '["a"]', '{"a":}x', "7"]
+    content = io.StringIO()
+    csv.writer(content).writerows([["ID", "Metadata"], *([str(row), text] for row, text in enumerate(texts))])
+    table, bad_rows = convert_file(content.getvalue().encode(), ["id", "metadata"])
+    assert table["metadata"].to_pylist() == ['{"a":1}', None, " { } ", "{}"]
+    assert [bad.row for bad in bad_rows] == [1, 3, 7, 8, 9]
+    assert bad_rows[0].reason == "Metadata: '[object Object]' is not a JSON object"

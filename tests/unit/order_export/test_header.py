@@ -102,3 +102,36 @@ def test_a_key_that_is_asked_for_beside_metadata_may_come_twice():
     assert (columns.fields, columns.metadata, columns.unknown) == ({"metadata.n": 1}, {"n": 1, "m": 3}, ("ID",))
     with pytest.raises(ExportFileError, match=r"2 columns for metadata\.n"):
         match(header, ["metadata.n"])
+
+
+def test_labels_of_other_exports_match():
+    columns = match(["ID", "Creation Date", "Last Update Date"], ["id", "created_at", "updated_at"])
+    assert columns.fields == {"id": 0, "created_at": 1, "updated_at": 2}
+
+
+def test_a_header_can_be_mapped():
+    columns = match_columns(["ID", " Placed on"], ["id", "created_at"], "it", {"Placed on": "created_at"})
+    assert (columns.fields, columns.unknown) == ({"id": 0, "created_at": 1}, ())
+    with pytest.raises(ExportFileError, match=r"map it: header_mapping=\{'…': 'created_at'\}"):
+        match(["ID", "Placed on"], ["id", "created_at"])
+
+
+def test_a_mapping_precedes_a_header_that_matches_by_itself():
+    columns = match_columns(["Amount", "Net"], ["amount"], "it", {"Net": "amount"})
+    assert (columns.fields, columns.unknown) == ({"amount": 1}, ("Amount",))
+
+
+def test_columns_that_nothing_claims_are_bare_keys_of_the_metadata():
+    columns = match(["ID", "Status", "channel", "Region ", ""], ["id", "metadata"])
+    assert columns.metadata == {"channel": 2, "Region": 3}
+    assert columns.unknown == ("Status", "")  # a field of orders, though not requested, and nothing
+
+
+@pytest.mark.parametrize("header", [["ID", "Metadata", "channel"], ["ID", "metadata.a", "channel"]])
+def test_there_are_no_bare_keys_where_the_metadata_has_columns_of_its_own(header):
+    assert match(header, ["id", "metadata"]).unknown == ("channel",)
+
+
+def test_a_single_key_can_be_bare():
+    columns = match(["ID", "channel", "Channel"], ["id", "metadata.Channel"])
+    assert (columns.fields, columns.unknown) == ({"id": 0, "metadata.Channel": 2}, ("channel",))
