@@ -85,7 +85,7 @@ class Journey(ABC):
         self.check(times)
         assert self.run.stored == {}
         if goes_on:
-            assert "Going on" in self.run.log(self.run.tries)
+            assert "Resuming" in self.run.log(self.run.tries)
 
 
 class ImportJourney(Journey):

@@ -142,7 +142,7 @@ def test_the_connection_is_tested(browser, airflow, open_shop, name, password, m
     host, _, port = emulator.url.rpartition(":")
     if name == "wrong_host":
         (port,) = free_ports(1)
-        message += rf"[\s\S]*no answer from 127.0.0.1:{port} \(Connection refused\)"
+        message += rf"[\s\S]*no response from 127.0.0.1:{port} \(Connection refused\)"
     connection = {"conn_type": "voucherify", "host": host, "port": int(port), "login": emulator.app_id}
     airflow.post("/connections", connection | {"connection_id": name, "password": password})
     browser.open("/connections")
