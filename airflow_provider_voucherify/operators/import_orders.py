@@ -48,7 +48,9 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
         ``report.html``. Without it, the first of each chunk are in the log. Mapped tasks need one each:
         ``…/{{ ti.map_index }}``. (templated)
     :param durable: Whether a retry, or the clearing of a failed task, resumes where the last try stopped. The state is
-        saved in Airflow's task state store (3.3 and newer) or under ``report_path``; success removes it.
+        saved in Airflow's task state store (3.3 and newer) or under ``report_path``. Once the import has finished,
+        another try in the same run, a cleared one too, sends nothing and returns the same result; the next run starts
+        a new import.
     :param restart: Whether to start over, whatever an earlier run saved; a retry in the same run resumes all the same.
     :param dry_run: Read and check everything, send nothing, and report what an import would send, cost and take. What
         would be rejected is written to ``dry_run/`` under ``report_path``.
@@ -96,8 +98,7 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
         if self.dry_run_only:
             return self._dry_run()
         state_store = self._state_store(context)
-        restart = context["run_id"] if self.restart else None
-        return self._drive(context, state_store, self._time_limit.deadline(), restart=restart)
+        return self._drive(context, state_store, self._time_limit.deadline(), restart=self.restart)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume where the task was deferred."""
@@ -125,6 +126,7 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
             self._options(ImportConfig),
             report_path=self._folder,
             state_store=state_store,
+            run=context["run_id"],
             on_progress=lambda progress: self._show(context, telemetry, progress),
             **resume,
         )

@@ -13,6 +13,7 @@ from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_source.duplicates import FoundDuplicates
 from airflow_provider_voucherify.order_source.source import Cursor
 from airflow_provider_voucherify.reporting.observations import Observations
+from airflow_provider_voucherify.reporting.summary import ImportSummary
 
 MAX_ACTION_IDS = 100
 
@@ -74,6 +75,7 @@ class Submission(msgspec.Struct):
     :param sent_at: When it was posted, in seconds since the epoch on Voucherify's clock.
     :param action_id: The async action that imports it; None while it is unknown whether it was accepted.
     :param searches: How often the action was searched for after the response was lost.
+    :param request_id: The id of the request, if an error response named it.
     """
 
     number: int
@@ -83,6 +85,7 @@ class Submission(msgspec.Struct):
     sent_at: float
     action_id: str | None = None
     searches: int = 0
+    request_id: str | None = None
 
 
 class Checkpoint(msgspec.Struct, kw_only=True):
@@ -100,6 +103,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     :param bisections: Requests made to find the bad orders of refused chunks.
     :param last_split: The orders of the chunk that was halved last, and how many of its halves were accepted since.
     :param recent_action_ids: The last 100 actions, to tell a lost one from these.
+    :param foreign_action_ids: The last 100 actions that are proved to belong to others.
     :param duplicates: What the duplicate check found, if that is small enough to be kept here.
     """
 
@@ -114,6 +118,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     bisections: int = 0
     last_split: tuple[int, int] | None = None
     recent_action_ids: list[str] = []
+    foreign_action_ids: list[str] = []
     duplicates: FoundDuplicates | None = None
 
     def take_number(self) -> int:
@@ -129,6 +134,14 @@ class Checkpoint(msgspec.Struct, kw_only=True):
         :param action_id: The id of the action.
         """
         self.recent_action_ids = [*self.recent_action_ids, action_id][-MAX_ACTION_IDS:]
+
+    def remember_foreign(self, action_id: str) -> None:
+        """
+        Add an action that is proved to belong to others.
+
+        :param action_id: The id of the action.
+        """
+        self.foreign_action_ids = [*self.foreign_action_ids, action_id][-MAX_ACTION_IDS:]
 
 
 class Counters(msgspec.Struct, kw_only=True):
@@ -165,7 +178,9 @@ class ImportState(msgspec.Struct, kw_only=True):
     The document that is saved.
 
     :param fingerprint: The source.
+    :param run: The run that works on it, or that finished it.
     :param restarted_by: The run that started the import over, if one did.
+    :param finished: The summary, once all is done and the report is written.
     :param checkpoint: What a resume needs; changed by the scheduler and the sender.
     :param counters: Counts; changed by the outcomes and the sender.
     :param observations: What the report shows.
@@ -174,7 +189,9 @@ class ImportState(msgspec.Struct, kw_only=True):
     """
 
     fingerprint: str
+    run: str | None = None
     restarted_by: str | None = None
+    finished: ImportSummary | None = None
     checkpoint: Checkpoint
     counters: Counters = msgspec.field(default_factory=Counters)
     observations: Observations = msgspec.field(default_factory=Observations)
@@ -182,16 +199,17 @@ class ImportState(msgspec.Struct, kw_only=True):
     action_seconds: float | None = None
 
     @classmethod
-    def start(cls, fingerprint: str, config: ImportConfig, restarted_by: str | None = None) -> Self:
+    def start(cls, fingerprint: str, config: ImportConfig, *, run: str | None = None, restarted: bool = False) -> Self:
         """
         Make the state of an import that starts.
 
         :param fingerprint: The source.
         :param config: The options.
-        :param restarted_by: The run that starts it over.
+        :param run: The run that starts it.
+        :param restarted: Whether it starts over, whatever was saved before.
         """
         checkpoint = Checkpoint(max_orders=config.chunk_size, max_body_bytes=config.max_body_bytes)
-        return cls(fingerprint=fingerprint, restarted_by=restarted_by, checkpoint=checkpoint)
+        return cls(fingerprint=fingerprint, run=run, restarted_by=run if restarted else None, checkpoint=checkpoint)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
@@ -216,24 +234,34 @@ class ImportState(msgspec.Struct, kw_only=True):
 
 
 def load_state(
-    state_store: StateStore, fingerprint: str, config: ImportConfig, *, restart: str | None = None
+    state_store: StateStore,
+    fingerprint: str,
+    config: ImportConfig,
+    *,
+    run: str | None = None,
+    restart: bool = False,
 ) -> tuple[ImportState, bool]:
     """
     Load the state of the import to resume, or make that of a new one.
 
+    A finished import is resumed by another try of the same run, which has nothing left to do; the next run starts a new
+    one.
+
     :param state_store: Where the state is saved.
     :param fingerprint: The source of the orders.
     :param config: The options. Chunks stay smaller where Voucherify accepted less before.
-    :param restart: The name of the run that starts over, whatever was saved before; the next try of the same run
-        resumes. None to resume in any run.
+    :param run: The name of the run; None if it has none, as in a script.
+    :param restart: Whether to start over, whatever was saved by another run; the next try of the same run resumes.
     :return: The state, and whether it is that of an import to resume.
     :raises SourceChangedError: if that import was of another source.
     :raises StateError: if the saved document is not the state of an import.
     """
     document = state_store.load()
     state = None if document is None else ImportState.from_json(document)
-    if state is None or (restart and (state.restarted_by != restart or state.fingerprint != fingerprint)):
-        return ImportState.start(fingerprint, config, restart), False
+    if state is None or not _resumes(state, fingerprint, run, restart):
+        return ImportState.start(fingerprint, config, run=run, restarted=restart), False
+    if state.finished is not None:
+        return state, True
     checkpoint = state.checkpoint
     if state.fingerprint != fingerprint:
         raise SourceChangedError(
@@ -242,6 +270,13 @@ def load_state(
             f"{len(checkpoint.in_flight)} chunks are in flight. Give it the same orders again, or start over with "
             "restart=True, which sends all of them."
         )
+    state.run = run
     checkpoint.max_orders = min(checkpoint.max_orders, config.chunk_size)
     checkpoint.max_body_bytes = min(checkpoint.max_body_bytes, config.max_body_bytes)
     return state, True
+
+
+def _resumes(state: ImportState, fingerprint: str, run: str | None, restart: bool) -> bool:
+    if restart and (run is None or state.restarted_by != run or state.fingerprint != fingerprint):
+        return False
+    return state.finished is None or (run is not None and state.run == run)

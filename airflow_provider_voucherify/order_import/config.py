@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from airflow_provider_voucherify.core.options import Options
+from airflow_provider_voucherify.core.validation import seconds_of
 from airflow_provider_voucherify.order_source.duplicates import OnDuplicate
 from airflow_provider_voucherify.order_source.schema.side_effects import Treatment
 
@@ -32,6 +33,8 @@ class ImportConfig(Options, frozen=True):
     :param max_resends: How often orders are sent again that failed for a passing reason ("Internal error").
     :param on_unknown: ``report``, or ``resend``, which states that it is safe to send an order with a ``source_id``
         twice, because imports update by it (not documented): orders are then sent again instead of being unknown.
+    :param lost_request_timeout: How long a request may still arrive at Voucherify, and what it created may still become
+        visible, after its response was lost: seconds or a timedelta; 2 minutes by default. Only then is it sent again.
     :param wait_for_completion: Whether to wait for the outcome. If not, all orders that were sent are ``unknown``, and
         ``async_action_ids`` has all actions, for an ``AsyncActionSensor`` to wait for.
     :param poll_interval: The longest time between two polls, in seconds or as a timedelta; the processing times seen
@@ -49,11 +52,16 @@ class ImportConfig(Options, frozen=True):
     max_bisections: Annotated[int, Meta(ge=0)] = 500
     max_resends: Annotated[int, Meta(ge=0)] = 1
     on_unknown: OnUnknown = "report"
+    lost_request_timeout: float | timedelta = 120.0
     wait_for_completion: bool = True
     poll_interval: float | timedelta = 30.0
 
     @property
+    def lost_request_seconds(self) -> float:
+        """How long a request may still arrive after its response was lost, in seconds."""
+        return seconds_of("lost_request_timeout", self.lost_request_timeout)
+
+    @property
     def poll_seconds(self) -> float:
         """The longest time between two polls, in seconds."""
-        assert isinstance(self.poll_interval, float)  # noqa: S101  # the check of the options made it one
-        return self.poll_interval
+        return seconds_of("poll_interval", self.poll_interval)

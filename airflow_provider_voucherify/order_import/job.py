@@ -16,6 +16,7 @@ from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import NotFoundError, QuotaError, StateError
 from airflow_provider_voucherify.order_import.checkpoint import ImportState, Submission, load_state
 from airflow_provider_voucherify.order_import.config import ImportConfig
+from airflow_provider_voucherify.order_import.lost_submissions import LostSubmissions
 from airflow_provider_voucherify.order_import.outcomes import Outcomes, chunk_outcome
 from airflow_provider_voucherify.order_import.rules import find_rules
 from airflow_provider_voucherify.order_import.scheduler import Scheduler
@@ -29,6 +30,7 @@ from airflow_provider_voucherify.reporting.summary import ImportSummary
 FIRST_POLL = 1.0
 WEIGHT_OF_LAST_ACTION = 0.3
 PROGRESS_INTERVAL = 30.0
+MAX_DOUBLINGS = 10
 RATE_POINTS = 10  # of the 60 of the timeline: enough to be steady, and few enough to follow a change
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,8 @@ class ImportJob:
     :param report_path: A folder for the orders that were not loaded, ``summary.json`` and ``report.html``.
     :param state_store: Where the state is saved, before each request that changes something and after it. By default
         ``state.json`` under ``report_path``; without either, an import that is interrupted cannot resume.
-    :param restart: The name of this run, to start over whatever was saved by another run; None to resume in any run.
+    :param run: The name of this run. Another try of a run that finished returns its summary and sends nothing.
+    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
     :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
     :param failures: How many polls failed in a row before, in a trigger.
     :param calls: How many calls were made elsewhere for this import, in a trigger.
@@ -67,7 +70,8 @@ class ImportJob:
         *,
         report_path: StoragePath | None = None,
         state_store: StateStore | None = None,
-        restart: str | None = None,
+        run: str | None = None,
+        restart: bool = False,
         resume_from: dict[str, Any] | None = None,
         failures: int = 0,
         calls: int = 0,
@@ -80,8 +84,9 @@ class ImportJob:
         self._source = source
         self._config = config
         self._report_path = report_path
-        self._report = Report(report_path)
+        self._report = Report(report_path, run)
         self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
+        self._run = run
         self._restart = restart
         self._calls_elsewhere = calls
         self._on_progress = on_progress
@@ -103,7 +108,14 @@ class ImportJob:
         if self._state is not None:
             return self._state
         self._report.check_writable()
-        state, resumed = load_state(self._state_store, self._source.fingerprint(), self._config, restart=self._restart)
+        state, resumed = load_state(
+            self._state_store, self._source.fingerprint(), self._config, run=self._run, restart=self._restart
+        )
+        if state.finished is not None:
+            log.info("This run has finished the import before: nothing is sent again. %s", state.finished)
+            self._summary = state.finished
+            self._state = state
+            return state
         if resumed:
             log.info(
                 "Resuming: %d orders have an outcome, %d chunks are in flight.",
@@ -117,8 +129,18 @@ class ImportJob:
         rules = find_rules(self._source, self._config, state.checkpoint)
         self._scheduler = Scheduler(self._source, state.checkpoint, rules)
         self._outcomes = Outcomes(state, self._report, self._config, self._clock)
+        self._lost_submissions = LostSubmissions(
+            self._client, state.checkpoint, self._scheduler, self._config.lost_request_seconds, self._clock
+        )
         self._sender = Sender(
-            self._client, state, self._scheduler, self._outcomes, self._config, self._save, self._clock
+            self._client,
+            state,
+            self._scheduler,
+            self._outcomes,
+            self._lost_submissions,
+            self._config,
+            self._save,
+            self._clock,
         )
         self._state = state
         return state
@@ -144,6 +166,8 @@ class ImportJob:
         :raises VoucherifyError: if the import cannot continue. The saved state says exactly where it stands.
         """
         self.open()
+        if self._summary is not None:
+            return None
         pause = self._advance()
         self._save_now()
         if pause:
@@ -188,7 +212,9 @@ class ImportJob:
         except QuotaError as error:
             return self._poller.pause_for_quota(error, self._clock())
         if lost := self._sender.lost:
-            seconds = min(self._poller.interval, 2.0 ** max(submission.searches for submission in lost))
+            seconds = min(
+                self._poller.interval, 2.0 ** min(MAX_DOUBLINGS, *(submission.searches for submission in lost))
+            )
             return Pause(seconds, "an import whose response was lost")
         return self._pause_for_actions() if checkpoint.in_flight else None
 
@@ -198,12 +224,14 @@ class ImportJob:
         submissions = {sent.action_id: sent for sent in self.state.checkpoint.in_flight if sent.action_id}
         if len(submissions) < 2:
             return list(submissions.values())
-        running = {action.id for action in self._client.list_async_actions().async_actions if not action.ended}
+        actions = self._client.list_async_actions().async_actions
+        self._lost_submissions.report_foreign(actions)
+        running = {action.id for action in actions if not action.ended}
         return [submission for action_id, submission in submissions.items() if action_id not in running]
 
     def _fetch_results(self, ended: list[Submission]) -> bool:
         for submission in ended:
-            action = self._result(submission.action_id or "")
+            action = self._result(submission)
             if action.ended:
                 self._learn_processing_time(action.processing_time)
                 chunk = self._scheduler.chunk_of(submission)
@@ -211,13 +239,15 @@ class ImportJob:
                 self._save()
         return True
 
-    def _result(self, action_id: str) -> AsyncAction:
+    def _result(self, submission: Submission) -> AsyncAction:
+        """Get the action of a chunk; one that is not visible yet counts as enqueued, for a bounded time."""
+        action_id = submission.action_id or ""
         try:
             return self._client.get_async_action(action_id)
         except NotFoundError as error:
-            return AsyncAction(
-                id=action_id, type=ORDERS_IMPORT, status=ActionStatus.FAILED, result={"message": str(error)}
-            )
+            hidden = self._lost_submissions.may_still_arrive(submission.sent_at)
+            status = ActionStatus.ENQUEUED if hidden else ActionStatus.FAILED
+            return AsyncAction(id=action_id, type=ORDERS_IMPORT, status=status, result={"message": str(error)})
 
     # waiting
 
@@ -311,4 +341,6 @@ class ImportJob:
         log.info("%s", summary)
         self._summary = summary
         summary.check(config.max_rejected, config.max_unknown if config.wait_for_completion else orders)
-        self._state_store.clear()
+        # not removed: a failure after this, as in post_execute or an XCom backend, must not send the orders again
+        state.finished = summary
+        self._state_store.save(state.to_json())

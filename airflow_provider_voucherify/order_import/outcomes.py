@@ -11,6 +11,7 @@ from airflow_provider_voucherify.order_import.checkpoint import ImportState, Rec
 from airflow_provider_voucherify.order_import.chunk import Chunk
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.scheduler import offset
+from airflow_provider_voucherify.order_source.schema.order import shown
 from airflow_provider_voucherify.reporting.reject_files import Report
 
 PASSING_REASONS = frozenset({"Internal error"})  # seen in the official example
@@ -69,16 +70,22 @@ def chunk_outcome(action: AsyncAction, chunk: Chunk) -> ChunkOutcome:
         else:
             rejected[index] = reasons[source_id]
 
+    if action.done_count is None or action.done_count + action.failed_count != count:
+        reason = (
+            f"async action {action.id} is {action.status}, but its result does not account for its {count} orders: "
+            f"{shown(action.result)}"
+        )
+        uncertain = sorted([*ambiguous, *unnamed])
+        return ChunkOutcome(rejected=rejected, unknown=dict.fromkeys(uncertain, reason))
     failed_unnamed = action.failed_count - len(rejected) - sum(failures[source_id] for source_id in ambiguous_ids)
-    done_count = action.done_count if action.done_count is not None else count - action.failed_count
-    if failed_unnamed == 0 and done_count == count - action.failed_count:
+    if failed_unnamed == 0:
         reason = f"async action {action.id} names this source_id fewer times than there are orders with it"
         return ChunkOutcome(loaded=len(unnamed), rejected=rejected, unknown=dict.fromkeys(ambiguous, reason))
     anonymous = next((failure.reason for failure in action.failures if failure.source_id is None), message)
-    if failed_unnamed == len(unnamed) and not ambiguous and done_count == 0:
+    if failed_unnamed == len(unnamed) and not ambiguous and action.done_count == 0:
         return ChunkOutcome(rejected=rejected | dict.fromkeys(unnamed, anonymous))
     reason = (
-        f"async action {action.id} counts {done_count} done and {action.failed_count} failed of {count} orders "
+        f"async action {action.id} counts {action.done_count} done and {action.failed_count} failed of {count} orders "
         f"and names {len(rejected)} of the failed: this one may be loaded or not ({anonymous})"
     )
     return ChunkOutcome(rejected=rejected, unknown=dict.fromkeys(sorted([*ambiguous, *unnamed]), reason))

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
-from airflow_provider_voucherify.api.models import ORDERS_IMPORT
-from airflow_provider_voucherify.core.lost_requests import async_actions_since
 from airflow_provider_voucherify.exceptions import (
     InvalidRequestError,
     PayloadTooLargeError,
@@ -18,10 +16,11 @@ from airflow_provider_voucherify.exceptions import (
 from airflow_provider_voucherify.order_import.checkpoint import MAX_ACTION_IDS, ImportState, RecordRange, Submission
 from airflow_provider_voucherify.order_import.chunk import Chunk
 from airflow_provider_voucherify.order_import.config import ImportConfig
+from airflow_provider_voucherify.order_import.lost_submissions import LostSubmissions
 from airflow_provider_voucherify.order_import.outcomes import ChunkOutcome, Outcomes
 from airflow_provider_voucherify.order_import.scheduler import Scheduler
 
-MAX_SEARCHES = 3
+MAX_LOST = 3
 MAX_LOST_IN_A_ROW = 5
 
 log = logging.getLogger(__name__)
@@ -35,6 +34,7 @@ class Sender:
     :param state: The state of the import.
     :param scheduler: Hands out the chunks.
     :param outcomes: Records the outcome of orders.
+    :param lost_submissions: Searches for chunks whose response was lost.
     :param config: The options.
     :param save: Saves the state.
     :param clock: Returns the time in seconds since the epoch.
@@ -46,6 +46,7 @@ class Sender:
         state: ImportState,
         scheduler: Scheduler,
         outcomes: Outcomes,
+        lost_submissions: LostSubmissions,
         config: ImportConfig,
         save: Callable[[], None],
         clock: Callable[[], float],
@@ -55,6 +56,7 @@ class Sender:
         self._checkpoint = state.checkpoint
         self._scheduler = scheduler
         self._outcomes = outcomes
+        self._lost_submissions = lost_submissions
         self._config = config
         self._save = save
         self._clock = clock
@@ -67,14 +69,14 @@ class Sender:
 
     def fill(self, ended: int) -> None:
         """
-        Send chunks until enough are in flight. While a response is lost none is sent, which would blur its trace.
+        Send chunks until enough are in flight, or the responses to too many of them are lost.
 
         :param ended: How many chunks in flight have ended, though their outcome is not recorded yet.
         """
         if self._scheduler.has_more and self._client.transport.server_offset is None:
             # what a lost response left behind is searched for by its time on Voucherify's clock; wrong keys fail here
-            self._client.list_async_actions(limit=1)
-        while not self.lost:
+            self._lost_submissions.report_foreign(self._client.list_async_actions().async_actions)
+        while len(self.lost) < MAX_LOST:
             in_flight = len(self._checkpoint.in_flight) - ended
             if self._config.wait_for_completion and in_flight >= self._config.max_in_flight:
                 return
@@ -86,23 +88,21 @@ class Sender:
     def find_lost(self) -> None:
         """Search for the actions of chunks whose response was lost; send again what certainly did not arrive."""
         for submission in self.lost:
-            in_flight = {sent.action_id for sent in self._checkpoint.in_flight if sent.action_id}
-            known = in_flight.union(self._checkpoint.recent_action_ids)
-            found = async_actions_since(self._client, submission.sent_at, ORDERS_IMPORT, known)
-            if len(found) == 1:
-                self._accepted(submission, self._scheduler.chunk_of(submission), found[0].id)
-            elif found:
-                ids = ", ".join(action.id for action in found)
+            found = self._lost_submissions.search(submission)
+            if found.action_id is not None:
+                self._accepted(submission, self._scheduler.chunk_of(submission), found.action_id)
+            elif found.unproved_ids:
                 chunk = self._scheduler.chunk_of(submission)
-                reason = f"sent, but the response was lost, and it may be any of the async actions {ids}"
+                reason = (
+                    "sent, but the response was lost, and nothing proves whether any of these async actions imported "
+                    f"it: {', '.join(found.unproved_ids)}"
+                )
                 unknown = ChunkOutcome(unknown=dict.fromkeys(range(len(chunk.orders)), reason))
                 self._outcomes.record_submission(submission, chunk, unknown)
                 self._save()
-            else:
-                submission.searches += 1
-                if submission.searches >= MAX_SEARCHES:
-                    log.warning("Chunk %d did not arrive and is sent again.", submission.number)
-                    self._put_back(submission)
+            elif found.not_arrived:
+                log.warning("Chunk %d did not arrive and is sent again.", submission.number)
+                self._put_back(submission)
 
     def _submit(self, record_range: RecordRange, chunk: Chunk) -> None:
         number = self._checkpoint.take_number()
@@ -189,6 +189,7 @@ class Sender:
 
     def _response_lost(self, submission: Submission, error: VoucherifyError) -> None:
         self._lost_in_a_row += 1
+        submission.request_id = getattr(error, "request_id", None)
         log.warning(
             "Chunk %d was sent, but the response was lost. Searching for its action. %s", submission.number, error
         )

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
@@ -37,13 +38,13 @@ def test_a_repeated_source_id_is_rejected_and_the_loss_is_an_error(client, emula
     assert emulator.count_orders() == 1
 
 
-def test_a_tolerated_loss_ends_with_a_report_and_without_state(client, tmp_path):
+def test_a_tolerated_loss_ends_with_a_report(client, tmp_path):
     job = ImportJob(client, open_source([order(1), order(1)]), ImportConfig(max_rejected=1), report_path=tmp_path)
     summary = job.run()
     assert (summary.loaded, summary.rejected, summary.report_path) == (1, 1, str(tmp_path))
     assert job.summary is summary
     assert json.loads((tmp_path / "summary.json").read_bytes())["rejected"] == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"rejected", "summary.json", "report.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {"rejected", "state.json", "summary.json", "report.html"}
 
 
 def test_the_report_of_an_earlier_import_is_removed(client, tmp_path):
@@ -61,6 +62,34 @@ def test_an_interrupted_import_resumes_from_its_report_path(client, emulator, tm
     summary = ImportJob(client, source, config, report_path=tmp_path).run()
     assert (summary.loaded, summary.chunks) == (20, 2)
     assert emulator.calls()["repeated_imports"] == 0
+
+
+@pytest.mark.parametrize(
+    ("again", "sent"),
+    [
+        ({"run": "monday"}, 0),
+        ({"run": "monday", "restart": True}, 1),
+        ({"run": "tuesday"}, 1),
+        ({"run": None}, 1),
+    ],
+)
+def test_a_finished_import_is_over_for_its_run_alone(client, emulator, tmp_path, again, sent):
+    source = open_source([order(1)])
+    first = ImportJob(client, source, report_path=tmp_path, run="monday").run()
+    emulator.reset()
+    job = ImportJob(client, source, report_path=tmp_path, **again)
+    assert msgspec.structs.replace(job.run(), api_calls=0) == msgspec.structs.replace(
+        first, api_calls=0, async_action_ids=job.summary.async_action_ids
+    )
+    assert emulator.count_orders() == len(emulator.calls()["imports"]) == sent
+
+
+def test_a_restart_is_over_for_its_run_too(client, emulator, tmp_path):
+    source = open_source([order(1)])
+    ImportJob(client, source, report_path=tmp_path, run="monday").run()
+    for _ in range(2):
+        ImportJob(client, source, report_path=tmp_path, run="tuesday", restart=True).run()
+    assert len(emulator.calls()["imports"]) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_before_anything_is_sent(client, emulator, tmp_path):

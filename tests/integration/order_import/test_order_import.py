@@ -41,7 +41,7 @@ def prepare(emulator, source, report_path=None, *, state_store=None, resume_from
     return ImportJob(
         client_of(emulator),
         source,
-        ImportConfig(**({"chunk_size": 100, "poll_interval": 0.05} | LENIENT | options)),
+        ImportConfig(**({"chunk_size": 100, "poll_interval": 0.05, "lost_request_timeout": 0.5} | LENIENT | options)),
         report_path=report_path,
         state_store=NoStateStore() if state_store is None else state_store,
         resume_from=resume_from,
@@ -188,17 +188,6 @@ def test_a_chunk_that_did_not_arrive_is_sent_again(emulator):
     summary = run(prepare(emulator, [order(number) for number in range(300)]))
     assert counts(summary) == (300, 300, 0, 0)
     assert posts(emulator) == 4
-
-
-def test_two_candidates_make_a_lost_chunk_unknown(emulator, tmp_path):
-    emulator.add_fault("answer_lost", route=IMPORT)
-    job = prepare(emulator, [order(number) for number in range(100)], tmp_path)
-    assert "response was lost" in job.advance().reason
-    client_of(emulator).import_orders([order(1000)])
-    summary = run(job)
-    assert counts(summary) == (100, 0, 0, 100)
-    assert "it may be any of the async actions aa_" in outcomes(tmp_path / "unknown")[0]["reason"]
-    assert posts(emulator) == 2
 
 
 def test_a_refused_chunk_is_cut_until_the_bad_orders_stand_alone(emulator, tmp_path):

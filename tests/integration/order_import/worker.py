@@ -51,7 +51,7 @@ def main() -> None:
     config = ImportConfig(
         chunk_size=100, max_in_flight=4, poll_interval=0.05, max_rejected=10**9, max_unknown=10**9, on_duplicate=None
     )
-    job = ImportJob(client, source, config, report_path=Path(folder), state_store=state_store)
+    job = ImportJob(client, source, config, report_path=Path(folder), state_store=state_store, run="killed")
     while pause := job.advance():
         moment()
         time.sleep(min(pause.seconds, 0.05) if pause.ids else pause.seconds)
