@@ -212,10 +212,8 @@ class ImportJob:
         except QuotaError as error:
             return self._poller.pause_for_quota(error, self._clock())
         if lost := self._sender.lost:
-            seconds = min(
-                self._poller.interval, 2.0 ** min(MAX_DOUBLINGS, *(submission.searches for submission in lost))
-            )
-            return Pause(seconds, "an import whose response was lost")
+            doublings = min(MAX_DOUBLINGS, *(submission.searches for submission in lost))
+            return Pause(min(self._poller.interval, 2.0**doublings), "an import whose response was lost")
         return self._pause_for_actions() if checkpoint.in_flight else None
 
     def _ended_submissions(self) -> list[Submission]:

@@ -88,7 +88,15 @@ def test_failures_that_name_our_orders_prove_that_it_is_ours(emulator):
     assert posts(emulator) == 1
 
 
-def test_two_imports_of_one_project_side_by_side_are_both_right(emulator, caplog):
+def test_two_imports_of_one_project_side_by_side_are_told(emulator, caplog):
+    jobs = [prepare(emulator, numbered(1000 * place, 500)) for place in (1, 2)]
+    for job in jobs:
+        job.advance()
+    assert [counts(run(job)) for job in jobs] == [(500, 500, 0, 0)] * 2
+    assert "Another import of orders is running in this project" in caplog.text
+
+
+def test_two_imports_of_one_project_side_by_side_are_both_right(emulator):
     for after in (1, 4, 6):
         emulator.add_fault("server_error", route=IMPORT, after=after)
         emulator.add_fault("answer_lost", route=IMPORT, after=after + 1)
@@ -99,7 +107,6 @@ def test_two_imports_of_one_project_side_by_side_are_both_right(emulator, caplog
     assert [counts(job.summary) for job in jobs] == [(500, 500, 0, 0)] * 2
     assert stored(emulator) == 1000
     assert emulator.calls()["repeated_imports"] == 0
-    assert "Another import of orders is running in this project" in caplog.text
 
 
 def test_others_are_sent_while_a_lost_one_may_still_arrive(emulator):
@@ -109,3 +116,42 @@ def test_others_are_sent_while_a_lost_one_may_still_arrive(emulator):
         job.advance()
     assert posts(emulator) == 3
     assert len([sent for sent in job.state.checkpoint.in_flight if sent.action_id is None]) == 1
+
+
+def test_a_request_that_arrives_late_is_not_sent_twice(emulator):
+    emulator.add_fault("late", route=IMPORT, seconds=0.6)
+    summary = run(prepare(emulator, numbered(0, 300), lost_request_timeout=3))
+    assert counts(summary) == (300, 300, 0, 0)
+    assert posts(emulator) == 3
+    assert emulator.calls()["repeated_imports"] == 0
+
+
+def test_an_action_that_is_visible_late_is_waited_for(emulator):
+    emulator.add_fault("visible_late", seconds=0.5)
+    summary = run(prepare(emulator, numbered(0, 50), lost_request_timeout=10))
+    assert counts(summary) == (50, 50, 0, 0)
+    assert posts(emulator) == 1
+
+
+def test_a_result_that_cannot_be_read_is_unknown_and_reported(emulator, tmp_path):
+    emulator.add_fault("empty_result")
+    summary = run(prepare(emulator, numbered(0, 50), tmp_path))
+    assert counts(summary) == (50, 0, 0, 50)
+    assert "does not account for its 50 orders" in outcomes(tmp_path / "unknown")[0]["reason"]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_locked_project_is_not_a_bad_order(emulator, times):
+    emulator.add_fault("locked", route=IMPORT, times=times)
+    job = prepare(emulator, numbered(0, 64), chunk_size=64)
+    assert counts(run(job)) == (64, 64, 0, 0)
+    assert stored(emulator) == 64
+
+
+def test_the_import_of_another_that_appears_with_a_server_error_is_not_ours(emulator):
+    emulator.add_fault("foreign_import", route=IMPORT)
+    emulator.add_fault("server_error", route=IMPORT)
+    summary = run(prepare(emulator, numbered(0, 100)))
+    assert summary.loaded == 100
+    found = client_of(emulator)
+    assert all(found.get_order(f"order-{number}") for number in (0, 50, 99))

@@ -49,7 +49,13 @@ def main() -> None:
     source, state_store = open_source(paths=Path(path)), FileStateStore(Path(folder))
     client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token=token, base_url=url))
     config = ImportConfig(
-        chunk_size=100, max_in_flight=4, poll_interval=0.05, max_rejected=10**9, max_unknown=10**9, on_duplicate=None
+        chunk_size=100,
+        max_in_flight=4,
+        poll_interval=0.05,
+        lost_request_timeout=0.5,
+        max_rejected=10**9,
+        max_unknown=10**9,
+        on_duplicate=None,
     )
     job = ImportJob(client, source, config, report_path=Path(folder), state_store=state_store, run="killed")
     while pause := job.advance():
