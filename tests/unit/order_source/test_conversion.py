@@ -226,10 +226,10 @@ def test_rejected_orders_come_back_with_the_same_options(tmp_path, suffix: str) 
         ({"amount_unit": "cents"}, "amount_unit must be one of minor, major, got 'cents'"),
         ({"amount_decimals": 9}, "amount_decimals must be 0 to 4, got 9"),
         ({"order_date_metadata_key": ""}, "order_date_metadata_key must not be empty"),
-        ({"column_mapping": {"a": "amout"}}, "maps 'a' to 'amout', which is no field of an order"),
-        ({"column_mapping": {"a": "metadata..x"}}, "maps 'a' to 'metadata..x', which is no field of an order"),
-        ({"column_mapping": {"a": "items.price"}}, "maps 'a' to 'items.price', which is no field of an order"),
-        ({"file_format": "xml"}, "file_format must be one of jsonl, json, csv, parquet, got 'xml'"),
+        ({"column_mapping": {"a": "amout"}}, "maps 'a' to 'amout', which is not a field of an order"),
+        ({"column_mapping": {"a": "metadata..x"}}, "maps 'a' to 'metadata..x', which is not a field of an order"),
+        ({"column_mapping": {"a": "items.price"}}, "maps 'a' to 'items.price', which is not a field of an order"),
+        ({"file_format": "xml"}, "file_format must be one of None, jsonl, json, csv, parquet, got 'xml'"),
     ],
 )
 def test_options_that_make_no_sense(options: dict, message: str) -> None:
