@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["airflow_provider_voucherify.testing"]
+
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
 
 os.environ |= {

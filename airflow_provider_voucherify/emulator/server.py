@@ -118,6 +118,11 @@ class Emulator:
         return self.options.app_token
 
     @property
+    def routes(self) -> tuple[str, ...]:
+        """Labels of all routes, as faults and the log of calls name them."""
+        return ROUTE_LABELS
+
+    @property
     def project(self) -> Project:
         """State of the emulated project.
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from airflow_provider_voucherify.emulator import Emulator
@@ -9,17 +7,10 @@ from airflow_provider_voucherify.emulator import Emulator
 from .api import Api
 
 
-@pytest.fixture(scope="package")
-def running() -> Iterator[Emulator]:
-    with Emulator(speed=1000) as emulator:
-        yield emulator
-
-
 @pytest.fixture
-def emulator(running: Emulator) -> Emulator:
+def emulator(voucherify_emulator: Emulator) -> Emulator:
     """An emulator with the default options, as it is after its start."""
-    running.reset()
-    return running
+    return voucherify_emulator
 
 
 @pytest.fixture

@@ -52,10 +52,9 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def emulator():
-    with Emulator(speed=1000) as running:
-        load(client_of(running), ORDERS)
-        yield running
+def emulator(voucherify_emulator):
+    load(client_of(voucherify_emulator), ORDERS)
+    return voucherify_emulator
 
 
 @pytest.mark.parametrize("style", STYLES, ids=str)

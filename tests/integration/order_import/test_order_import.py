@@ -10,7 +10,6 @@ import pytest
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.core.state_store import NoStateStore
-from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import OrdersNotLoadedError, PlanExceededError, VoucherifyError
 from airflow_provider_voucherify.order_import import ImportConfig, ImportJob
 from airflow_provider_voucherify.order_source.open_source import open_source
@@ -21,9 +20,8 @@ IMPORT = "POST /v1/orders/import"
 
 
 @pytest.fixture
-def emulator():
-    with Emulator(speed=1000) as running:
-        yield running
+def emulator(voucherify_emulator):
+    return voucherify_emulator
 
 
 def client_of(emulator, **options):
