@@ -20,4 +20,5 @@ def test_the_wheel(tmp_path):
         (entry_points,) = [archive.read(name) for name in archive.namelist() if name.endswith("/entry_points.txt")]
     assert files == {str(path.relative_to(ROOT)) for path in (ROOT / PACKAGE).rglob("*.*") if path.suffix != ".pyc"}
     assert f"{PACKAGE}/py.typed" in files
+    assert f"{PACKAGE}/reporting/report.html.jinja" in files
     assert b"[apache_airflow_provider]\nprovider_info = airflow_provider_voucherify.get_provider_info" in entry_points

@@ -31,7 +31,7 @@ def test_the_page_shows_counts_and_reasons_and_escapes_what_orders_say():
 
 def test_an_import_of_nothing_is_a_page_too():
     page = html_report(summary(orders=0, loaded=0, rejected=0, unknown=0), Observations())
-    assert "It was over before there was anything to draw" in page
+    assert "The import was too short to draw its progress" in page
 
 
 def test_reasons_and_points_stay_few():
