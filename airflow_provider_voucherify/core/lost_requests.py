@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from airflow_provider_voucherify.api.endpoints import LAST_PAGE, PAGE_SIZE, Endpoints
 from airflow_provider_voucherify.api.models import AsyncAction, Export
 
-CLOCK_TOLERANCE = timedelta(seconds=5)
+# how far clocks may differ: what is found is proved or compared, so that looking back further costs nothing
+CLOCK_TOLERANCE = timedelta(seconds=30)
 
 
 def async_actions_since(

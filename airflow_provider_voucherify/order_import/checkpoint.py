@@ -211,6 +211,26 @@ class ImportState(msgspec.Struct, kw_only=True):
         checkpoint = Checkpoint(max_orders=config.chunk_size, max_body_bytes=config.max_body_bytes)
         return cls(fingerprint=fingerprint, run=run, restarted_by=run if restarted else None, checkpoint=checkpoint)
 
+    def finish(self, summary: ImportSummary) -> Self:
+        """
+        Return what is kept of an import that is finished: enough to return the same result again.
+
+        :param summary: The summary.
+        """
+        checkpoint = Checkpoint(
+            max_orders=self.checkpoint.max_orders,
+            max_body_bytes=self.checkpoint.max_body_bytes,
+            recent_action_ids=self.checkpoint.recent_action_ids[-1:],
+        )
+        return type(self)(
+            fingerprint=self.fingerprint,
+            run=self.run,
+            restarted_by=self.restarted_by,
+            finished=summary,
+            checkpoint=checkpoint,
+            action_ids=self.action_ids,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
         # not to_builtins: it leaves tuples, which Airflow's task state store does not accept

@@ -340,5 +340,4 @@ class ImportJob:
         self._summary = summary
         summary.check(config.max_rejected, config.max_unknown if config.wait_for_completion else orders)
         # not removed: a failure after this, as in post_execute or an XCom backend, must not send the orders again
-        state.finished = summary
-        self._state_store.save(state.to_json())
+        self._state_store.save(state.finish(summary).to_json())

@@ -83,9 +83,13 @@ class Journey(ABC):
         """See the run end well, and, if it was disturbed, go on where it was."""
         assert self.run.wait_for_end() == "success"
         self.check(times)
-        assert self.run.stored == {}
+        self.check_store()
         if goes_on:
             assert "Resuming" in self.run.log(self.run.tries)
+
+    def check_store(self) -> None:
+        """See that the task store keeps nothing of what has finished."""
+        assert self.run.stored == {}
 
 
 class ImportJourney(Journey):
@@ -111,6 +115,12 @@ class ImportJourney(Journey):
         assert len(calls["imports"]) == times * CHUNKS
         assert calls["repeated_imports"] == (times - 1) * CHUNKS
         assert self.shop.emulator.count_orders() == ORDERS
+
+    def check_store(self) -> None:
+        """See that the task store keeps the result, so that another try of the run sends nothing again."""
+        stored = self.run.stored
+        assert set(stored) == {"order_import"}
+        assert stored["order_import"]["finished"]["loaded"] == ORDERS
 
 
 class ExportJourney(Journey):
