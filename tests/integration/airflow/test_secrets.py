@@ -51,7 +51,7 @@ def round_trip(
 
 def duration(deferrable: bool) -> dict[str, float]:
     """Let Voucherify take longer than what is waited for in the worker, where the wait is to be deferred."""
-    return {"import_base_ms": 9000, "export_base_ms": 9000} if deferrable else {"speed": 200}
+    return {"import_base_ms": 20_000, "export_base_ms": 9000} if deferrable else {"speed": 200}
 
 
 def leaks(folder: Path, printed: bytes, pattern: re.Pattern[bytes]) -> list[str]:
