@@ -6,21 +6,15 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-import msgspec
-
 from airflow_provider_voucherify.order_import.config import ImportConfig
-from airflow_provider_voucherify.order_source.schema.order import (
-    CheckedOrder,
-    InvalidOrderError,
-    SupersededOrderError,
-    check,
-    source_id_of,
-)
-from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_source.checked import checked
+from airflow_provider_voucherify.order_source.findings import Findings
+from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
+from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, SupersededOrderError
+from airflow_provider_voucherify.order_source.schema.order import Facts
+from airflow_provider_voucherify.order_source.schema.source_id import source_id_of
 from airflow_provider_voucherify.order_source.source import Cursor, Record
-from airflow_provider_voucherify.reporting.reject_files import Outcome, read_line
-
-NO_RULES = Rules()
+from airflow_provider_voucherify.reporting.reject_files import Outcome
 
 
 @dataclass
@@ -86,6 +80,7 @@ def chunks(
     max_orders: int = ImportConfig().chunk_size,
     max_body_bytes: int = ImportConfig().max_body_bytes,
     rules: Rules = NO_RULES,
+    findings: Findings | None = None,
 ) -> Iterator[Chunk]:
     """
     Check records and gather them into chunks.
@@ -95,39 +90,14 @@ def chunks(
     :param max_orders: The largest number of orders in a chunk.
     :param max_body_bytes: The largest body in bytes. An order that is larger by itself is sent alone.
     :param rules: What to do with orders beyond what the API demands.
+    :param findings: Where findings about the orders are counted, each record once.
     :return: Chunks that cover the records without a gap, each with at least one record.
     """
-    duplicates = iter(()) if rules.duplicates is None else rules.duplicates.since(start.number)
-    duplicate = next(duplicates, None)
     chunk, size, last = Chunk(start, start), 2, None
     sends_customers, sends_overrides = rules.customers == "send", rules.product_overrides == "send"
-    alters = not (sends_customers and sends_overrides)
-    order: CheckedOrder
-    for record in records:
-        outcome, body = None, record.body
-        try:
-            while duplicate is not None and duplicate.number <= record.number:
-                passed, duplicate = duplicate, next(duplicates, None)
-                if passed.number == record.number:
-                    raise passed.reason
-            if record.error is not None:
-                raise InvalidOrderError(record.error)
-            conversion = record.origin.conversion
-            if conversion is not None:
-                record = _order_in(record)
-                order = check(body := conversion(record.body))
-            elif record.sound is not None:
-                order = record.sound
-            else:
-                order = given = check(body)
-                if given.payload and (inner := _order_in(record)) is not record:
-                    record, body = inner, inner.body
-                    order = check(body)
-            if alters:
-                body = rules.apply(order, body)
-        except InvalidOrderError as error:
-            outcome = _invalid(record, error)
-        if outcome is None:
+    for record, body, order, error in checked(records, rules, findings, start.number):
+        outcome = None if error is None else _invalid(record, error)
+        if order is not None:
             full = chunk.orders and (len(chunk.orders) >= max_orders or size + len(body) + 1 > max_body_bytes)
         else:
             full = chunk.records >= max_orders  # bad records alone must not make a chunk without end
@@ -135,29 +105,22 @@ def chunks(
             chunk.end = last.after
             yield chunk
             chunk, size = Chunk(chunk.end, chunk.end), 2
-        if outcome is None:
+        if order is not None:
             chunk.orders.append(record)
             chunk.bodies.append(body)
             chunk.source_ids.append(order.source_id)
             size += len(body) + 1
-            customer, override = order.effects
-            if customer and sends_customers:
+            facts = order.facts
+            if facts & Facts.CUSTOMER and sends_customers:
                 chunk.with_customer += 1
-            if override and sends_overrides:
+            if facts & Facts.OVERRIDE and sends_overrides:
                 chunk.with_override += 1
-        else:
+        elif outcome is not None:
             chunk.invalid.append(outcome)
         last = record
     if last is not None:
         chunk.end = last.after
         yield chunk
-
-
-def _order_in(record: Record) -> Record:
-    """Take the order out of the record if it is a line of a reject file."""
-    if b'"payload"' not in record.body or (line := read_line(record.body)) is None:
-        return record
-    return msgspec.structs.replace(record, body=bytes(line.payload), was=line.position)
 
 
 def _invalid(record: Record, error: InvalidOrderError) -> Outcome:

@@ -10,7 +10,7 @@ from msgspec import Meta
 from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.core.validation import seconds_of
 from airflow_provider_voucherify.order_source.duplicates import OnDuplicate
-from airflow_provider_voucherify.order_source.schema.side_effects import Treatment
+from airflow_provider_voucherify.order_source.rules import Treatment
 
 OnUnknown = Literal["report", "resend"]
 

@@ -7,7 +7,7 @@ import logging
 from airflow_provider_voucherify.order_import.checkpoint import Checkpoint
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_source.duplicates import Duplicates, find_duplicates
-from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Source
 
 MAX_SAVED_DUPLICATES = 500  # of 24 bytes each: Airflow's task state store takes 64 KiB

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from airflow_provider_voucherify.exceptions import SourceChangedError
 from airflow_provider_voucherify.order_import.checkpoint import Checkpoint, RecordRange, Submission
-from airflow_provider_voucherify.order_import.chunk import NO_RULES, Chunk, chunks
-from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
+from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
 from airflow_provider_voucherify.order_source.source import Record, Source
 
 MAX_RESEND_QUEUE = 100

@@ -20,7 +20,8 @@ from typing import Literal, NamedTuple, Self, get_args
 import msgspec
 
 from airflow_provider_voucherify.core.validation import check_choice
-from airflow_provider_voucherify.order_source.schema.order import InvalidOrderError, SupersededOrderError, source_id_of
+from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, SupersededOrderError
+from airflow_provider_voucherify.order_source.schema.source_id import source_id_of
 from airflow_provider_voucherify.order_source.source import Record, Source
 
 OnDuplicate = Literal["error", "first", "last"]

@@ -1,21 +1,20 @@
-"""Orders in files: one after the other, each read by its format."""
+"""Read orders from files, one after the other, each by its format."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
-import msgspec
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_source.files import File, Format, fingerprint
+from airflow_provider_voucherify.order_source.files import File, Format, check_apart, fingerprint
 from airflow_provider_voucherify.order_source.formats.base import Reader
 from airflow_provider_voucherify.order_source.formats.csv import CsvFile
 from airflow_provider_voucherify.order_source.formats.json_array import JsonArray
 from airflow_provider_voucherify.order_source.formats.jsonl import BYTE_ORDER_MARK, JsonLines
 from airflow_provider_voucherify.order_source.formats.parquet import ParquetFile
-from airflow_provider_voucherify.order_source.formats.replay_buffer import Replay
-from airflow_provider_voucherify.order_source.mapping.normalize import Conversion
-from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record, Source
+from airflow_provider_voucherify.order_source.formats.replay_buffer import ReplayBuffer
+from airflow_provider_voucherify.order_source.options import SourceOptions
+from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record, Source, options_document
 
 SNIFFED_BYTES = 4096
 
@@ -27,25 +26,25 @@ class FileSource(Source):
     Orders in files.
 
     :param files: The files, in the order in which they are read.
-    :param column_mapping: Path in an order by column (of JSON: by top-level field); None leaves one out.
-    :param conversion: What the orders need to be as the API takes them.
+    :param options: How their orders are read.
+    :param paths: The paths that they were found by.
     """
 
     def __init__(
         self,
         files: Sequence[File],
-        column_mapping: Mapping[str, str | None] | None = None,
-        conversion: Conversion | None = None,
+        options: SourceOptions = SourceOptions(),  # noqa: B008  # frozen
+        paths: Any = (),
     ) -> None:
+        super().__init__(options)
         first, more = files[0].name, len(files) - 1
         self.name = f"{first} and {more} more files" if more else first
         self._files = files
-        self._column_mapping = column_mapping or {}
-        self._conversion = conversion
+        self._paths = paths
         self._formats: dict[int, Format] = {}
         self._row_counts: dict[int, int] = {}
         cheap = all(file.local and file.format != "parquet" for file in files)
-        self._read = self._read_files if cheap else Replay(self._read_files).read
+        self._read = self._read_files if cheap else ReplayBuffer(self._read_files).read
 
     def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008
         """Read from a place on."""
@@ -53,10 +52,14 @@ class FileSource(Source):
 
     def fingerprint(self) -> str:
         """Hash names, sizes and samples of the content, and how it is to be read."""
-        return fingerprint(self._files, msgspec.json.encode((self._column_mapping, self._conversion)))
+        return fingerprint(self._files, options_document(self.options))
+
+    def check_report_path(self, report_path: Any) -> None:
+        """Check that neither the report lies among the files, nor they in the report."""
+        check_apart(report_path, self._paths)
 
     def share(self, cursor: Cursor) -> float | None:
-        """Count the bytes, of a Parquet file those of as many rows; within a compressed file nobody can tell."""
+        """Count the bytes, of a Parquet file those of as many rows; within a compressed file it is unknown."""
         total = sum(file.size for file in self._files)
         file, before = self._files[cursor.file], sum(file.size for file in self._files[: cursor.file])
         if file.format == "parquet":
@@ -68,15 +71,15 @@ class FileSource(Source):
         return before / total if total else 1.0
 
     def origin(self, file: int) -> Origin:
-        """Tell what the records of a file have in common."""
+        """Return what the records of a file have in common."""
         name = self._files[file].name
         match self._format(file):
             case "json":
-                return Origin(f"{name}[", "]", 0, file, self._conversion)
+                return Origin(f"{name}[", "]", 0, file, self.normalize)
             case "parquet":
-                return Origin(f"{name} row ", "", 1, file, self._conversion)
+                return Origin(f"{name} row ", "", 1, file, self.normalize)
             case _:
-                return Origin(f"{name}:", "", 1, file, self._conversion)
+                return Origin(f"{name}:", "", 1, file, self.normalize)
 
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, as fast as the format allows."""
@@ -90,27 +93,28 @@ class FileSource(Source):
             number = yield from self._reader(index).read(place)
 
     def _reader(self, index: int) -> Reader:
-        return READERS[self._format(index)](self._files[index], self.origin(index), self._column_mapping)
+        return READERS[self._format(index)](self._files[index], self.origin(index), self.options)
 
     def _rows(self, index: int) -> int:
         if index not in self._row_counts:
-            file = ParquetFile(self._files[index], self.origin(index), self._column_mapping)
+            file = ParquetFile(self._files[index], self.origin(index), self.options)
             self._row_counts[index] = file.rows()
         return self._row_counts[index]
 
     def _format(self, index: int) -> Format:
         file = self._files[index]
         if file.format == "json" and index not in self._formats:
-            self._formats[index] = "jsonl" if _has_lines(file) else "json"
+            self._formats[index] = "jsonl" if self.options.json_path is None and _has_lines(file) else "json"
         return self._formats.get(index, file.format)
 
 
 def _has_lines(file: File) -> bool:
-    """Tell whether a file named ``.json`` has one order a line, as Spark and BigQuery write it."""
+    """Return whether a file named ``.json`` has one order a line, as Spark and BigQuery write it."""
     with file.open() as opened:
         text = opened.read(SNIFFED_BYTES).removeprefix(BYTE_ORDER_MARK).lstrip()
     if text.split(b"\n", 1)[0].strip() == b"{":
         raise ConfigurationError(
-            f"{file.name} is one JSON object over several lines. Give an array of orders, or one order a line."
+            f"{file.name} is one JSON object over several lines. Give an array of orders, or one order a line; if "
+            "a key of the object has the orders, name it with json_path."
         )
     return text.startswith(b"{")

@@ -1,14 +1,17 @@
-"""Files on any file system: found by path, glob or folder, known again, and opened where a reader goes on."""
+"""Find files on any file system by path, glob or folder, recognise them again, and open them at any place."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import io
+import os
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -28,6 +31,9 @@ FORMATS: dict[str, Format] = {
 COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".zst": "zst"}
 KNOWN = ".jsonl, .ndjson, .json, .csv and .tsv (each also with .gz or .zst), .parquet"
 
+MAGIC_BYTES: dict[bytes, Compression] = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst"}
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+
 READ_BYTES = 1 << 20
 REQUEST_BYTES = 4 << 20  # that a request to an object storage fetches ahead
 SAMPLE_BYTES = 64 << 10
@@ -39,10 +45,10 @@ class File(msgspec.Struct, frozen=True):
     A file with orders.
 
     :param path: Where it is.
-    :param name: What people know it by: its path from the folder or glob that was given.
+    :param name: Its path from the folder or glob that was given, for messages.
     :param size: Its bytes, as stored.
     :param format: What is in it.
-    :param compression: What must be undone first.
+    :param compression: How it is compressed.
     """
 
     path: Any
@@ -53,8 +59,18 @@ class File(msgspec.Struct, frozen=True):
 
     @property
     def local(self) -> bool:
-        """Whether any place of it can be gone to at no cost."""
+        """Whether any place of it can be read at no cost."""
         return self._on_disk and self.compression is None
+
+    @property
+    def path_columns(self) -> dict[str, str]:
+        """Columns that are a part of the path, as Hive and Spark write them: ``shop=de/``."""
+        columns = {}
+        for part in PurePosixPath(str(self.path)).parts[:-1]:
+            name, equals, value = part.partition("=")
+            if equals and name and value != HIVE_NULL:
+                columns[unquote(name)] = unquote(value)
+        return columns
 
     @property
     def _on_disk(self) -> bool:
@@ -64,8 +80,8 @@ class File(msgspec.Struct, frozen=True):
         """
         Open it for reading, decompressed.
 
-        :param offset: Bytes to leave out, decompressed; where the file is compressed they are read all the same.
-        :raises ConfigurationError: if it is gone.
+        :param offset: Bytes to skip, decompressed; of a compressed file they are read all the same.
+        :raises ConfigurationError: if it does not exist any more.
         """
         try:
             stored = self.path.open("rb", buffering=READ_BYTES if self._on_disk else REQUEST_BYTES)
@@ -84,12 +100,12 @@ class File(msgspec.Struct, frozen=True):
         return plain
 
     def sample(self, count: int) -> Iterator[bytes]:
-        """Read some stretches of it, spread evenly from its start to its end, as stored."""
+        """Read some parts of it, spread evenly from its start to its end, as stored."""
         last = max(0, self.size - SAMPLE_BYTES)
         for start in sorted({last * index // max(1, count - 1) for index in range(count)}):
-            yield self._stretch(start, min(start + SAMPLE_BYTES, self.size))
+            yield self._part(start, min(start + SAMPLE_BYTES, self.size))
 
-    def _stretch(self, start: int, end: int) -> bytes:
+    def _part(self, start: int, end: int) -> bytes:
         if start == end:
             return b""
         if self._on_disk:
@@ -103,7 +119,7 @@ class _Raw(io.RawIOBase):
     """
     A file that can be buffered.
 
-    :param source: What it reads from, and closes with itself.
+    :param source: What it reads from, and closes when it is closed.
     """
 
     def __init__(self, source: Any) -> None:
@@ -127,7 +143,7 @@ class _Raw(io.RawIOBase):
 
 
 class _Stored(_Raw):
-    """A file of a remote file system, which may be a file in its manners alone."""
+    """A file of a remote file system, which may only behave like a file."""
 
     def seekable(self) -> bool:
         return True
@@ -138,7 +154,7 @@ class _Stored(_Raw):
 
 
 class _Decompressed(_Raw):
-    """A compressed file as what was compressed, with errors that name it."""
+    """The content of a compressed file, with errors that name it."""
 
     def __init__(self, stored: io.BufferedReader, file: File) -> None:
         super().__init__(stored)
@@ -157,7 +173,7 @@ class _Decompressed(_Raw):
         except (EOFError, gzip.BadGzipFile, OSError) as error:
             kind = {"gz": "gzip", "zst": "zstd"}[self._file.compression or ""]
             raise ConfigurationError(
-                f"{self._file.name} cannot be decompressed as {kind}, as its name says: {error}. Is it whole?"
+                f"{self._file.name} cannot be decompressed as {kind}: {error}. Is it whole?"
             ) from error
 
 
@@ -199,20 +215,49 @@ def _expand(path: Any) -> Iterator[tuple[Any, str]]:
     if pattern:
         matches = base.glob(pattern)
     elif path.is_dir():
+        _check_not_named_as_file(path)
         matches = path.glob("**/*")
     else:
-        raise ConfigurationError(f"orders_path {path}: there is no such file or folder.")
+        raise ConfigurationError(f"orders_path {path}: {_why_not_a_file(path)}.")
     prefix = str(base).rstrip("/") + "/"
-    files = sorted(
-        (name, match)
-        for match in matches
-        if not _hidden(name := str(match).removeprefix(prefix)) and not match.is_dir()
-    )
+    files = []
+    for match in matches:
+        name = str(match).removeprefix(prefix)
+        if _hidden(name):
+            continue
+        if match.is_dir():
+            if pattern:
+                _check_not_named_as_file(match)
+            continue
+        files.append((name, match))
     if not files:
         what = "no file matches" if pattern else "there are no files in the folder"
         raise ConfigurationError(f"orders_path {path}: {what}.")
-    for name, match in files:
+    for name, match in sorted(files):
+        if not match.is_file():
+            raise ConfigurationError(f"orders_path {match}: {_why_not_a_file(match)}.")
         yield match, name
+
+
+def _check_not_named_as_file(path: Any) -> None:
+    if any(suffix.lower() in FORMATS for suffix in PurePosixPath(path.name).suffixes):
+        raise ConfigurationError(
+            f"orders_path {path}: it is a folder, though its name is that of a file. Give {path}/* to read what is in "
+            "it."
+        )
+
+
+def _why_not_a_file(path: Any) -> str:
+    """Say what stands at a place where there is no file that can be read more than once."""
+    try:
+        mode = os.lstat(path).st_mode
+    except (OSError, TypeError):
+        return "there is no such file or folder"
+    if stat.S_ISLNK(mode):
+        return f"it is a link to {str(Path(path).readlink())!r}, where there is no file"
+    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+    kind = kinds.get(stat.S_IFMT(mode), "not a file")
+    return f"it is {kind}, and orders are read more than once; write them to a file first"
 
 
 def _split_glob(path: Any) -> tuple[Any, str]:
@@ -229,26 +274,72 @@ def _hidden(name: str) -> bool:
 
 def _file(path: Any, name: str, file_format: Format | None) -> File:
     pure = PurePosixPath(name.lower())
-    compression = COMPRESSIONS.get(pure.suffix)
-    plain = pure.with_suffix("") if compression else pure
+    named = COMPRESSIONS.get(pure.suffix)
+    plain = pure.with_suffix("") if named else pure
     known = file_format or FORMATS.get(plain.suffix)
     if known is None:
         raise ConfigurationError(
             f"{path}: its name does not say what is in it. Known are {KNOWN}; otherwise give file_format."
         )
-    if known == "parquet" and compression:
+    if known == "parquet" and named:
         raise ConfigurationError(f"{path}: a Parquet file is compressed inside; give it without {pure.suffix}.")
-    return File(path, name, int(path.stat().st_size), known, compression)
+    size = int(path.stat().st_size)
+    return File(path, name, size, known, None if known == "parquet" else _compression(path, size, named))
+
+
+def _compression(path: Any, size: int, named: Compression | None) -> Compression | None:
+    """Recognise a compression by the first bytes, whatever the name says: tools rename and unpack files."""
+    if not size:
+        return named
+    with path.open("rb") as file:
+        first = file.read(4)
+    return next((kind for magic, kind in MAGIC_BYTES.items() if first.startswith(magic)), None)
+
+
+def check_apart(report_path: Any, paths: Any) -> None:
+    """
+    Check that a report would not be written over orders that are read, nor read as orders.
+
+    :param report_path: The folder of the report.
+    :param paths: Where orders are read: a path, a glob or a folder, or a list of these.
+    :raises ConfigurationError: if one of them lies in the other, however they are spelled.
+    """
+    report = _location(report_path)
+    for one in paths if isinstance(paths, list | tuple) else [paths]:
+        base, _ = _split_glob(_localised(one)) if not _exists(one) else (one, "")
+        orders = _location(base)
+        if report == orders or report.startswith(orders.rstrip("/") + "/") or orders.startswith(report + "/"):
+            raise ConfigurationError(
+                f"report_path {report_path} and orders_path {one} lie in one another, and the report is written anew. "
+                "Give it another report_path."
+            )
+
+
+def _exists(path: Any) -> bool:
+    path = _localised(path)
+    return bool(path.exists())
+
+
+def _location(path: Any) -> str:
+    """Write a path in the one way that all its spellings have in common."""
+    if str(path).startswith("file:"):
+        path = urlsplit(str(path)).path
+    local = _localised(path)
+    if isinstance(local, Path):
+        return os.path.realpath(os.path.normpath(str(local)))
+    protocol, _, rest = str(local).partition("://")
+    bucket, _, key = rest.rpartition("@")[2].partition("/")
+    return f"{protocol}://{bucket}/{os.path.normpath(key) if key else ''}".rstrip("/")
 
 
 def fingerprint(files: Sequence[File], options: bytes = b"") -> str:
     """
-    Know files again by their names, sizes and samples of their content.
+    Hash names, sizes and samples of the content of files, to recognise them again.
 
     The time of change does not count, so a file that was copied is the same. Of many files 32 samples in all are
     read, which is 32 requests to an object storage.
 
-    :param options: What changes the orders besides.
+    :param options: What changes the orders besides, as bytes.
     """
     digest = hashlib.sha256(options)
     for file in files:
@@ -256,7 +347,7 @@ def fingerprint(files: Sequence[File], options: bytes = b"") -> str:
     step = max(1, -(-len(files) * 2 // SAMPLES))
     chosen = sorted({*range(0, len(files), step), len(files) - 1})
     for index in chosen:
-        for stretch in files[index].sample(max(2, SAMPLES // len(files))):
-            digest.update(stretch)
+        for part in files[index].sample(max(2, SAMPLES // len(files))):
+            digest.update(part)
     total = sum(file.size for file in files)
     return f"{files[0].name}:{len(files)}:{total}:{digest.hexdigest()[:16]}"

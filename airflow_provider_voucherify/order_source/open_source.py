@@ -7,7 +7,6 @@ from typing import Any
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.file_source import FileSource
 from airflow_provider_voucherify.order_source.files import find_files
-from airflow_provider_voucherify.order_source.mapping.normalize import renamed
 from airflow_provider_voucherify.order_source.options import SourceOptions
 from airflow_provider_voucherify.order_source.source import ListSource, Source
 
@@ -27,11 +26,9 @@ def open_source(orders: Any = None, paths: Any = None, **options: Any) -> Source
         raise ConfigurationError("Give the orders either as orders or as orders_path.")
     settings = SourceOptions(**options)
     if paths is not None:
-        files = find_files(paths, settings.file_format)
-        return FileSource(files, settings.column_mapping, settings.conversion)
+        return FileSource(find_files(paths, settings.file_format), settings, paths)
     if hasattr(orders, "__arrow_c_stream__") or hasattr(orders, "__dataframe__"):
         from airflow_provider_voucherify.order_source.tables import TableSource
 
-        return TableSource(orders, settings.column_mapping, settings.conversion)
-    rename = renamed(settings.column_mapping) if settings.column_mapping else None
-    return ListSource(orders, rename, settings.conversion)
+        return TableSource(orders, settings)
+    return ListSource(orders, settings)

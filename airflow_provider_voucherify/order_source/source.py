@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -12,13 +11,13 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_source.mapping.normalize import Conversion
-from airflow_provider_voucherify.order_source.schema.order import (
-    InvalidOrderError,
-    SoundOrder,
-    encode,
-    source_id_of,
-)
+from airflow_provider_voucherify.order_source.mapping.normalize import Normalizer
+from airflow_provider_voucherify.order_source.mapping.rename import renamed
+from airflow_provider_voucherify.order_source.options import SourceOptions
+from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, Note, encode
+from airflow_provider_voucherify.order_source.schema.order import SoundOrder
+from airflow_provider_voucherify.order_source.schema.python_json import to_json
+from airflow_provider_voucherify.order_source.schema.source_id import source_id_of
 from airflow_provider_voucherify.reporting.reject_files import read_line
 
 Rename = Callable[[bytes], bytes]
@@ -50,14 +49,16 @@ class Origin(msgspec.Struct, frozen=True):
     :param after: What it says behind it.
     :param first: What it calls the first line.
     :param file: The number of the file, from 0.
-    :param conversion: What its orders need to be as the API takes them.
+    :param normalize: Makes its orders what the API accepts.
+    :param notes: What is noted of each of its records.
     """
 
     before: str
     after: str = ""
     first: int = 1
     file: int = 0
-    conversion: Conversion | None = None
+    normalize: Normalizer = Normalizer()
+    notes: tuple[Note, ...] = ()
 
     def position(self, line: int) -> str:
         """Name a place for people: ``orders.jsonl:7``, ``orders.parquet row 7`` or ``orders[7]``."""
@@ -76,7 +77,9 @@ class Record(msgspec.Struct, gc=False):
     :param next_offset: How many bytes of its file lie before what follows it.
     :param error: Why it is no order, if the source knows that already.
     :param sound: Its facts, if the source vouches for it.
-    :param was: Its position in a former import, if this is one of the orders that were not loaded there.
+    :param was: Its position in an earlier import, if this is one of the orders that were not loaded there.
+    :param empty_rows: How many empty rows are left out between the record before it and this one; with the last record
+        of a file those after it count too.
     """
 
     origin: Origin
@@ -88,6 +91,7 @@ class Record(msgspec.Struct, gc=False):
     error: str | None = None
     sound: SoundOrder | None = None
     was: str | None = None
+    empty_rows: int = 0
 
     @property
     def position(self) -> str:
@@ -102,9 +106,25 @@ class Record(msgspec.Struct, gc=False):
 
 
 class Source(ABC):
-    """A stream of orders that can be read again from any of its cursors, and gives the same each time."""
+    """
+    A stream of orders that can be read again from any of its cursors, and gives the same each time.
+
+    :param options: How its orders are read.
+    """
 
     name: str
+
+    def __init__(self, options: SourceOptions = SourceOptions()) -> None:  # noqa: B008  # frozen
+        self.options = options
+        self.normalize = Normalizer(options)
+
+    def check_report_path(self, report_path: Any) -> None:  # noqa: B027  # nothing to check where there are no files
+        """
+        Check that a report would not be written over what is read, or read with it.
+
+        :param report_path: The folder of the report.
+        :raises ConfigurationError: if one of them lies in the other.
+        """
 
     @abstractmethod
     def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008  # frozen
@@ -142,9 +162,8 @@ class ListSource(Source):
     Orders in memory.
 
     :param orders: The orders.
-    :param rename: What gives them the names of the API, from one JSON document to another.
-    :param conversion: What they need to be as the API takes them.
-    :raises ConfigurationError: if this is no list.
+    :param options: How they are read.
+    :raises ConfigurationError: if this is not a list.
     """
 
     name = "orders"
@@ -152,29 +171,25 @@ class ListSource(Source):
     def __init__(
         self,
         orders: Sequence[Mapping[str, Any]],
-        rename: Rename | None = None,
-        conversion: Conversion | None = None,
+        options: SourceOptions = SourceOptions(),  # noqa: B008  # frozen
     ) -> None:
+        super().__init__(options)
         if isinstance(orders, str | bytes | Mapping) or not isinstance(orders, Sequence):
             raise ConfigurationError(
                 f"orders must be a list of orders, got {type(orders).__name__}. "
                 "A file is given as orders_path, a template of a list needs render_template_as_native_obj=True."
             )
         self._orders = orders
-        self._rename = rename
-        self._origin = Origin("orders[", "]", 0, conversion=conversion)
+        self._rename = renamed(options.column_mapping) if options.column_mapping else None
+        self._origin = Origin("orders[", "]", 0, normalize=self.normalize)
 
     def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008
         """Read from an index on."""
         for index in range(start.number, len(self._orders)):
             try:
-                body = encode(self._orders[index])
-            except (TypeError, ValueError) as error:
-                position = self._origin.position(index)
-                raise ConfigurationError(f"{position} cannot be written as JSON: {error}.") from error
-            why = "holds an infinite number, which JSON has not" if _infinite(self._orders[index], body) else None
-            if why is None:
-                body, why = rename_body(self._rename, body)
+                body, why = rename_body(self._rename, to_json(self._orders[index]))
+            except ValueError as error:
+                body, why = encode(repr(self._orders[index])), str(error)
             yield Record(self._origin, index, index, body, index + 1, error=why)
 
     def share(self, cursor: Cursor) -> float:
@@ -183,7 +198,7 @@ class ListSource(Source):
 
     def fingerprint(self) -> str:
         """Hash all orders."""
-        return content_hash(self, self._origin.conversion)
+        return content_hash(self)
 
     def origin(self, file: int) -> Origin:
         """Tell what all orders have in common."""
@@ -208,20 +223,14 @@ def rename_body(rename: Rename | None, body: bytes) -> tuple[bytes, str | None]:
         return body, str(error)
 
 
-def _infinite(value: object, body: bytes) -> bool:
-    """Find what would silently become null in JSON. NaN may: it is how data frames write that there is nothing."""
-    if b"null" not in body:
-        return False
-    if isinstance(value, dict):
-        return any(_infinite(inner, body) for inner in value.values())
-    if isinstance(value, list | tuple):
-        return any(_infinite(inner, body) for inner in value)
-    return isinstance(value, float) and math.isinf(value)
+def options_document(options: SourceOptions) -> bytes:
+    """Write options as a document that is the same for equal options, for fingerprints."""
+    return msgspec.json.encode({name: repr(value) for name, value in msgspec.structs.asdict(options).items()})
 
 
-def content_hash(source: Source, conversion: Conversion | None) -> str:
+def content_hash(source: Source) -> str:
     """Fingerprint a source that is in memory by the orders in it."""
-    digest, count = hashlib.sha256(encode(conversion)), 0
+    digest, count = hashlib.sha256(options_document(source.options)), 0
     for record in source.read():
         digest.update(record.body)
         digest.update(b"\n")

@@ -110,7 +110,7 @@ def engine_and_duplicates(path: Path) -> int:
     from airflow_provider_voucherify.order_import.chunk import chunks
     from airflow_provider_voucherify.order_source.duplicates import Duplicates, find_duplicates
     from airflow_provider_voucherify.order_source.open_source import open_source
-    from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+    from airflow_provider_voucherify.order_source.rules import Rules
     from airflow_provider_voucherify.order_source.source import Cursor
 
     source = open_source(paths=path)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
 from typing import NamedTuple, Self, TypeAlias
+from uuid import UUID
 
 import msgspec
 import pyarrow as pa
@@ -26,7 +27,7 @@ from airflow_provider_voucherify.order_source.schema.field_types import (
     Shape,
     is_json,
 )
-from airflow_provider_voucherify.order_source.schema.order import CUSTOMER_FIELDS, Effects, SoundOrder
+from airflow_provider_voucherify.order_source.schema.order import NULL_MARKERS, Facts, SoundOrder
 
 _ESCAPED = bytes(range(0x20)) + b'"\\'
 
@@ -48,7 +49,9 @@ class Documents(NamedTuple):
     sound: list[SoundOrder] | None
 
 
-def documents(columns: Sequence[Column], arrays: Sequence[pa.Array]) -> Documents:
+def documents(
+    columns: Sequence[Column], arrays: Sequence[pa.Array], constants: Mapping[tuple[str, ...], str] | None = None
+) -> Documents:
     """
     Write rows as orders.
 
@@ -59,9 +62,12 @@ def documents(columns: Sequence[Column], arrays: Sequence[pa.Array]) -> Document
 
     :param columns: Where the arrays go in an order.
     :param arrays: The values, an array for each column and of the same length.
+    :param constants: Values that all orders have besides, by path.
     :raises pyarrow.ArrowException: if bytes are not UTF-8, or a type has no form in JSON.
     """
-    order = _nest({column.path: array for column, array in zip(columns, arrays, strict=True)})
+    values = {column.path: array for column, array in zip(columns, arrays, strict=True)}
+    length = len(arrays[0])
+    order = _nest(values | {path: pa.repeat(_scalar(value), length) for path, value in (constants or {}).items()})
     written = _object(order, ORDER)
     texts = _joined(written.parts, len(order))
     texts.validate(full=True)  # Arrow reads text from Parquet without looking whether it is UTF-8
@@ -70,11 +76,63 @@ def documents(columns: Sequence[Column], arrays: Sequence[pa.Array]) -> Document
 
 def _sound(order: pa.StructArray) -> list[SoundOrder]:
     fields = {field.name: order.field(index) for index, field in enumerate(order.type)}
-    ids = _decoded(fields["source_id"]).cast(pa.string()).to_pylist() if "source_id" in fields else [None] * len(order)
-    people = [fields[name].is_valid() for name in CUSTOMER_FIELDS if name in fields]
-    moving = reduce(pc.or_, people).to_pylist() if people else [False] * len(order)
-    effects = {customer: Effects(customer, override=False) for customer in (False, True)}
-    return list(map(SoundOrder, ids, map(effects.__getitem__, moving)))
+    length = len(order)
+    ids = _decoded(fields["source_id"]).cast(pa.string()).to_pylist() if "source_id" in fields else [None] * length
+    people = [fields[name].is_valid() for name in ("referrer", "referrer_id") if name in fields]
+    customer = fields["customer"].is_valid() if "customer" in fields else pa.repeat(_FALSE, length)
+    facts = _bits(reduce(pc.or_, [customer, *people]), Facts.CUSTOMER)
+    facts = pc.add(facts, _bits(pc.invert(customer), Facts.NO_CUSTOMER))
+    facts = pc.add(facts, _facts_of_items(fields, length))
+    if None in ids:
+        nameless = fields["source_id"].is_null() if "source_id" in fields else pa.repeat(_TRUE, length)
+        facts = pc.add(facts, _bits(nameless, Facts.NO_SOURCE_ID))
+    return list(map(SoundOrder, ids, facts.to_pylist()))
+
+
+def _facts_of_items(fields: Mapping[str, pa.Array], length: int) -> pa.Array:
+    """Find orders without items, and those whose amount is not the sum of their items."""
+    items = fields.get("items")
+    if items is None:
+        return _bits(pa.repeat(_TRUE, length), Facts.NO_ITEMS)
+    items = _plain_list(_decoded(items))
+    if not types.is_list(items.type):
+        return _bits(items.is_null(), Facts.NO_ITEMS)
+    none = pc.equal(pc.fill_null(items.value_lengths(), _ZERO.cast(pa.int32())), _ZERO.cast(pa.int32()))
+    facts = _bits(none, Facts.NO_ITEMS)
+    amounts = _amounts_of_items(items) if "amount" in fields else None
+    if amounts is None:
+        return facts
+    offsets = pc.subtract(items.offsets, items.offsets[0])
+    known = _sums(pc.fill_null(amounts, _ZERO), offsets)
+    unknown = _sums(amounts.is_null().cast(pa.int64()), offsets)
+    differs = pc.not_equal(fields["amount"].cast(pa.int64()), known)
+    mismatch = pc.and_(pc.and_(pc.fill_null(differs, _FALSE), pc.equal(unknown, _ZERO)), pc.invert(none))
+    return pc.add(facts, _bits(mismatch, Facts.AMOUNT_MISMATCH))
+
+
+def _amounts_of_items(items: pa.ListArray) -> pa.Array | None:
+    values = _decoded(_within(items, items.values))
+    if not types.is_struct(values.type):
+        return None
+    fields = {field.name: values.field(index) for index, field in enumerate(values.type)}
+    numbers = {name: fields[name].cast(pa.int64()) for name in ("amount", "price", "quantity") if name in fields}
+    amount = numbers.get("amount")
+    if "price" in numbers and "quantity" in numbers:
+        product = pc.multiply(numbers["price"], numbers["quantity"])
+        return product if amount is None else pc.coalesce(amount, product)
+    return amount
+
+
+def _sums(values: pa.Array, offsets: pa.Array) -> pa.Array:
+    """Sum the entries of each list."""
+    total = pc.cumulative_sum(values)
+    running = pa.concat_arrays([pa.repeat(_ZERO, 1), total])
+    bounds = running.take(offsets)
+    return pc.subtract(bounds.slice(1), bounds.slice(0, len(bounds) - 1))
+
+
+def _bits(flags: pa.Array, bit: int) -> pa.Array:
+    return pc.multiply(flags.cast(pa.int64()), _number_scalar(bit))
 
 
 def _nest(arrays: Mapping[tuple[str, ...], pa.Array]) -> pa.StructArray:
@@ -133,7 +191,7 @@ def _value(array: pa.Array, shape: Shape) -> _Value:
     if types.is_list(kind):
         return _where_valid(array, _list(array, shape))
     if types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return _value(array.cast(pa.list_(kind.value_type)), shape)
+        return _value(_plain_list(array), shape)
     if types.is_temporal(kind):
         return _Value.quoted(_time(array), shape.kind is Kind.ANYTHING)
     if types.is_floating(kind):
@@ -146,15 +204,29 @@ def _value(array: pa.Array, shape: Shape) -> _Value:
     return _text(text, shape)
 
 
+def _plain_list(array: pa.Array) -> pa.Array:
+    kind = array.type
+    if types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return array.cast(pa.list_(kind.value_type))
+    return array
+
+
 def _decoded(array: pa.Array) -> pa.Array:
     """Undo what Arrow does to a type to store it otherwise."""
     if isinstance(array.type, pa.BaseExtensionType):
+        if getattr(array.type, "extension_name", "") == "arrow.uuid":
+            return _uuids(array.storage)
         return _decoded(array.storage)
     if types.is_dictionary(array.type):
         return _decoded(array.dictionary_decode())
     if types.is_run_end_encoded(array.type):
         return _decoded(pc.run_end_decode(array))
     return array
+
+
+def _uuids(array: pa.Array) -> pa.StringArray:
+    texts = [None if value is None else str(UUID(bytes=value)) for value in array.to_pylist()]
+    return pc.if_else(array.is_valid(), _strings("" if text is None else text for text in texts), pa.NULL)
 
 
 def _object(array: pa.StructArray, shape: Shape) -> _Value:
@@ -164,10 +236,12 @@ def _object(array: pa.StructArray, shape: Shape) -> _Value:
     after: list[Text] = []
     certain = False
     for index, field in enumerate(array.type):
-        inner = shape.inner((field.name,)) or ANYTHING
+        known = shape.inner((field.name,))
+        inner = known or ANYTHING
         name = _encode(field.name).decode() + ":"
         value = _value(array.field(index), inner)
-        sound = sound and value.sound and inner.kind is not Kind.BOOLEAN  # whether it overrides must be looked at
+        # whether it overrides has to be looked at, and names that the API does not know are treated row by row
+        sound = sound and value.sound and inner.kind is not Kind.BOOLEAN and known is not None
         if not value.nullable:
             after += ["," if certain else "", name, *value.parts]
             certain = True
@@ -230,7 +304,7 @@ def _time(array: pa.Array) -> pa.StringArray:
 
 def _integer(array: pa.Array, text: pa.StringArray, shape: Shape) -> _Value:
     if shape.kind is Kind.TEXT:
-        return _Value.quoted(text, shape.choices is None)
+        return _Value.quoted(text, shape.choices is None and shape.pattern is None)
     smallest = None if shape.minimum is None else pc.min(array).as_py()
     small = smallest is not None and smallest < shape.minimum
     return _Value.of(text, shape.kind in (Kind.INTEGER, Kind.NUMBER, Kind.ANYTHING) and not small)
@@ -240,18 +314,34 @@ def _number(text: pa.StringArray, shape: Shape, sound: bool) -> _Value:
     """Take a number as it is written, but without a point and zeros where an integer is meant."""
     sound = sound or shape.kind is Kind.ANYTHING
     if shape.kind is Kind.TEXT:
-        return _Value.quoted(text, sound)
+        return _Value.quoted(pc.replace_substring_regex(text, r"\.0+$", "") if shape.is_id else text, sound)
     if shape.kind is Kind.INTEGER:
         text = pc.replace_substring_regex(text, r"\.0+$", "")
     return _Value.of(text, sound)
 
 
 def _float(array: pa.Array, shape: Shape) -> _Value:
+    if shape.kind is Kind.TEXT:
+        return _float_id(array)
     text = pc.if_else(pc.is_nan(array), pa.NULL, array.cast(pa.string()))
     infinite = pc.is_inf(array)
     if _any(infinite):  # JSON has no such number: as text it stays visible
         return _Value.of(pc.if_else(infinite, _joined(['"', text, '"'], len(text)), text), sound=False)
-    return _number(text, shape, shape.kind is Kind.NUMBER)
+    small = shape.is_amount and (pc.min(array).as_py() or 0) < 0
+    return _number(text, shape, shape.kind is Kind.NUMBER and not small)
+
+
+def _float_id(array: pa.Array) -> _Value:
+    """Write floats as digits, as long as these are exact; the others stay numbers, and are refused."""
+    array = pc.if_else(pc.is_nan(array), pa.NULL, array).cast(pa.float64())
+    exact = pc.and_(
+        pc.equal(pc.floor(array), array), pc.less_equal(pc.abs(array), _number_scalar(2**53).cast(pa.float64()))
+    )
+    if _any(pc.invert(exact)):
+        whole = pc.if_else(exact, array, pa.NULL).cast(pa.int64()).cast(pa.string())
+        numbers = pc.if_else(exact, _joined(['"', whole, '"'], len(array)), array.cast(pa.string()))
+        return _Value.of(pc.if_else(pc.is_inf(array), _scalar('"inf"'), numbers), sound=False)
+    return _Value.quoted(array.cast(pa.int64()).cast(pa.string()), sound=False)
 
 
 def _text(text: pa.StringArray, shape: Shape) -> _Value:
@@ -261,12 +351,16 @@ def _text(text: pa.StringArray, shape: Shape) -> _Value:
             literal = pc.match_substring_regex(text, f"^(?:{JSON_NUMBER})$")
         case Kind.BOOLEAN:
             lower = pc.utf8_lower(text)
+            lower = pc.if_else(pc.equal(lower, _scalar("t")), _scalar("true"), lower)
+            lower = pc.if_else(pc.equal(lower, _scalar("f")), _scalar("false"), lower)
             literal = _either(lower, ("true", "false"))
             text = pc.if_else(literal, lower, text)
         case Kind.OBJECT | Kind.LIST:
             return _Value.of(_written(text, lambda value: value if is_json(value) else _quote(value)), sound=False)
         case _:
-            return _quoted(text, shape.choices is None or not _any(pc.invert(_either(text, shape.choices))))
+            sound = shape.pattern is None and not (shape.is_id and _any(pc.is_in(text, value_set=_markers())))
+            sound = sound and (shape.choices is None or not _any(pc.invert(_either(text, shape.choices))))
+            return _quoted(text, sound)
     if not _any(pc.invert(literal)):
         return _Value.of(text, sound=False)
     return _Value.of(pc.if_else(literal, text, _joined(_quoted(text, True).parts, len(text))), sound=False)
@@ -298,6 +392,16 @@ def _scalar(text: str) -> pa.StringScalar:
     return string_scalar(text)
 
 
+@cache
+def _number_scalar(number: int) -> pa.Int64Scalar:
+    return pa.Int64Array.from_buffers(pa.int64(), 1, [None, pa.py_buffer(buffer("q", [number]))])[0]
+
+
+@cache
+def _markers() -> pa.StringArray:
+    return _strings(sorted(NULL_MARKERS))
+
+
 def _either(text: pa.StringArray, choices: Sequence[str]) -> pa.BooleanArray:
     return reduce(pc.or_, [pc.equal(text, _scalar(choice)) for choice in choices])
 
@@ -307,3 +411,5 @@ def _any(flags: pa.BooleanArray) -> bool:
 
 
 _encode = msgspec.json.Encoder().encode
+_ZERO = _number_scalar(0)
+_TRUE, _FALSE = _number_scalar(1).cast(pa.bool_()), _ZERO.cast(pa.bool_())

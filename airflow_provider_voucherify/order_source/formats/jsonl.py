@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from functools import partial
 from io import BufferedReader
 from operator import attrgetter
 
-import msgspec
-
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_source.formats.base import JsonReader
-from airflow_provider_voucherify.order_source.schema.order import MALFORMED, SourceId, source_id_of
+from airflow_provider_voucherify.order_source.formats.base import MAX_ORDER_BYTES, JsonReader, line_too_long
+from airflow_provider_voucherify.order_source.schema.check import MALFORMED
+from airflow_provider_voucherify.order_source.schema.source_id import as_sent, decode_lines, source_id_of
 from airflow_provider_voucherify.order_source.source import Cursor, Record, rename_body
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -19,24 +19,26 @@ IDS_BYTES = 64 << 10
 
 class JsonLines(JsonReader):
     """
-    A file with one order a line. Empty lines are passed over.
+    A file with one order a line. Empty lines are skipped.
 
-    A line may also be one of ``rejected/`` or ``unknown/`` of a former import: then the order in it counts, which has
+    A line may also be one of ``rejected/`` or ``unknown/`` of an earlier import: then the order in it counts, which has
     the names of the API.
     """
 
     def read(self, start: Cursor) -> Generator[Record, None, int]:
-        """Read from a place on."""
+        """Read the lines from a place on."""
         origin, rename = self._origin, self._rename
         number, line, offset = start.number, start.line, start.offset
         with self._file.open(offset) as file:
             if offset == 0:
                 offset = self._pass_mark(file)
-            for body in file:
+            for body in iter(partial(file.readline, MAX_ORDER_BYTES + 1), b""):
                 here, line, offset = line, line + 1, offset + len(body)
+                if len(body) > MAX_ORDER_BYTES:
+                    raise ConfigurationError(line_too_long(self._file.name, line))
                 if body.isspace():
                     continue
-                if rename is None:  # nothing to be called for: this is where an import spends its time
+                if rename is None:  # without a call: an import spends its time here
                     yield Record(origin, number, here, body, line, offset)
                 else:
                     renamed, why = rename_body(rename, body)
@@ -45,7 +47,7 @@ class JsonLines(JsonReader):
         return number
 
     def _pass_mark(self, file: BufferedReader) -> int:
-        """Pass over a byte order mark; tell its bytes."""
+        """Skip a byte order mark, and return its length in bytes."""
         mark = len(file.read(len(BYTE_ORDER_MARK))) if file.peek().startswith(BYTE_ORDER_MARK) else 0
         if file.peek().lstrip().startswith(b"["):
             raise ConfigurationError(
@@ -55,25 +57,27 @@ class JsonLines(JsonReader):
 
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, in order, many lines at once."""
-        rest = b""
+        rest = bytearray()  # a line that ends in no block is not copied with each of them
         with self._file.open() as file:
             while block := file.read(IDS_BYTES):
                 end = block.rfind(b"\n") + 1
                 if end == 0:
                     rest += block
+                    if len(rest) > MAX_ORDER_BYTES:
+                        raise ConfigurationError(line_too_long(self._file.name))
                     continue
-                yield self._ids(rest + block[:end])
-                rest = block[end:]
+                yield self._ids(bytes(rest) + block[:end])
+                rest = bytearray(block[end:])
             if rest:
-                yield self._ids(rest)
+                yield self._ids(bytes(rest))
 
     def _ids(self, lines: bytes) -> list[str | None]:
         try:
-            orders = _decode_lines(lines) if self._rename is None else None
+            orders = decode_lines(lines) if self._rename is None else None
         except MALFORMED:
             orders = None
         if orders is not None and not any(map(_payload, orders)):
-            return list(map(_source_id, orders))
+            return [as_sent(order.source_id) for order in orders]
         ids = []
         for line in lines.split(b"\n"):
             if line and not line.isspace():
@@ -83,5 +87,3 @@ class JsonLines(JsonReader):
 
 
 _payload = attrgetter("payload")
-_source_id = attrgetter("source_id")
-_decode_lines = msgspec.json.Decoder(SourceId).decode_lines

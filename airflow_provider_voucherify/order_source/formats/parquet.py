@@ -1,4 +1,4 @@
-"""Parquet files, nested or flat, read row group by row group."""
+"""Read Parquet files, nested or flat, row group by row group."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_source.formats.base import Reader
-from airflow_provider_voucherify.order_source.mapping.columns import Column, plan
-from airflow_provider_voucherify.order_source.schema.order import source_id_of
+from airflow_provider_voucherify.order_source.formats.base import Reader, with_empty_rows
+from airflow_provider_voucherify.order_source.mapping.columns import Plan
+from airflow_provider_voucherify.order_source.mapping.columns import plan as plan_columns
+from airflow_provider_voucherify.order_source.schema.source_id import source_id_of
 from airflow_provider_voucherify.order_source.source import Cursor, Record
 
 if TYPE_CHECKING:
@@ -25,21 +28,23 @@ class ParquetFile(Reader):
 
     def read(self, start: Cursor) -> Generator[Record, None, int]:
         """
-        Read from a row on; row groups before it are passed over unread.
+        Read from a row on; row groups before it are skipped unread.
 
         :return: How many records of the source lie before the end of the file.
-        :raises ConfigurationError: if it is no Parquet file, or a column is no field of an order.
+        :raises ConfigurationError: if it is not a Parquet file, or a column is not a field of an order.
         """
-        from airflow_provider_voucherify.order_source.tables import records
+        from airflow_provider_voucherify.order_source.formats.arrow_rows import check_amounts, records
 
-        number, row = start.number, start.line
         with self._opened() as parquet:
-            columns = self._columns(parquet)
-            for batch in _batches(parquet, [column.name for column in columns], row):
-                yield from records(batch, columns, self._origin, self._file.name, number, row)
-                number += len(batch)
-                row += len(batch)
-        return number
+            plan = self._plan(parquet)
+            check_amounts(plan.columns, parquet.schema_arrow, self._options, self._file.name)
+            plan = msgspec.structs.replace(
+                plan,
+                columns=[msgspec.structs.replace(column, index=index) for index, column in enumerate(plan.columns)],
+            )
+            batches = _batches(parquet, [column.name for column in plan.columns], start.line)
+            rows = records(batches, plan, self._origin, self._file.name, start.number, start.line)
+            return (yield from with_empty_rows(rows, start.number))
 
     def rows(self) -> int:
         """Count the rows."""
@@ -48,13 +53,14 @@ class ParquetFile(Reader):
 
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, and no other column."""
-        from airflow_provider_voucherify.order_source.tables import documents_of
+        from airflow_provider_voucherify.order_source.formats.arrow_rows import documents_of
 
         with self._opened() as parquet:
-            columns = [column for column in self._columns(parquet) if column.path == ("source_id",)]
+            columns = [column for column in self._plan(parquet).columns if column.path == ("source_id",)]
             if not columns:
                 yield [None] * parquet.metadata.num_rows
                 return
+            columns = [msgspec.structs.replace(columns[0], index=0)]
             for batch in _batches(parquet, [columns[0].name]):
                 texts, sound = documents_of(batch, columns, self._file.name)
                 if sound is None:
@@ -62,8 +68,8 @@ class ParquetFile(Reader):
                 else:
                     yield [order.source_id for order in sound]
 
-    def _columns(self, parquet: pq.ParquetFile) -> list[Column]:
-        return plan(parquet.schema_arrow.names, self._column_mapping, self._file.name)
+    def _plan(self, parquet: pq.ParquetFile) -> Plan:
+        return plan_columns(parquet.schema_arrow.names, self._options, self._file.name, self._file.path_columns)
 
     @contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:

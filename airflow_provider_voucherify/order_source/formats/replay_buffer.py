@@ -1,4 +1,4 @@
-"""Going back a little in what is dear to read again: compressed and remote files, row groups of Parquet."""
+"""Buffer recently read records, so that reading them again does not decompress or download the file again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from itertools import islice
 
 from airflow_provider_voucherify.order_source.source import Cursor, Record
 
-KEPT_BYTES = 32 << 20  # a reel; some twenty chunks of 2000 orders
+KEPT_BYTES = 32 << 20  # a reader; some twenty chunks of 2000 orders
 PAGE_RECORDS = 500
 RECORD_BYTES = 200  # of memory, besides the body
-REELS = 2  # one for what is sent, one for what is settled
+MAX_READERS = 2  # one for what is sent, one for what is settled
 
 
-class Replay:
+class ReplayBuffer:
     """
     Reads on from where something was read before, and again what was read last.
 
@@ -26,31 +26,31 @@ class Replay:
 
     def __init__(self, read: Callable[[Cursor], Iterator[Record]]) -> None:
         self._read = read
-        self._reels: list[_Reel] = []
+        self._readers: list[_OpenReader] = []
 
     def read(self, start: Cursor) -> Iterator[Record]:
         """Read from a place on."""
-        number, place, reel = start.number, start, self._reel(start)
+        number, place, reader = start.number, start, self._reader(start)
         while True:
-            if not reel.has(number):  # another reader went far ahead with this reel
-                reel = self._reel(place)
-            page = reel.page(number)
+            if not reader.has(number):  # another reader went far ahead with this reader
+                reader = self._reader(place)
+            page = reader.page(number)
             if not page:
                 return
             yield from page
             number, place = number + len(page), page[-1].after
 
-    def _reel(self, start: Cursor) -> _Reel:
-        for reel in self._reels:
-            if reel.has(start.number):
+    def _reader(self, start: Cursor) -> _OpenReader:
+        for reader in self._readers:
+            if reader.has(start.number):
                 break
         else:
-            reel = _Reel(start.number, self._read(start))
-        self._reels = [reel, *(other for other in self._reels if other is not reel)][:REELS]
-        return reel
+            reader = _OpenReader(start.number, self._read(start))
+        self._readers = [reader, *(other for other in self._readers if other is not reader)][:MAX_READERS]
+        return reader
 
 
-class _Reel:
+class _OpenReader:
     """A reader, and the records that it gave last."""
 
     def __init__(self, number: int, records: Iterator[Record]) -> None:

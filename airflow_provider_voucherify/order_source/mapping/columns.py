@@ -8,7 +8,10 @@ import msgspec
 
 from airflow_provider_voucherify.core.validation import did_you_mean
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_source.schema.field_types import ORDER, Shape
+from airflow_provider_voucherify.order_source.mapping.normalize import CUSTOMER_ID_RENAMED, DATE_LEFT_OUT
+from airflow_provider_voucherify.order_source.options import SourceOptions
+from airflow_provider_voucherify.order_source.schema.check import Note
+from airflow_provider_voucherify.order_source.schema.field_types import ANYTHING, ORDER, Shape, guess
 
 SHOWN_COLUMNS = 10
 
@@ -29,34 +32,113 @@ class Column(msgspec.Struct, frozen=True):
     shape: Shape
 
 
-def plan(names: Sequence[str], column_mapping: Mapping[str, str | None], table: str) -> list[Column]:
+class Plan(msgspec.Struct, frozen=True):
+    """
+    What becomes of the columns of a table.
+
+    :param columns: Those that go into orders.
+    :param constants: Values that all its orders have, by path: columns that are a part of the path of the file.
+    :param notes: What was renamed or left out.
+    """
+
+    columns: list[Column]
+    constants: dict[tuple[str, ...], str] = {}
+    notes: tuple[Note, ...] = ()
+
+
+def plan(
+    names: Sequence[str], options: SourceOptions, table: str, path_columns: Mapping[str, str] | None = None
+) -> Plan:
     """
     Find the field of every column, before the first row is read.
 
     :param names: The columns. One that is not mapped is named by its path in the order:
         ``customer.source_id``, ``metadata.channel``.
-    :param column_mapping: Path by column; None leaves a column out.
+    :param options: The options of the source.
     :param table: What the table is called, for messages.
-    :raises ConfigurationError: if a column is no field of an order, or two are the same: nothing is lost in silence.
+    :param path_columns: Columns that are a part of the path of the file, with their values.
+    :raises ConfigurationError: if a column is not a field of an order, two are the same, or a mapped one is missing.
     """
+    mapping, path_columns = options.column_mapping or {}, path_columns or {}
+    _check_present(names, mapping, table, path_columns)
     columns: list[Column] = []
     unknown: dict[str, str] = {}
+    notes: list[Note] = []
     for index, name in enumerate(names):
-        target = column_mapping.get(name, name)
+        target = mapping.get(name, name)
         if target is None:
             continue
-        path = tuple(target.split("."))
-        shape = ORDER.inner(path)
-        if shape is None:
+        path = _path(name, target, options, notes)
+        shape = None if path is None else ORDER.inner(path)
+        if path is None:
+            continue
+        if shape is None and options.unknown_fields == "metadata" and name and name not in mapping:
+            notes.append(Note(f"column {name!r} kept in the metadata", "unknown_fields"))
+            columns.append(Column(index, name, ("metadata", name), ANYTHING))
+        elif shape is None and options.unknown_fields == "drop" and name not in mapping:
+            close = guess(name)
+            notes.append(
+                Note(f"column {name!r} left out{f'; did you mean {close}?' if close else ''}", "unknown_fields")
+            )
+        elif shape is None:
             unknown[name] = target
         else:
             columns.append(Column(index, name, path, shape))
     if unknown:
-        raise _unknown_columns(unknown, [*column_mapping, *(ORDER.fields or ())], table)
+        raise _unknown_columns(unknown, [*mapping, *(ORDER.fields or ())], table)
     if not columns:
         raise ConfigurationError(f"{table}: no column is left of {', '.join(map(repr, names)) or 'none'}.")
     _check_distinct(columns, table)
-    return columns
+    return Plan(columns, constants(names, columns, options, path_columns), tuple(notes))
+
+
+def _path(name: str, target: str, options: SourceOptions, notes: list[Note]) -> tuple[str, ...] | None:
+    if target == "customer_id":
+        if name == target:
+            notes.append(CUSTOMER_ID_RENAMED)
+        return ("customer", "id")
+    if target == "created_at" and options.order_date_metadata_key is None:
+        notes.append(DATE_LEFT_OUT)
+        return None
+    return tuple(target.split("."))
+
+
+def constants(
+    names: Sequence[str], columns: Sequence[Column], options: SourceOptions, path_columns: Mapping[str, str]
+) -> dict[tuple[str, ...], str]:
+    """
+    Choose the values of all orders of a file that are a part of its path, such as ``shop=de/``.
+
+    :param names: The columns of the file.
+    :param columns: Those that go into orders.
+    :param options: The options of the source.
+    :param path_columns: The columns that are a part of the path, with their values.
+    :return: The values by path in an order: those that are mapped, or have the name of a field.
+    """
+    taken = {column.path for column in columns}
+    chosen = {}
+    for name, value in path_columns.items():
+        target = (options.column_mapping or {}).get(name, name)
+        if name in names or target is None or ORDER.inner(target.split(".")) is None or target == "created_at":
+            continue
+        path = ("customer", "id") if target == "customer_id" else tuple(target.split("."))
+        if path not in taken:
+            chosen[path] = value
+    return chosen
+
+
+def _check_present(
+    names: Sequence[str], mapping: Mapping[str, str | None], table: str, path_columns: Mapping[str, str]
+) -> None:
+    known = {*names, *path_columns}
+    missing = [name for name, target in mapping.items() if target is not None and name not in known]
+    if missing:
+        close = difflib.get_close_matches(missing[0], known, n=1)
+        raise ConfigurationError(
+            f"{table}: column_mapping maps {', '.join(map(repr, missing[:SHOWN_COLUMNS]))}, "
+            f"{'which it does not have' if len(missing) == 1 else 'which are not there'}"
+            f"{f'; did you mean {close[0]!r}?' if close else '.'}"
+        )
 
 
 def _unknown_columns(paths: Mapping[str, str], known: Sequence[str], table: str) -> ConfigurationError:
@@ -64,10 +146,10 @@ def _unknown_columns(paths: Mapping[str, str], known: Sequence[str], table: str)
     more = f" and {len(shown) - SHOWN_COLUMNS} more" if len(shown) > SHOWN_COLUMNS else ""
     first = next(iter(paths))
     return ConfigurationError(
-        f"{table}: {', '.join(shown[:SHOWN_COLUMNS])}{more} {'is no field' if len(shown) == 1 else 'are no fields'} "
-        f"of an order in the API{did_you_mean(first, known)} "
+        f"{table}: {', '.join(shown[:SHOWN_COLUMNS])}{more} "
+        f"{'is not a field' if len(shown) == 1 else 'are not fields'} of an order in the API{did_you_mean(first, known)} "
         f"Map it with column_mapping={{{first!r}: 'metadata.{first.rpartition('.')[2]}'}}, "
-        f"or leave it out with {{{first!r}: None}}."
+        f"leave it out with {{{first!r}: None}}, or treat all of them with unknown_fields='drop' or 'metadata'."
     )
 
 

@@ -1,189 +1,314 @@
-"""From orders as a shop writes them to orders as the API takes them: amounts, and the date that it overwrites."""
+"""Make orders what the API accepts: ids, amounts, dates, values, and names that it does not know."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Any, NamedTuple
 
 import msgspec
 
-from airflow_provider_voucherify.core.validation import check_choice
-from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_source.schema.order import MALFORMED, InvalidOrderError, encode, shown
+from airflow_provider_voucherify.order_source.mapping.amounts import minor_units
+from airflow_provider_voucherify.order_source.mapping.metadata import typed
+from airflow_provider_voucherify.order_source.mapping.times import iso_8601
+from airflow_provider_voucherify.order_source.mapping.unknown_fields import Unknown
+from airflow_provider_voucherify.order_source.options import SourceOptions
+from airflow_provider_voucherify.order_source.schema.check import (
+    MALFORMED,
+    MAX_NESTING,
+    InvalidOrderError,
+    Note,
+    check,
+    check_nesting,
+    decode_order,
+    encode,
+    id_text,
+    shown,
+)
+from airflow_provider_voucherify.order_source.schema.field_types import ORDER, Kind, Shape, json_number
+from airflow_provider_voucherify.order_source.schema.order import NULL_MARKERS, Facts, Order
+from airflow_provider_voucherify.reporting.reject_files import read_line
 
-AmountUnit = Literal["minor", "major"]
+DATE_LEFT_OUT = Note("created_at left out: Voucherify sets the time of the import", "order_date_metadata_key")
+CUSTOMER_ID_RENAMED = Note("customer_id renamed to customer.id", "column_mapping")
 
-AMOUNT_DECIMALS = 2
-MAX_AMOUNT_DECIMALS = 4
-MAX_DIGITS = 15  # of an amount; what JavaScript holds exactly
-
-_ORDER_AMOUNTS = ("amount", "initial_amount", "discount_amount")
-_ITEM_AMOUNTS = ("amount", "initial_amount", "discount_amount", "price")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
-
+_BOOLEANS = {"true": True, "t": True, "false": False, "f": False}
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
-class Conversion(msgspec.Struct, frozen=True, kw_only=True):
+class Normalized(NamedTuple):
     """
-    Turns an order with the API's names into one with the API's values.
+    An order that can be sent.
 
-    :param amount_unit: ``"minor"`` if amounts are in the smallest currency unit already, as the API takes them;
-        ``"major"`` if ``12.34`` means 1234. They are computed as decimals, from numbers and from text, and never
-        as floats. This holds for ``amount``, ``initial_amount`` and ``discount_amount`` of orders and items, the
-        ``price`` of items, and the ``price`` of the product and SKU in an item.
-    :param amount_decimals: Digits of the smallest unit behind the point: 2 for most currencies, 0 for JPY, 3 for KWD.
-    :param order_date_metadata_key: The name in the order's metadata under which the order's ``created_at`` is kept,
-        as ISO 8601. The API sets ``created_at`` to the time of the import (documented). What the metadata already
-        has under this name stays.
-    :raises ConfigurationError: if the parameters make no sense.
+    :param body: Its JSON document.
+    :param order: The order, typed.
+    :param notes: What was left out, renamed or guessed in it.
+    :param given: The order as it was given, where that is not the whole record: in a line of a reject file.
+    :param was: Its position in the import that the reject file is of.
     """
 
-    amount_unit: AmountUnit = "minor"
-    amount_decimals: int = AMOUNT_DECIMALS
-    order_date_metadata_key: str | None = None
+    body: bytes
+    order: Order
+    notes: tuple[Note, ...] = ()
+    given: bytes | None = None
+    was: str | None = None
 
-    def __post_init__(self) -> None:
-        check_choice("amount_unit", self.amount_unit, get_args(AmountUnit))
-        if not 0 <= self.amount_decimals <= MAX_AMOUNT_DECIMALS:
-            raise ConfigurationError(
-                f"amount_decimals must be 0 to {MAX_AMOUNT_DECIMALS}, got {self.amount_decimals!r}."
-            )
-        if self.order_date_metadata_key == "":
-            raise ConfigurationError("order_date_metadata_key must not be empty; leave it out to keep no date.")
+
+class Normalizer:
+    """
+    Turns an order with the API's names into one with the API's values, and checks it.
+
+    An order that is valid as it is given comes back as the bytes it came in.
+
+    :param options: The options.
+    """
+
+    def __init__(self, options: SourceOptions = SourceOptions()) -> None:  # noqa: B008  # frozen
+        self.options = options
+        self._signed = options.negative_amounts == "send"
+        self._unknown = Unknown(options.unknown_fields)
+        self._nothing = frozenset(options.null_values)
+        self._formats = options.datetime_formats
+        self._values = {tuple(path.split(".")): dict(values) for path, values in (options.value_mapping or {}).items()}
+        self._doubtful = Facts.NULL_MARKER | Facts.CREATED_AT
+        if options.require_source_id:
+            self._doubtful |= Facts.NO_SOURCE_ID
+        if options.amount_mismatch == "reject":
+            self._doubtful |= Facts.AMOUNT_MISMATCH
 
     @property
     def changes(self) -> bool:
-        """Whether it changes anything."""
-        return self.amount_unit != "minor" or self.order_date_metadata_key is not None
+        """Whether it may change orders that are valid as they are given."""
+        options = self.options
+        return bool(
+            options.amount_unit == "major"
+            or options.order_date_metadata_key is not None
+            or options.value_mapping
+            or options.metadata_schema
+        )
 
-    def __call__(self, body: bytes) -> bytes:
+    def doubts(self, facts: int) -> bool:
         """
-        Convert an order.
+        Return whether an order has to be looked at more closely.
 
-        :param body: Its JSON document.
-        :raises InvalidOrderError: naming the value that cannot be converted.
+        :param facts: What is known of it, as bits of :class:`Facts`.
         """
-        try:
-            order = _decode(body)
-        except (*MALFORMED, ArithmeticError) as error:  # the latter for a number such as 1e9999999999999999999
-            raise InvalidOrderError(f"not a JSON object: {error}") from None
-        if not isinstance(order, dict):
-            return body  # for the check to refuse
-        if self.amount_unit == "major":
-            self._convert_amounts(order)
-        if self.order_date_metadata_key is not None:
-            _keep_date(order, self.order_date_metadata_key)
-        return encode(order)
+        return bool(facts & self._doubtful)
 
-    def _convert_amounts(self, order: dict[str, Any]) -> None:
-        self._convert_fields(order, _ORDER_AMOUNTS, "")
-        items = order.get("items")
-        for index, item in enumerate(items if isinstance(items, list) else ()):
-            if isinstance(item, dict):
-                self._convert_fields(item, _ITEM_AMOUNTS, f"items[{index}].")
-                for kind in ("product", "sku"):
-                    if isinstance(item.get(kind), dict):
-                        self._convert_fields(item[kind], ("price",), f"items[{index}].{kind}.")
+    def __call__(self, body: bytes) -> Normalized:
+        """
+        Normalize an order and check it.
 
-    def _convert_fields(self, fields: dict[str, Any], names: tuple[str, ...], place: str) -> None:
-        for name in names:
-            if (value := fields.get(name)) is not None:
-                try:
-                    fields[name] = minor_units(value, self.amount_decimals)
-                except ValueError as error:
-                    raise InvalidOrderError(f"{place}{name} {error}") from None
-
-
-def minor_units(value: object, decimals: int) -> int:
-    """
-    Count the smallest units of a currency in an amount, exactly.
-
-    :param value: The amount as an integer, a decimal, or text.
-    :param decimals: Digits of the smallest unit behind the point.
-    :raises ValueError: if it is no number, or not a whole number of smallest units.
-    """
-    number = Decimal(value.strip()) if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) else value
-    if isinstance(number, bool) or not isinstance(number, int | Decimal):
-        raise ValueError(f"must be an amount such as 12.34 (amount_unit='major'), got {shown(value)}")
-    sign, digits, exponent = Decimal(number).as_tuple()
-    shift = int(exponent) + decimals
-    if shift < 0 and any(digits[shift:]):
-        raise ValueError(f"has more than {decimals} decimals (amount_decimals), got {shown(value)}")
-    digits = digits[:shift] if shift < 0 else digits
-    if any(digits) and len(digits) + shift > MAX_DIGITS:
-        raise ValueError(f"is too large an amount: {shown(value)}")
-    units = int("".join(map(str, digits)) or "0") * (10**shift if shift > 0 and any(digits) else 1)
-    return -units if sign else units
-
-
-def _keep_date(order: dict[str, Any], key: str) -> None:
-    value = order.pop("created_at", None)
-    if value is None:
-        return
-    try:
-        moment = _iso_8601(value)
-    except ValueError:
-        raise InvalidOrderError(f"created_at must be an ISO 8601 date or time, got {shown(value)}") from None
-    metadata = order.get("metadata")
-    if metadata is None:
-        metadata = order["metadata"] = {}
-    if isinstance(metadata, dict):  # if not, the check refuses it
-        metadata.setdefault(key, moment)
-
-
-def _iso_8601(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(value)
-    try:
-        return date.fromisoformat(value.strip()).isoformat()
-    except ValueError:
-        return datetime.fromisoformat(value.strip()).isoformat().replace("+00:00", "Z")
-
-
-def renamed(column_mapping: Mapping[str, str | None]) -> Callable[[bytes], bytes]:
-    """
-    Make what gives the top-level fields of a JSON order their names in the API.
-
-    :param column_mapping: Path in the API, with dots, by the name of the field; None drops it. Fields that are not
-        named stay where they are.
-    :return: A function from one JSON document to another; what is no JSON object comes back as it is. It raises
-        :class:`~airflow_provider_voucherify.order_source.schema.order.InvalidOrderError` where a path is taken.
-    """
-    paths = {name: None if path is None else path.split(".") for name, path in column_mapping.items()}
-
-    def rename(body: bytes) -> bytes:
-        try:
-            order: dict[str, Any] = _decode_fields(body)
-        except MALFORMED:
-            return body
-        moved = [(name, path, order.pop(name)) for name, path in paths.items() if name in order]
-        for name, path, value in moved:
-            if path is not None and not _put(order, path, value):
-                raise InvalidOrderError(f"{name} is mapped to {'.'.join(path)}, and the order has something there")
-        return encode(order)
-
-    return rename
-
-
-_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_NULL = msgspec.Raw(b"null")
-
-
-def _put(order: dict[str, Any], path: list[str], value: msgspec.Raw) -> bool:
-    for name in path[:-1]:
-        inner = order.get(name, _NULL)
-        if isinstance(inner, msgspec.Raw):
+        :param body: Its JSON document, or a line of a reject file with it.
+        :raises InvalidOrderError: naming the value that is not accepted.
+        """
+        if not self.changes:
             try:
-                inner = {} if inner == _NULL else _decode_fields(inner)
-            except MALFORMED:  # there is a value where the path needs an object
-                return False
-        order[name] = inner
-        order = inner
-    if order.get(path[-1], _NULL) != _NULL:
-        return False
-    order[path[-1]] = value
-    return True
+                order = decode_order(body)
+                if not body.isascii():
+                    body.decode()
+                if len(body) > 2 * MAX_NESTING:
+                    check_nesting(body)
+            except MALFORMED:
+                pass
+            else:
+                if not order.facts & self._doubtful:
+                    return Normalized(body, order)
+        return self._normalize(body)
+
+    def _normalize(self, body: bytes) -> Normalized:
+        given = was = None
+        if b'"payload"' in body and (line := read_line(body)) is not None:
+            body = given = bytes(line.payload)
+            was = line.position
+        try:
+            check_nesting(body)
+            order = _decode(body)
+            if not body.isascii():
+                body.decode()
+        except (*MALFORMED, ArithmeticError) as error:  # the latter for a number such as 1e9999999999999999999
+            raise RefusedOrderError(f"not a JSON object: {error}", given, was) from None
+        except InvalidOrderError as error:
+            raise RefusedOrderError(str(error), given, was) from None
+        if not isinstance(order, dict):
+            check(body)
+        notes: list[Note] = []
+        try:
+            self._unknown.refuse_children(order)
+            self._unknown.refuse_unrecognised(order, _KNOWN)
+            self._rename_customer_id(order, notes)
+            self._keep_date(order, notes)
+            order = self._walk(order, ORDER, (), notes)
+            self._type_metadata(order)
+            normal = encode(order)
+            checked = check(normal, signed=self._signed)
+            self._check_facts(checked, order)
+        except InvalidOrderError as error:
+            raise RefusedOrderError(str(error), given, was, (*notes, *error.notes)) from None
+        return Normalized(normal, checked, tuple(dict.fromkeys(notes)), given, was)
+
+    def _rename_customer_id(self, order: dict[str, Any], notes: list[Note]) -> None:
+        if "customer_id" not in order:
+            return
+        value = order.pop("customer_id")
+        if value is None or value in self._nothing:
+            return
+        customer = order.get("customer")
+        if customer is None:
+            customer = order["customer"] = {}
+        if isinstance(customer, dict):
+            if customer.get("id") not in (None, value):
+                raise InvalidOrderError(f"customer_id is {shown(value)}, and customer.id {shown(customer['id'])}")
+            customer["id"] = value
+            notes.append(CUSTOMER_ID_RENAMED)
+
+    def _keep_date(self, order: dict[str, Any], notes: list[Note]) -> None:
+        key = self.options.order_date_metadata_key
+        value = order.pop("created_at", None)
+        if value is None or value in self._nothing:
+            return
+        if key is None:
+            notes.append(DATE_LEFT_OUT)
+            return
+        try:
+            moment = iso_8601(value, self._formats)
+        except ValueError:
+            advice = " in one of datetime_format" if self._formats else ""
+            raise InvalidOrderError(
+                f"created_at must be an ISO 8601 date or time{advice}, got {shown(value)}",
+                (Note("created_at that cannot be read", "datetime_format"),),
+            ) from None
+        metadata = order.get("metadata")
+        if metadata is None:
+            metadata = order["metadata"] = {}
+        if isinstance(metadata, dict):  # if not, the check refuses it
+            metadata.setdefault(key, moment)
+
+    def _walk(self, value: Any, shape: Shape, path: tuple[str, ...], notes: list[Note], place: str = "") -> Any:
+        if value is None:
+            return None
+        if self._values and path in self._values:
+            value = self._mapped(value, path, notes)
+        match shape.kind:
+            case Kind.OBJECT if isinstance(value, dict):
+                return self._object(value, shape, path, notes, place)
+            case Kind.LIST if isinstance(value, list) and shape.entries is not None:
+                return [
+                    self._walk(entry, shape.entries, path, notes, f"{place}[{index}]")
+                    for index, entry in enumerate(value)
+                ]
+            case Kind.TEXT:
+                return self._text(value, shape, path, notes, place)
+            case Kind.INTEGER | Kind.NUMBER:
+                return self._number(value, shape, path, notes, place)
+            case Kind.BOOLEAN if isinstance(value, str):
+                return _BOOLEANS.get(value.lower(), value)
+        return value
+
+    def _object(
+        self, value: dict[str, Any], shape: Shape, path: tuple[str, ...], notes: list[Note], place: str
+    ) -> dict[str, Any]:
+        if shape.fields is None:
+            if self._values:
+                return {name: self._walk(inner, _ANY, (*path, name), notes) for name, inner in value.items()}
+            return value
+        fields: dict[str, Any] = {}
+        unknown: dict[str, Any] = {}
+        for name, inner in value.items():
+            if (known := shape.fields.get(name)) is None:
+                unknown[name] = inner
+            else:
+                at = f"{place}.{name}" if place else name
+                normal = self._walk(inner, known, (*path, name), notes, at)
+                if normal is not _NOTHING:
+                    fields[name] = normal
+        return self._unknown.treat(fields, unknown, path, place, notes) if unknown else fields
+
+    def _text(self, value: Any, shape: Shape, path: tuple[str, ...], notes: list[Note], place: str) -> Any:
+        if isinstance(value, str):
+            if shape.is_id and value in NULL_MARKERS | self._nothing:
+                if value not in self._nothing:
+                    raise InvalidOrderError(
+                        f"{place} is {shown(value)}, which other tools write for nothing; null_values="
+                        f"{[*self.options.null_values, value]!r} leaves it out",
+                        (Note(f"{value!r} as an id", "null_values"),),
+                    )
+                notes.append(Note(f"{value!r} as an id taken for nothing", "null_values"))
+                return _NOTHING
+            return value
+        if isinstance(value, int | Decimal) and not isinstance(value, bool) and shape.choices is None:
+            text = id_text(value)
+            if text is None:
+                raise InvalidOrderError(
+                    f"{place} is the number {shown(value)}, whose digits are not certain: give it as text"
+                )
+            notes.append(Note(f"{'.'.join(path)} given as a number, written as text", "column_mapping"))
+            return text
+        return value
+
+    def _number(self, value: Any, shape: Shape, path: tuple[str, ...], notes: list[Note], place: str) -> Any:
+        if shape.is_amount and self.options.amount_unit == "major":
+            try:
+                return minor_units(value, self.options.amount_decimals)
+            except ValueError as error:
+                raise InvalidOrderError(f"{place} {error}") from None
+        number = json_number(value) if isinstance(value, str) else None
+        if number is None or (shape.kind is Kind.INTEGER and not isinstance(number, int)):
+            return value
+        notes.append(Note(f"{'.'.join(path)} given as text, read as a number", "column_mapping"))
+        return number
+
+    def _mapped(self, value: Any, path: tuple[str, ...], notes: list[Note]) -> Any:
+        values = self._values[path]
+        key = value if isinstance(value, str) else encode(value).decode()
+        if key in values:
+            return values[key]
+        if "*" in values:
+            notes.append(Note(f"{'.'.join(path)} mapped by '*'", "value_mapping"))
+            return values["*"]
+        return value
+
+    def _type_metadata(self, order: dict[str, Any]) -> None:
+        metadata = order.get("metadata")
+        if self.options.metadata_schema and isinstance(metadata, dict):
+            for key, kind in self.options.metadata_schema.items():
+                if (value := metadata.get(key)) is not None:
+                    try:
+                        metadata[key] = typed(value, str(kind), self._formats)
+                    except ValueError:
+                        raise InvalidOrderError(
+                            f"metadata.{key} must be of type {kind} (metadata_schema), got {shown(value)}"
+                        ) from None
+
+    def _check_facts(self, order: Order, given: dict[str, Any]) -> None:
+        facts = order.facts
+        if self.options.require_source_id and facts & Facts.NO_SOURCE_ID:
+            raise InvalidOrderError(
+                "has no source_id, so that it could be neither found again nor told from its repetition; "
+                "map a column to source_id, or state with require_source_id=False that this is intended",
+                (Note("order without source_id", "require_source_id"),),
+            )
+        if self.options.amount_mismatch == "reject" and facts & Facts.AMOUNT_MISMATCH:
+            raise InvalidOrderError(
+                f"amount {shown(given.get('amount'))} is not the sum of the items, which Voucherify would keep "
+                "(amount_mismatch='reject')",
+                (Note("order with an amount that is not the sum of its items", "amount_mismatch"),),
+            )
+
+
+class RefusedOrderError(InvalidOrderError):
+    """
+    An order that is not sent.
+
+    :param given: The order as it was given, where that is not the whole record.
+    :param was: Its position in an earlier import.
+    """
+
+    def __init__(self, reason: str, given: bytes | None, was: str | None, notes: tuple[Note, ...] = ()) -> None:
+        super().__init__(reason, notes)
+        self.given = given
+        self.was = was
+
+
+_KNOWN = frozenset({*(ORDER.fields or ()), "customer_id"})
+_ANY = Shape(Kind.ANYTHING)
+_NOTHING = object()

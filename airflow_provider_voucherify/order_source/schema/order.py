@@ -1,50 +1,85 @@
-"""What an order may look like, checked before it is sent, with errors that name field and value."""
+"""An order as ``POST /v1/orders/import`` accepts it, as types that are checked while its JSON is decoded."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
-
-from airflow_provider_voucherify.reporting.reject_files import read_line
+from msgspec import Meta
 
 MAX_ITEMS = 500
-SHOWN_CHARACTERS = 80
 CUSTOMER_FIELDS = ("customer", "customer_id", "referrer", "referrer_id")
+ID_PATTERN = "^ord_"
+
+# what other tools write for nothing; in an id it would make one customer or product of many
+NULL_MARKERS = frozenset(
+    {"", "\\N", "\\n", "NULL", "null", "Null", "(null)", "<null>", "NaN", "nan", "NAN", "-nan", "None", "none", "NONE",
+     "N/A", "n/a", "#N/A", "NA", "<NA>", "NaT", "nil", "undefined", "#NULL!", "#REF!"}
+)  # fmt: skip
+
+
+class Facts:
+    """
+    What is known of an order after its check, as bits of an integer.
+
+    ``CUSTOMER``: it has a customer or referrer, whom an import moves through segments, which triggers distributions and
+    earning rules (documented for "orders with customers"; whether a referrer counts is unknown: here one does).
+    ``OVERRIDE``: a product or SKU of it overwrites the catalogue (``override``, documented).
+    ``AMOUNT_MISMATCH``: its amount is not the sum of its items, which is what Voucherify keeps (documented).
+    """
+
+    CUSTOMER = 1
+    OVERRIDE = 2
+    NO_ITEMS = 4
+    NO_CUSTOMER = 8
+    AMOUNT_MISMATCH = 16
+    NO_SOURCE_ID = 32
+    NULL_MARKER = 64
+    CREATED_AT = 128
+    COUNTED = NO_ITEMS | NO_CUSTOMER | AMOUNT_MISMATCH
 
 
 class Anything(msgspec.Struct, gc=False):
-    """A JSON object of whatever content: it is read over, not built."""
+    """A JSON object with any content: it is skipped, not built."""
 
 
-Amount = int | None
+Amount = Annotated[int, Meta(ge=0)] | None
+SignedAmount = int | None
+Quantity = Annotated[int, Meta(ge=1)] | None
 Text = str | None
 Object = Anything | None
+Computed = msgspec.Raw
+_UNSET = msgspec.Raw()
 
 
-class Product(msgspec.Struct, gc=False):
-    """A product or SKU inside an item; its price may have a fraction (documented as a number)."""
+class Product(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A product or SKU in an item; its price may have a fraction (documented as a number)."""
 
     id: Text = None
     source_id: Text = None
     override: bool | None = None
     name: Text = None
     sku: Text = None
-    price: float | None = None
+    price: Annotated[float, Meta(ge=0)] | None = None
     metadata: Object = None
 
 
-class Item(msgspec.Struct, gc=False):
-    """A line of an order."""
+class SignedProduct(Product, gc=False, forbid_unknown_fields=True):
+    """A product whose price may be below zero."""
+
+    price: float | None = None
+
+
+class Item(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """An item of an order. The API refuses an ``initial_quantity`` below 1 (seen in an example)."""
 
     source_id: Text = None
     product_id: Text = None
     sku_id: Text = None
     related_object: Literal["product", "sku"] | None = None
-    quantity: Amount = None
-    discount_quantity: Amount = None
-    initial_quantity: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    quantity: Quantity = None
+    discount_quantity: SignedAmount = None
+    initial_quantity: Quantity = None
     amount: Amount = None
     discount_amount: Amount = None
     initial_amount: Amount = None
@@ -52,9 +87,28 @@ class Item(msgspec.Struct, gc=False):
     product: Product | None = None
     sku: Product | None = None
     metadata: Object = None
+    # computed by the API (documented): exported orders have them, and they change nothing
+    id: Computed = _UNSET
+    object: Computed = _UNSET
+    subtotal_amount: Computed = _UNSET
+    applied_discount_amount: Computed = _UNSET
+    applied_discount_quantity: Computed = _UNSET
+    applied_quantity: Computed = _UNSET
+    applied_quantity_amount: Computed = _UNSET
 
 
-class Customer(msgspec.Struct, gc=False):
+class SignedItem(Item, gc=False, forbid_unknown_fields=True):
+    """An item whose amounts may be below zero."""
+
+    amount: SignedAmount = None
+    discount_amount: SignedAmount = None
+    initial_amount: SignedAmount = None
+    price: SignedAmount = None
+    product: SignedProduct | None = None
+    sku: SignedProduct | None = None
+
+
+class Customer(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A customer or referrer of an order."""
 
     id: Text = None
@@ -67,195 +121,117 @@ class Customer(msgspec.Struct, gc=False):
     birthdate: Text = None
     address: Object = None
     metadata: Object = None
+    object: Computed = _UNSET
 
 
-class Effects(NamedTuple):
+class Order(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """
-    What an import of an order does beyond the order.
+    An order as ``POST /v1/orders/import`` accepts it (documented).
 
-    :param customer: Whether it moves a customer through segments, which triggers distributions and earning rules.
-        Documented for "orders with customers"; whether a referrer, who is a customer as well, counts is unknown: here
-        one does.
-    :param override: Whether a product or SKU of it replaces what the catalogue has (``override``, documented).
-    """
-
-    customer: bool
-    override: bool
-
-
-_NO_EFFECTS = Effects(customer=False, override=False)
-_CUSTOMER_ALONE = Effects(customer=True, override=False)
-
-
-class Order(msgspec.Struct, gc=False):
-    """
-    An order as ``POST /v1/orders/import`` takes it (documented).
-
-    Only what the API documents is checked: fields unknown to us pass, and so does ``null``, which the official
-    SDK sends for all that is not set. An amount with a decimal point is refused even as ``12.0``: it is the
-    mark of a computation in floats.
+    ``null`` is accepted everywhere, because the official SDK sends it for all that is not set. An amount with a decimal
+    point is refused even as ``12.0``: it is the mark of a computation in floats.
     """
 
-    id: Text = None
+    id: Annotated[str, Meta(pattern=ID_PATTERN)] | None = None
     source_id: Text = None
     status: Literal["CREATED", "PAID", "CANCELED", "FULFILLED"] | None = None
     amount: Amount = None
     initial_amount: Amount = None
     discount_amount: Amount = None
-    items: Annotated[list[Item], msgspec.Meta(max_length=MAX_ITEMS)] | None = None
+    items: Annotated[list[Item], Meta(max_length=MAX_ITEMS)] | None = None
     metadata: Object = None
     customer: Customer | None = None
-    customer_id: Text = None
     referrer: Customer | None = None
     referrer_id: Text = None
+    created_at: Computed = _UNSET
+    # computed by the API (documented): exported orders have them, and they change nothing
+    object: Computed = _UNSET
+    updated_at: Computed = _UNSET
+    redemptions: Computed = _UNSET
+    total_amount: Computed = _UNSET
+    items_discount_amount: Computed = _UNSET
+    total_discount_amount: Computed = _UNSET
+    applied_discount_amount: Computed = _UNSET
+    items_applied_discount_amount: Computed = _UNSET
+    total_applied_discount_amount: Computed = _UNSET
 
     @property
-    def effects(self) -> Effects:
-        """What an import of it does beyond the order."""
-        customer = (
-            self.customer is not None
-            or self.customer_id is not None
-            or self.referrer is not None
-            or self.referrer_id is not None
-        )
-        for item in self.items or ():
-            product, sku = item.product, item.sku
-            if (product is not None and product.override) or (sku is not None and sku.override):
-                return Effects(customer, True)
-        return _CUSTOMER_ALONE if customer else _NO_EFFECTS
+    def facts(self) -> int:
+        """What is known of it, as bits of :class:`Facts`."""
+        facts = Facts.CREATED_AT if self.created_at else 0
+        markers = NULL_MARKERS
+        if self.source_id is None:
+            facts |= Facts.NO_SOURCE_ID
+        elif self.source_id in markers:
+            facts |= Facts.NULL_MARKER
+        customer, referrer, referrer_id = self.customer, self.referrer, self.referrer_id
+        if customer is None:
+            facts |= Facts.NO_CUSTOMER
+        else:
+            facts |= Facts.CUSTOMER
+            if customer.source_id in markers or customer.id in markers:
+                facts |= Facts.NULL_MARKER
+        if referrer is not None or referrer_id is not None:
+            facts |= Facts.CUSTOMER
+            if referrer_id in markers or (
+                referrer is not None and (referrer.source_id in markers or referrer.id in markers)
+            ):
+                facts |= Facts.NULL_MARKER
+        return facts | self._facts_of_items()
+
+    def _facts_of_items(self) -> int:
+        items = self.items
+        if not items:
+            return Facts.NO_ITEMS
+        facts, total, markers = 0, self.amount, NULL_MARKERS
+        for item in items:
+            if total is not None:
+                amount = item.amount
+                if amount is not None:
+                    total -= amount
+                elif item.price is not None and item.quantity is not None:
+                    total -= item.price * item.quantity
+                else:
+                    total = None
+            if item.source_id in markers or item.product_id in markers or item.sku_id in markers:
+                facts |= Facts.NULL_MARKER
+            for product in (item.product, item.sku):
+                if product is not None:
+                    if product.override:
+                        facts |= Facts.OVERRIDE
+                    if product.source_id in markers or product.id in markers:
+                        facts |= Facts.NULL_MARKER
+        return facts | Facts.AMOUNT_MISMATCH if total else facts
+
+
+class SignedOrder(Order, gc=False, forbid_unknown_fields=True):
+    """An order whose amounts may be below zero."""
+
+    amount: SignedAmount = None
+    initial_amount: SignedAmount = None
+    discount_amount: SignedAmount = None
+    items: Annotated[list[SignedItem], Meta(max_length=MAX_ITEMS)] | None = None  # type: ignore[assignment]
 
 
 class CheckedOrder(Protocol):
-    """What an import needs to know of an order that it sends."""
+    """What a job needs to know of an order that it sends."""
 
     @property
     def source_id(self) -> str | None:
         """Its ``source_id``."""
 
     @property
-    def effects(self) -> Effects:
-        """What an import of it does beyond the order."""
+    def facts(self) -> int:
+        """What is known of it, as bits of :class:`Facts`."""
 
 
 class SoundOrder(msgspec.Struct, gc=False):
     """
-    What is told of an order whose source vouches for its fields and values, so that it need not be checked.
+    What is known of an order whose source vouches for its fields and values, so that it need not be checked.
 
     :param source_id: Its ``source_id``.
-    :param effects: What an import of it does beyond the order.
+    :param facts: Bits of :class:`Facts`.
     """
 
     source_id: Text = None
-    effects: Effects = _NO_EFFECTS
-
-
-class InvalidOrderError(ValueError):
-    """An order that Voucherify would refuse, with the reason for people."""
-
-
-class SupersededOrderError(InvalidOrderError):
-    """An order that gives way to another one with its ``source_id``, as the author wanted."""
-
-
-class GivenOrder(Order, gc=False):
-    """
-    An order as it is given: by itself, or as the payload in a line of ``rejected/`` or ``unknown/``.
-
-    :param payload: Set where it may be such a line.
-    """
-
-    payload: msgspec.Raw = msgspec.Raw()
-
-
-class SourceId(msgspec.Struct, gc=False):
-    """What is read of an order, or of a line with one, to find orders with the same ``source_id``."""
-
-    source_id: Text = None
-    payload: msgspec.Raw = msgspec.Raw()
-
-
-MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-_decode_order = msgspec.json.Decoder(GivenOrder).decode
-_decode_source_id = msgspec.json.Decoder(SourceId).decode
-encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
-def check(body: bytes) -> GivenOrder:
-    """
-    Check an order.
-
-    :param body: Its JSON document, which may go to Voucherify as it stands if this returns.
-    :return: The order, typed.
-    :raises InvalidOrderError: naming field, value and rule.
-    """
-    try:
-        order = _decode_order(body)
-        if not body.isascii():
-            body.decode()  # what the decoder reads over may still not be UTF-8
-    except msgspec.ValidationError as error:
-        raise InvalidOrderError(_explain(body, str(error))) from None
-    except MALFORMED as error:
-        raise InvalidOrderError(f"not a JSON object: {error}") from None
-    return order
-
-
-def source_id_of(body: bytes) -> str | None:
-    """
-    Find the ``source_id`` of an order, valid or not.
-
-    :param body: Its JSON document, or a line of ``rejected/`` or ``unknown/`` with it.
-    :return: None if it has none that is a string.
-    """
-    try:
-        order = _decode_source_id(body)
-    except MALFORMED:
-        return None
-    if order.payload and (line := read_line(body)):
-        return source_id_of(bytes(line.payload))
-    return order.source_id
-
-
-def shown(value: object) -> str:
-    """Show a value of an order to people: as JSON, and not all of it where that is long."""
-    text = encode(value).decode()
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
-
-
-_ERROR = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
-_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
-
-
-def _explain(body: bytes, error: str) -> str:
-    match = _ERROR.match(error)
-    what, path = (match["what"], match["path"]) if match else (error, None)
-    try:
-        value = msgspec.json.decode(body)
-    except MALFORMED as malformed:  # behind the field that is wrong
-        return f"not a JSON object: {malformed}"
-    field = "the order"
-    if path:
-        for name, index in _STEP.findall(path):
-            value = value[int(index)] if index else value[name]
-        field = path.removeprefix("$").removeprefix(".") or field
-    return f"{field} {_rule(what, field, value)}"
-
-
-def _rule(what: str, field: str, value: Any) -> str:
-    if isinstance(value, list) and "length" in what:
-        return f"has {len(value)} entries, and Voucherify takes {MAX_ITEMS}"
-    given = shown(value)
-    if isinstance(value, float) and "`int" in what:
-        return f"must be an integer in the smallest currency unit, got {given}"
-    if field.endswith("status") and "enum" in what:
-        return f"must be one of CREATED, PAID, CANCELED, FULFILLED, got {given}"
-    if field.endswith("related_object") and "enum" in what:
-        return f"must be product or sku, got {given}"
-    expected = re.match(r"Expected `(?P<type>[^`]*)`(?P<bound> [<>=]+ \d+)?", what)
-    if expected:
-        names = {"int": "an integer", "str": "a string", "bool": "true or false", "object": "an object",
-                 "array": "an array", "float": "a number"}  # fmt: skip
-        kinds = [kind.strip() for kind in expected["type"].split("|")]
-        bound = expected["bound"] or ""
-        return f"must be {' or '.join(names.get(kind, kind) for kind in kinds)}{bound}, got {given}"
-    return f"is not valid ({what}), got {given}"
+    facts: int = 0

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
 from airflow_provider_voucherify.order_source.duplicates import Duplicates, find_duplicates
-from airflow_provider_voucherify.order_source.open_source import open_source
-from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Cursor
 from airflow_provider_voucherify.reporting.reject_files import write_line
 from tests.unit.order_source import strategies as make
@@ -38,7 +37,7 @@ bad = st.sampled_from([{"amount": 1.5}, {"source_id": 7}, {"items": {}}, {"statu
 def test_chunks_cover_the_records_without_gap_and_keep_their_sizes(
     orders: list[dict], max_orders: int, max_bytes: int, duplicates: str | None
 ) -> None:
-    source = open_source(orders)
+    source = make.source(orders)
     rules = Rules(duplicates=duplicates and Duplicates(source, find_duplicates(source, duplicates)))
     made = list(chunks(source.read(), START, max_orders, max_bytes, rules))
     assert sum(chunk.records for chunk in made) == len(orders)
@@ -60,7 +59,7 @@ def test_chunks_cover_the_records_without_gap_and_keep_their_sizes(
 @given(orders=st.lists(good, min_size=1, max_size=20), chosen=st.sets(st.integers(0, 19)))
 def test_a_part_of_a_stretch_is_judged_as_the_whole(orders: list[dict], chosen: set[int]) -> None:
     """Some records of a chunk are sent again: duplicates among the others must not shift the judgement."""
-    source = open_source(orders)
+    source = make.source(orders)
     rules = Rules(duplicates=Duplicates(source, find_duplicates(source, "last")))
     whole = [x for chunk in chunks(source.read(), START, rules=rules) for x in chunk.invalid]
     part = (record for record in source.read() if record.number in chosen)
@@ -69,13 +68,13 @@ def test_a_part_of_a_stretch_is_judged_as_the_whole(orders: list[dict], chosen: 
 
 
 def test_no_records_make_no_chunk() -> None:
-    assert list(chunks(open_source([]).read(), START)) == []
+    assert list(chunks(make.source([]).read(), START)) == []
     assert Chunk(START, START).body() == b"[]"
 
 
 def test_an_order_larger_than_a_body_goes_alone() -> None:
     orders = [{"source_id": "a"}, {"metadata": {"x": "y" * 500}}, {"source_id": "b"}]
-    made = chunks(open_source(orders).read(), START, max_body_bytes=100)
+    made = chunks(make.source(orders).read(), START, max_body_bytes=100)
     assert [len(chunk.orders) for chunk in made] == [1, 1, 1]
 
 
@@ -88,21 +87,21 @@ def test_chunks_count_what_has_effects_beyond_the_orders() -> None:
         {"items": [{"product": {"override": False}}], "customer": None},
         {"customer": {"source_id": "c"}, "amount": 1.5},
     ]
-    (chunk,) = chunks(open_source(orders).read(), START)
+    (chunk,) = chunks(make.source(orders).read(), START)
     assert (chunk.with_customer, chunk.with_override, len(chunk.invalid)) == (3, 2, 1)
-    (chunk,) = chunks(open_source(make.table([{"customer": {"source_id": "c"}}, {"source_id": "a"}])).read(), START)
+    (chunk,) = chunks(make.source(make.table([{"customer": {"source_id": "c"}}, {"source_id": "a"}])).read(), START)
     assert (chunk.with_customer, chunk.with_override) == (1, 0)
 
 
 def test_lines_of_a_former_import_are_unpacked(tmp_path) -> None:
     orders = [{"source_id": "a", "amount": 1.5}, {"source_id": "b"}, {"source_id": "c", "status": "NO"}]
-    (chunk,) = chunks(open_source(orders).read(), START)
+    (chunk,) = chunks(make.source(orders).read(), START)
     lines = [write_line(outcome) for outcome in chunk.invalid]
     lines[0] = lines[0].replace(b"1.5", b"15")  # corrected
     path = tmp_path / "part-000001.jsonl"
     path.write_bytes(b"".join([*lines, write_line(chunk.outcome(0, "unknown")), b'{"source_id": "d"}\n']))
 
-    source = open_source(paths=path)
+    source = make.source(paths=path)
     (again,) = chunks(source.read(), START)
     assert again.body() == b'[{"source_id":"a","amount":15},{"source_id":"b"},{"source_id": "d"}\n]'
     assert again.source_ids == ["a", "b", "d"]
@@ -114,14 +113,14 @@ def test_lines_of_a_former_import_are_unpacked(tmp_path) -> None:
 def test_a_line_that_was_no_json_is_told_as_such_when_it_comes_back(tmp_path) -> None:
     path = tmp_path / "orders.jsonl"
     path.write_text('{"source_id": "a",\n')
-    (chunk,) = chunks(open_source(paths=path).read(), START)
+    (chunk,) = chunks(make.source(paths=path).read(), START)
     path.write_bytes(write_line(chunk.invalid[0]))
-    (again,) = chunks(open_source(paths=path).read(), START)
+    (again,) = chunks(make.source(paths=path).read(), START)
     assert again.invalid[0].reason == 'the order must be an object, got "{\\"source_id\\": \\"a\\","'
 
 
 def test_an_order_with_a_field_called_payload_is_an_order() -> None:
-    (chunk,) = chunks(open_source([{"source_id": "a", "payload": {"source_id": "b"}}]).read(), START)
+    (chunk,) = chunks(make.source([{"source_id": "a", "payload": {"source_id": "b"}}]).read(), START)
     assert chunk.source_ids == ["a"]
     assert msgspec.json.decode(chunk.body())[0]["payload"] == {"source_id": "b"}
 
@@ -129,5 +128,5 @@ def test_an_order_with_a_field_called_payload_is_an_order() -> None:
 @pytest.mark.parametrize("size", [1, 2000])
 def test_a_body_is_an_array_of_the_bodies(size: int) -> None:
     orders = [{"source_id": str(number)} for number in range(size)]
-    (chunk,) = chunks(open_source(orders).read(), START)
+    (chunk,) = chunks(make.source(orders).read(), START)
     assert json.loads(chunk.body()) == orders

@@ -13,6 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
+from airflow_provider_voucherify.order_source import open_source
+from airflow_provider_voucherify.order_source.source import Source
+
 Order = dict[str, Any]
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
@@ -156,3 +159,10 @@ FILES = {
     "tsv.zst": lambda folder, orders: zstandard(write_csv(folder / "orders.tsv", orders, delimiter="\t")),
     "parquet": lambda folder, orders: write_parquet(folder / "orders.parquet", orders),
 }
+
+
+def source(orders: Any = None, paths: Any = None, **options: Any) -> Source:
+    """Open orders that need neither a ``source_id`` nor amounts above zero."""
+    return open_source(
+        orders, paths, **{"require_source_id": False, "negative_amounts": "send", "amount_unit": "minor", **options}
+    )

@@ -14,9 +14,9 @@ import pytest
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_import.chunk import chunks
-from airflow_provider_voucherify.order_source.formats import csv as csv_file
+from airflow_provider_voucherify.order_source.formats import base
 from airflow_provider_voucherify.order_source.mapping.columns import plan
-from airflow_provider_voucherify.order_source.open_source import open_source
+from airflow_provider_voucherify.order_source.options import SourceOptions
 from airflow_provider_voucherify.order_source.source import Cursor
 from airflow_provider_voucherify.reporting.reject_files import Outcome
 from tests.unit.order_source import strategies as make
@@ -65,7 +65,7 @@ def test_bad_lines_are_refused_alone(tmp_path: Path, line: str, reason: str) -> 
     good = '{"source_id": "good"}\n'
     path = tmp_path / "orders.jsonl"
     path.write_text(good * 6 + line + "\n" + good)
-    (outcome,) = refused(open_source(paths=path))
+    (outcome,) = refused(make.source(paths=path))
     assert (outcome.position, outcome.reason, outcome.payload) == ("orders.jsonl:7", reason, line.encode())
 
 
@@ -73,32 +73,32 @@ def test_bad_lines_are_refused_alone(tmp_path: Path, line: str, reason: str) -> 
 def test_what_is_not_utf_8_is_refused(tmp_path: Path, place: str) -> None:
     path = tmp_path / "orders.jsonl"
     path.write_bytes(place.encode() % b"\xff" + b"\n" + place.encode() % "ä€𝄞".encode())
-    (outcome,) = refused(open_source(paths=path))
+    (outcome,) = refused(make.source(paths=path))
     assert outcome.position == "orders.jsonl:1"
     assert outcome.reason.startswith("not a JSON object: 'utf-8' codec can't decode byte 0xff")
 
 
 def test_missing_and_empty_paths(tmp_path: Path) -> None:
     with fails(f"orders_path {tmp_path}/orders.jsonl: there is no such file or folder"):
-        open_source(paths=tmp_path / "orders.jsonl")
+        make.source(paths=tmp_path / "orders.jsonl")
     with fails(f"orders_path {tmp_path}/*.jsonl: no file matches"):
-        open_source(paths=f"{tmp_path}/*.jsonl")
+        make.source(paths=f"{tmp_path}/*.jsonl")
     (tmp_path / "_SUCCESS").touch()
     (tmp_path / ".part.crc").touch()
     with fails(f"orders_path {tmp_path}: there are no files in the folder"):
-        open_source(paths=tmp_path)
+        make.source(paths=tmp_path)
     for empty in ("", Path()):
         with fails("orders_path is empty"):
-            open_source(paths=empty)
+            make.source(paths=empty)
     with fails("orders_path is an empty list"):
-        open_source(paths=[])
+        make.source(paths=[])
     with fails("either as orders or as orders_path"):
-        open_source()
+        make.source()
 
 
 def test_a_file_that_is_gone_when_it_is_read(tmp_path: Path) -> None:
     path = make.write_jsonl(tmp_path / "orders.jsonl", [{}])
-    source = open_source(paths=path)
+    source = make.source(paths=path)
     path.unlink()
     with fails(f"{path}: there is no such file"):
         list(source.read())
@@ -108,7 +108,7 @@ def test_a_file_that_is_gone_when_it_is_read(tmp_path: Path) -> None:
 def test_files_without_content_have_no_orders(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(gzip.compress(b"") if name.endswith("gz") else b"")
-    source = open_source(paths=path)
+    source = make.source(paths=path)
     assert list(source.read()) == []
     assert [x for ids in source.source_ids() for x in ids] == []
     assert source.share(Cursor()) in (1.0, None)
@@ -116,16 +116,16 @@ def test_files_without_content_have_no_orders(tmp_path: Path, name: str) -> None
 
 def test_a_header_alone_has_no_orders(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text("source_id,amount")
-    assert list(open_source(paths=tmp_path / "orders.csv").read()) == []
+    assert list(make.source(paths=tmp_path / "orders.csv").read()) == []
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("orders.json", b"", "orders.json is no JSON array of orders: it begins with the end of the file"),
-        ("orders.json", b"7", "orders.json is no JSON array of orders: it begins with '7'"),
+        ("orders.json", b"", "orders.json is not a JSON array of orders: it begins with the end of the file"),
+        ("orders.json", b"7", "orders.json is not a JSON array of orders: it begins with '7'"),
         ("orders.json", b'{\n "a": 1\n}', "orders.json is one JSON object over several lines"),
-        ("orders.json", b"[{}] x", "orders.json is not JSON behind orders.json[0]: behind the array there is 'x'"),
+        ("orders.json", b"[{}] x", "orders.json is not JSON after orders.json[0]: after the array there is 'x'"),
         ("orders.jsonl", b' [{"a": 1}]', "orders.jsonl is a JSON array; its name says that it has one order a line"),
         ("orders.xlsx", b"", "orders.xlsx: its name does not say what is in it. Known are .jsonl"),
         (
@@ -137,16 +137,20 @@ def test_a_header_alone_has_no_orders(tmp_path: Path) -> None:
         ("orders.parquet.gz", b"", "orders.parquet.gz: a Parquet file is compressed inside; give it without .gz"),
         ("orders.parquet", b"PAR1 no", "orders.parquet cannot be read as Parquet: "),
         ("orders.parquet", b"", "orders.parquet cannot be read as Parquet: "),
-        ("orders.jsonl.gz", b"{}", "orders.jsonl.gz cannot be decompressed as gzip, as its name says: Not a gzipped"),
-        ("orders.jsonl.gz", gzip.compress(b"{}\n" * 9, mtime=0)[:-9], "as its name says: Compressed file ended before"),
-        ("orders.jsonl.zst", b"{}", "orders.jsonl.zst cannot be decompressed as zstd, as its name says"),
+        ("orders.jsonl.gz", b"{}", "orders.jsonl.gz cannot be decompressed as gzip: Not a gzipped"),
+        (
+            "orders.jsonl.gz",
+            gzip.compress(b"{}\n" * 9, mtime=0)[:-9],
+            "decompressed as gzip: Compressed file ended before",
+        ),
+        ("orders.jsonl.zst", b"{}", "orders.jsonl.zst cannot be decompressed as zstd"),
     ],
 )
 def test_files_that_are_not_what_they_are_called(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with fails(message):
-        list(open_source(paths=path).read())
+        list(make.source(paths=path).read())
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20])
@@ -155,7 +159,7 @@ def test_a_zstandard_file_that_breaks_off(tmp_path: Path, cut: int) -> None:
     path = make.zstandard(make.write_jsonl(tmp_path / "orders.jsonl", orders))
     path.write_bytes(path.read_bytes()[:-cut])
     with fails("orders.jsonl.zst cannot be decompressed as zstd"):
-        list(open_source(paths=path).read())
+        list(make.source(paths=path).read())
 
 
 def test_a_parquet_file_with_a_broken_page(tmp_path: Path) -> None:
@@ -165,54 +169,54 @@ def test_a_parquet_file_with_a_broken_page(tmp_path: Path) -> None:
     content[200:4000] = b"\xff" * 3800
     path.write_bytes(content)
     with fails("orders.parquet cannot be read as Parquet: "):
-        list(open_source(paths=path).read())
+        list(make.source(paths=path).read())
 
 
 def test_unknown_names_can_be_told_their_format(tmp_path: Path) -> None:
     (tmp_path / "part-0").write_text('{"source_id": "a"}\n')
-    source = open_source(paths=tmp_path, file_format="jsonl")
+    source = make.source(paths=tmp_path, file_format="jsonl")
     assert [record.position for record in source.read()] == ["part-0:1"]
 
 
 def test_rows_with_too_few_or_too_many_cells_are_refused_alone(tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_text('source_id,amount\na,1\nb\n\n"c\nc",2\nd,4,5\ne,6\n')
-    few, many = refused(open_source(paths=path))
+    few, many = refused(make.source(paths=path))
     assert (few.position, few.reason) == ("orders.csv:3", "has 1 cells where the header has 2")
     assert (many.position, many.reason) == ("orders.csv:7", "has 3 cells where the header has 2")
     assert many.payload == b'["d","4","5"]'
-    (chunk,) = chunks(open_source(paths=path).read(), Cursor())
+    (chunk,) = chunks(make.source(paths=path).read(), Cursor())
     assert chunk.source_ids == ["a", "c\nc", "e"]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'source_id\na\n"b\nc\n', "orders.csv:3: unexpected end of data. Behind this no next row can be found"),
+        (b'source_id\na\n"b\nc\n', "orders.csv:3: unexpected end of data. After this the next row cannot be found"),
         (b'source_id\n"a"b\n', "orders.csv:2: ',' expected after '\"'"),
         (b"source_id\na\n\xff\n", "orders.csv:3 is not UTF-8: "),
         (b"source_id,source_id\n", "'source_id' and 'source_id' both go to source_id"),
         (b"metadata,metadata.a\n", "'metadata' and 'metadata.a' both go to metadata"),
-        (b"source_id,shop id\n", "orders.csv: 'shop id' is no field of an order in the API. Map it with "
+        (b"source_id,shop id\n", "orders.csv: 'shop id' is not a field of an order in the API. Map it with "
          "column_mapping={'shop id': 'metadata.shop id'}, or leave it out with {'shop id': None}"),
-        (b"source_id,\n", "orders.csv: '' is no field of an order"),
-        (b"source_idd,sum\n", "'source_idd', 'sum' are no fields of an order in the API; did you mean 'source_id'?"),
-        (b"items.price\n", "orders.csv: 'items.price' is no field of an order"),
-        (b"a,b,c,d,e,f,g,h,i,j,k,l\n", "'j' and 2 more are no fields of an order"),
+        (b"source_id,\n", "orders.csv: '' is not a field of an order"),
+        (b"source_idd,sum\n", "'source_idd', 'sum' are not fields of an order in the API; did you mean 'source_id'?"),
+        (b"items.price\n", "orders.csv: 'items.price' is not a field of an order"),
+        (b"a,b,c,d,e,f,g,h,i,j,k,l\n", "'j' and 2 more are not fields of an order"),
     ],
 )  # fmt: skip
 def test_csv_files_that_cannot_be_read(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "orders.csv").write_bytes(content)
     with fails(message):
-        list(open_source(paths=tmp_path / "orders.csv").read())
+        list(make.source(paths=tmp_path / "orders.csv").read())
 
 
 def test_a_quote_that_is_never_closed_is_not_read_for_ever(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(csv_file, "MAX_CELL_CHARACTERS", 1000)
+    monkeypatch.setattr(base, "MAX_ORDER_BYTES", 1000)
     usual = csv.field_size_limit(500)
     (tmp_path / "orders.csv").write_bytes(b'source_id\n"a\n' + b"b\n" * 1000)
     with fails("orders.csv:2: field larger than field limit (1000)"):
-        list(open_source(paths=tmp_path / "orders.csv").read())
+        list(make.source(paths=tmp_path / "orders.csv").read())
     csv.field_size_limit(usual)
 
 
@@ -222,7 +226,7 @@ def test_cells_that_are_not_what_the_api_takes_are_refused_with_their_value(tmp_
         "source_id,amount,status,items,metadata\n"
         'a,12.5,PAID,,\nb,007,PAID,,\nc,,LOST,,\nd,,,[{],\ne,,,,x\nf,,,"{""a"":1}",\n'
     )
-    assert [outcome.reason for outcome in refused(open_source(paths=path))] == [
+    assert [outcome.reason for outcome in refused(make.source(paths=path))] == [
         "amount must be an integer in the smallest currency unit, got 12.5",
         'amount must be an integer or null, got "007"',
         'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "LOST"',
@@ -235,27 +239,27 @@ def test_cells_that_are_not_what_the_api_takes_are_refused_with_their_value(tmp_
 def test_columns_of_tables_are_known_before_the_first_row(tmp_path: Path) -> None:
     path = tmp_path / "orders.parquet"
     pq.write_table(pa.table({"source_id": ["a"], "loaded_at": [1]}), path)
-    with fails("orders.parquet: 'loaded_at' is no field of an order in the API"):
-        next(iter(open_source(paths=path).read()))
-    source = open_source(paths=path, column_mapping={"loaded_at": None})
+    with fails("orders.parquet: 'loaded_at' is not a field of an order in the API"):
+        next(iter(make.source(paths=path).read()))
+    source = make.source(paths=path, column_mapping={"loaded_at": None})
     assert [record.body for record in source.read()] == [b'{"source_id":"a"}']
-    with fails("'oder_no' is no field of an order in the API; did you mean 'order_no'? Map it"):
-        plan(["oder_no"], {"order_no": "source_id"}, "orders")
+    with fails("'oder_no' is not a field of an order in the API; did you mean 'order_no'? Map it"):
+        plan(["oder_no"], SourceOptions(column_mapping={"order_no": "source_id"}), "orders")
     with fails("orders: 'total' (mapped to amount.x) is no field"):
-        plan(["total"], {"total": "amount.x"}, "orders")
+        plan(["total"], SourceOptions(column_mapping={"total": "amount.x"}), "orders")
     with fails("orders: no column is left of 'a'"):
-        open_source(pa.table({"a": [1]}), column_mapping={"a": None})
+        make.source(pa.table({"a": [1]}), column_mapping={"a": None})
 
 
 @pytest.mark.parametrize("given", ["[{}]", b"[]", {"source_id": "a"}, 7, object()])
 def test_orders_that_are_no_list(given: object) -> None:
     with fails(f"orders must be a list of orders, got {type(given).__name__}"):
-        open_source(given)
+        make.source(given)
 
 
 def test_values_that_json_has_not() -> None:
     with fails("orders[1] cannot be written as JSON: "):
-        list(open_source([{}, {"metadata": {"x": object()}}]).read())
+        list(make.source([{}, {"metadata": {"x": object()}}]).read())
     orders = [{"amount": float("nan")}, {"metadata": {"x": [float("inf")]}}]
-    (outcome,) = refused(open_source(orders))
+    (outcome,) = refused(make.source(orders))
     assert (outcome.position, outcome.reason) == ("orders[1]", "holds an infinite number, which JSON has not")

@@ -16,8 +16,7 @@ from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_import.chunk import chunks
 from airflow_provider_voucherify.order_source import duplicates
 from airflow_provider_voucherify.order_source.duplicates import Duplicates, FoundDuplicates, find_duplicates
-from airflow_provider_voucherify.order_source.open_source import open_source
-from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Cursor, ListSource, Record, Source
 from tests.unit.order_source import strategies as make
 
@@ -44,7 +43,7 @@ def expected(given_ids: list[str | None], last: bool) -> dict[int, int]:
 @settings(max_examples=200, deadline=None)
 @given(given_ids=ids, last=st.booleans(), held=st.sampled_from([1, 5, 10**6]), at_once=st.sampled_from([1, 3, 10**6]))
 def test_all_repeated_ids_and_no_others(given_ids: list, last: bool, held: int, at_once: int) -> None:
-    source = open_source([{"source_id": source_id} for source_id in given_ids])
+    source = make.source([{"source_id": source_id} for source_id in given_ids])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "HELD_HASHES", held)
         patch.setattr(duplicates, "LOOKED_FOR", at_once)
@@ -65,7 +64,7 @@ def test_all_repeated_ids_and_no_others(given_ids: list, last: bool, held: int, 
 
 def test_hashes_that_are_equal_by_chance_do_no_harm(monkeypatch) -> None:
     monkeypatch.setattr(duplicates, "hash", lambda _: 7, raising=False)
-    source = open_source([{"source_id": source_id} for source_id in "abcabd"])
+    source = make.source([{"source_id": source_id} for source_id in "abcabd"])
     assert [duplicate.number for duplicate in Duplicates(source, find_duplicates(source, "first")).since(0)] == [3, 4]
 
 
@@ -74,7 +73,7 @@ def test_policies(tmp_path, on_duplicate: str) -> None:
     first = make.write_jsonl(tmp_path / "1.jsonl", [{"source_id": "a"}, {"source_id": "b"}, {"amount": 1}])
     second = make.write_csv(tmp_path / "2.csv", [{"source_id": "b", "status": "PAID"}, {"source_id": "c"}])
     third = make.write_parquet(tmp_path / "3.parquet", [{"source_id": "a"}, {"source_id": "b"}])
-    sent, reasons = judged(open_source(paths=[first, second, third]), on_duplicate)
+    sent, reasons = judged(make.source(paths=[first, second, third]), on_duplicate)
     if on_duplicate == "last":
         assert sent == [None, "c", "a", "b"]
         assert reasons == {
@@ -96,7 +95,7 @@ def test_policies(tmp_path, on_duplicate: str) -> None:
 
 
 def test_superseded_orders_are_told_from_rejected_ones() -> None:
-    source = open_source([{"source_id": "a"}, {"source_id": "a"}, {"amount": 1.5}])
+    source = make.source([{"source_id": "a"}, {"source_id": "a"}, {"amount": 1.5}])
     for on_duplicate, superseded in (("error", [False, False]), ("first", [True, False])):
         rules = Rules(duplicates=Duplicates(source, find_duplicates(source, on_duplicate)))
         (chunk,) = chunks(source.read(), Cursor(), rules=rules)
@@ -136,7 +135,7 @@ def test_ids_of_bad_and_odd_records(tmp_path) -> None:
     ]
     path = tmp_path / "orders.jsonl"
     path.write_text("\n".join(lines))
-    source = open_source(paths=path)
+    source = make.source(paths=path)
     found = find_duplicates(source, "error")
     assert found.records == 7
     assert [duplicate.number for duplicate in Duplicates(source, found).since(0)] == [1, 5, 6]
@@ -146,7 +145,7 @@ def test_ids_in_cells(tmp_path) -> None:
     (tmp_path / "1.csv").write_text("amount,no\n1,a\n\n2,\n3\n4,a\n")
     (tmp_path / "2.csv").write_text("amount\n1\n")
     (tmp_path / "3.csv").write_text("")
-    source = open_source(paths=tmp_path, column_mapping={"no": "source_id"})
+    source = make.source(paths=tmp_path, column_mapping={"no": "source_id"})
     assert list(source.source_ids()) == [["a", None, None, "a"], [None]]
     found = find_duplicates(source, "last")
     assert (found.records, len(found)) == (5, 1)
@@ -156,7 +155,7 @@ def test_ids_in_columns(tmp_path) -> None:
     pq.write_table(pa.table({"source_id": [1, 2, 1]}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"amount": [1, 2]}), tmp_path / "2.parquet")
     pq.write_table(pa.table({"source_id": [1.0, None]}), tmp_path / "3.parquet")
-    source = open_source(paths=tmp_path)
+    source = make.source(paths=tmp_path)
     assert list(source.source_ids()) == [["1", "2", "1"], [None, None], ["1", None]]
     found = find_duplicates(source, "last")
     assert (found.records, len(found)) == (7, 2)
@@ -164,4 +163,4 @@ def test_ids_in_columns(tmp_path) -> None:
 
 def test_an_unknown_policy() -> None:
     with pytest.raises(ConfigurationError, match="on_duplicate must be one of error, first, last, got 'keep'"):
-        find_duplicates(open_source([]), "keep")
+        find_duplicates(make.source([]), "keep")

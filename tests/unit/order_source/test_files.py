@@ -86,9 +86,9 @@ def test_a_fingerprint_of_many_files_takes_few_samples(tmp_path: Path, monkeypat
         (tmp_path / f"{number:04}.jsonl").write_text(str(number) * SAMPLE_BYTES)
     files = find_files(tmp_path)
     read: list[int] = []
-    sample = type(files[0])._stretch
+    sample = type(files[0])._part
     monkeypatch.setattr(
-        type(files[0]), "_stretch", lambda file, start, end: read.append(end - start) or sample(file, start, end)
+        type(files[0]), "_part", lambda file, start, end: read.append(end - start) or sample(file, start, end)
     )
     before = fingerprint(files)
     assert len(read) <= 34

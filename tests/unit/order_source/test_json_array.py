@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.file_source import FileSource
 from airflow_provider_voucherify.order_source.files import find_files
-from airflow_provider_voucherify.order_source.formats import json_array
+from airflow_provider_voucherify.order_source.formats import base, json_array
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -57,18 +57,18 @@ def test_a_broken_array_gives_what_is_before_and_then_an_error(entries: list, pl
     if isinstance(expected, list):
         assert read(text.encode()) == expected
     elif not text.lstrip().startswith("{"):
-        with pytest.raises(ConfigurationError, match=r"orders\.json is (not JSON|no JSON array)"):
+        with pytest.raises(ConfigurationError, match=r"orders\.json is (not JSON|not a JSON array)"):
             read(text.encode())
 
 
 def test_what_breaks_off_says_behind_which_order() -> None:
-    with pytest.raises(ConfigurationError, match=r"orders.json is not JSON behind orders.json\[1\]: .* its end"):
+    with pytest.raises(ConfigurationError, match=r"orders.json is not JSON after orders.json\[1\]: .* its end"):
         read(b'[{"a": 1}, {"b": 2}, {"c": ')
 
 
 def test_an_order_without_end_is_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_array, "MAX_ORDER_CHARACTERS", 1000)
-    with pytest.raises(ConfigurationError, match="more than 1000 characters"):
+    monkeypatch.setattr(base, "MAX_ORDER_BYTES", 1000)
+    with pytest.raises(ConfigurationError, match="more than 1,000 characters"):
         read(b'[{"a": "' + b"x" * 5000 + b'"}]')
 
 

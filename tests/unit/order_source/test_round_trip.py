@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_voucherify.order_source import files
 from airflow_provider_voucherify.order_source import tables as table
-from airflow_provider_voucherify.order_source.formats import json_array, jsonl, parquet
+from airflow_provider_voucherify.order_source.formats import arrow_rows, json_array, jsonl, parquet
 from airflow_provider_voucherify.order_source.formats import replay_buffer as replay
-from airflow_provider_voucherify.order_source.open_source import open_source
-from airflow_provider_voucherify.order_source.schema.order import source_id_of
+from airflow_provider_voucherify.order_source.schema.source_id import source_id_of
 from airflow_provider_voucherify.order_source.source import Cursor, Source
 from tests.unit.order_source import strategies as make
 
@@ -35,7 +34,7 @@ def small_pieces() -> Iterator[None]:
         patch.setattr(replay, "KEPT_BYTES", 1500)
         patch.setattr(replay, "PAGE_RECORDS", 2)
         patch.setattr(table, "BATCH_ROWS", 2)
-        patch.setattr(table, "FRESH_ROWS", 1)
+        patch.setattr(arrow_rows, "ROWS_AT_ONCE", 1)
         yield
 
 
@@ -64,7 +63,7 @@ def test_orders_come_out_of_a_file_as_they_went_in(kind: str, orders: list[dict]
     if "named json" in kind:
         orders = orders or [{}]
     with tempfile.TemporaryDirectory() as folder:
-        source = open_source(paths=make.FILES[kind](Path(folder), orders))
+        source = make.source(paths=make.FILES[kind](Path(folder), orders))
         assert read(source) == orders
         assert [x for ids in source.source_ids() for x in ids] in ([order.get("source_id") for order in orders], [])
 
@@ -74,7 +73,7 @@ def test_orders_come_out_of_a_file_as_they_went_in(kind: str, orders: list[dict]
 @given(orders=st.lists(make.orders.filter(bool), min_size=1, max_size=12))
 def test_reading_goes_on_from_every_place(kind: str, orders: list[dict]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        source = open_source(paths=make.FILES[kind](Path(folder), orders))
+        source = make.source(paths=make.FILES[kind](Path(folder), orders))
         records = list(source.read())
         for index, record in enumerate(records):
             rest = list(source.read(record.after))
@@ -87,7 +86,7 @@ def test_reading_goes_on_from_every_place(kind: str, orders: list[dict]) -> None
 @settings(max_examples=25, deadline=None)
 @given(orders=st.lists(make.orders, max_size=12))
 def test_orders_come_out_of_memory_as_they_went_in(orders: list[dict]) -> None:
-    for source in (open_source(orders), open_source(make.table(orders))):
+    for source in (make.source(orders), make.source(make.table(orders))):
         assert read(source) == orders
         records = list(source.read())
         for index, record in enumerate(records):
@@ -107,7 +106,7 @@ def test_a_folder_is_read_in_the_order_of_its_names(parts: list[list[dict]], dat
             make.FILES[kind](part, orders)
             if kind == "jsonl.gz":
                 (part / "orders.jsonl").unlink()
-        source = open_source(paths=folder)
+        source = make.source(paths=folder)
         assert read(source) == [order for orders in parts for order in orders]
         records = list(source.read())
         for index, record in enumerate(records):
@@ -134,7 +133,7 @@ def test_a_folder_is_read_in_the_order_of_its_names(parts: list[list[dict]], dat
 )
 def test_positions_are_those_that_people_find(tmp_path: Path, kind: str, positions: list[str]) -> None:
     orders = [{"source_id": "a", "metadata": {"note": "two\nlines"}}, {"source_id": "b"}]
-    source = open_source(paths=make.FILES[kind](tmp_path, orders))
+    source = make.source(paths=make.FILES[kind](tmp_path, orders))
     assert [record.position for record in source.read()] == positions
     assert source.share(list(source.read())[-1].after) > 0.9
 
@@ -143,18 +142,18 @@ def test_valid_lines_go_on_as_the_bytes_they_came_in(tmp_path: Path) -> None:
     lines = [b'{"source_id": "a",  "amount":1}\n', b'\t{"amount": 2, "source_id": "\\u00fc"}\r\n', b'{"x":1.50}']
     path = tmp_path / "orders.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + b"".join(lines))
-    assert [record.body for record in open_source(paths=path).read()] == lines
+    assert [record.body for record in make.source(paths=path).read()] == lines
 
 
 def test_data_frames_of_polars() -> None:
     orders = [{"source_id": "a", "items": [{"price": 100}, {"price": 5}]}, {"source_id": "ß", "items": []}]
-    assert read(open_source(pl.DataFrame(orders))) == orders
+    assert read(make.source(pl.DataFrame(orders))) == orders
 
 
 def test_relations_of_duckdb() -> None:
     relation = duckdb.sql("select 'a' as source_id, 12::decimal(9,2) as amount, {'x': 1, 'y': null} as metadata")
-    assert read(open_source(relation)) == [{"source_id": "a", "amount": 12, "metadata": {"x": 1}}]
+    assert read(make.source(relation)) == [{"source_id": "a", "amount": 12, "metadata": {"x": 1}}]
 
 
 def test_record_batches() -> None:
-    assert read(open_source(pa.record_batch({"source_id": ["a"]}))) == [{"source_id": "a"}]
+    assert read(make.source(pa.record_batch({"source_id": ["a"]}))) == [{"source_id": "a"}]

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_import.chunk import chunks
-from airflow_provider_voucherify.order_source.open_source import open_source
-from airflow_provider_voucherify.order_source.schema.side_effects import Rules
+from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Cursor
 from tests.unit.order_source import strategies as make
 
@@ -19,7 +18,7 @@ CUSTOMER = ("customer", "customer_id", "referrer", "referrer_id")
 
 
 def chunk_of(orders: list[dict], **rules: str):
-    (chunk,) = chunks(open_source(orders).read(), Cursor(), rules=Rules(**rules))
+    (chunk,) = chunks(make.source(orders).read(), Cursor(), rules=Rules(**rules))
     return chunk
 
 
@@ -76,7 +75,7 @@ def test_orders_without_such_parts_go_as_the_bytes_they_came_in(tmp_path) -> Non
         '{"source_id":   "a", "items": [{"product": {"override": false}}, {"sku": null}], "customer": null}'
     )
     rules = Rules(customers="strip", product_overrides="strip")
-    (chunk,) = chunks(open_source(paths=path).read(), Cursor(), rules=rules)
+    (chunk,) = chunks(make.source(paths=path).read(), Cursor(), rules=rules)
     assert chunk.bodies == [path.read_bytes()]
 
 

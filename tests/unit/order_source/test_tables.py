@@ -18,8 +18,8 @@ from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_import.chunk import chunks
 from airflow_provider_voucherify.order_source.formats.arrow_json import documents
 from airflow_provider_voucherify.order_source.mapping.columns import plan
-from airflow_provider_voucherify.order_source.open_source import open_source
-from airflow_provider_voucherify.order_source.schema.order import InvalidOrderError, check
+from airflow_provider_voucherify.order_source.options import SourceOptions
+from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, check
 from airflow_provider_voucherify.order_source.source import Cursor
 from tests.unit.order_source import strategies as make
 
@@ -36,7 +36,7 @@ def one(name: str, values: pa.Array, **options) -> list[object]:
     """Read a table of one column."""
     path = name.split(".")
     found = []
-    for order in sent(open_source(pa.table({name: values}), **options)):
+    for order in sent(make.source(pa.table({name: values}), **options)):
         value: object = order
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None
@@ -95,8 +95,8 @@ UTC = dt.UTC
 def test_types(name: str, values: pa.Array, expected: list[object]) -> None:
     assert one(name, values) == expected
     whole = pa.concat_tables([pa.table({name: values})] * 3)
-    assert [record.body for record in open_source(whole.slice(len(values), len(values))).read()] == [
-        record.body for record in open_source(pa.table({name: values})).read()
+    assert [record.body for record in make.source(whole.slice(len(values), len(values))).read()] == [
+        record.body for record in make.source(pa.table({name: values})).read()
     ]
 
 
@@ -122,7 +122,7 @@ def test_types(name: str, values: pa.Array, expected: list[object]) -> None:
     ],
 )  # fmt: skip
 def test_values_that_the_api_does_not_take(name: str, values: pa.Array, reason: str) -> None:
-    assert reasons(open_source(pa.table({name: values}))) == [reason]
+    assert reasons(make.source(pa.table({name: values}))) == [reason]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_values_that_the_api_does_not_take(name: str, values: pa.Array, reason: 
 )
 def test_types_that_json_has_not(values: pa.Array, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        list(open_source(pa.table({"source_id": ["a"], "metadata.x": values})).read())
+        list(make.source(pa.table({"source_id": ["a"], "metadata.x": values})).read())
 
 
 ENTRY = pa.struct({"price": pa.int64()})
@@ -164,7 +164,7 @@ def test_what_a_table_vouches_for_passes_the_check(data: st.DataObject, names: l
         kind = data.draw(st.sampled_from(list(VALUES)), label=name)
         values = data.draw(st.lists(st.none() | VALUES[kind], min_size=length, max_size=length), label="values")
         arrays.append(pa.array(values, kind))
-    texts, sound = documents(plan(names, {}, "table"), arrays)
+    texts, sound = documents(plan(names, SourceOptions(order_date_metadata_key="at"), "table").columns, arrays)
     checked = []
     for text in texts.to_pylist():
         try:
@@ -172,9 +172,9 @@ def test_what_a_table_vouches_for_passes_the_check(data: st.DataObject, names: l
         except InvalidOrderError:
             checked.append(None)
         else:
-            checked.append((order.source_id, order.effects))
+            checked.append((order.source_id, order.facts))
     if sound is not None:
-        assert [(order.source_id, order.effects) for order in sound] == checked
+        assert [(order.source_id, order.facts) for order in sound] == checked
 
 
 @settings(max_examples=50, deadline=None)
@@ -184,7 +184,7 @@ def test_orders_as_the_api_takes_them_are_vouched_for(orders: list[dict]) -> Non
     table = table.set_column(
         table.column_names.index("items"), "items", pa.array([order.get("items") for order in orders], pa.list_(PLAIN))
     )
-    columns = plan(table.column_names, {}, "table")
+    columns = plan(table.column_names, SourceOptions(), "table").columns
     assert documents(columns, [column.combine_chunks() for column in table.columns]).sound is not None
 
 
@@ -203,7 +203,7 @@ def test_pandas_data_frames() -> None:
         },
         index=[7, 8, 9],
     )
-    source = open_source(frame)
+    source = make.source(frame)
     assert sent(source) == [
         {
             "source_id": "a",
@@ -215,17 +215,17 @@ def test_pandas_data_frames() -> None:
         {"source_id": "b", "metadata": {"vip": False}},
         {"amount": 7, "items": [], "metadata": {"at": "2023-05-01T10:00:00"}, "status": "PAID"},
     ]
-    assert source.fingerprint() == open_source(frame.copy()).fingerprint()
-    assert source.fingerprint() != open_source(frame.assign(amount=13)).fingerprint()
-    assert reasons(open_source(pd.DataFrame({"amount": [12.5]}))) == [
+    assert source.fingerprint() == make.source(frame.copy()).fingerprint()
+    assert source.fingerprint() != make.source(frame.assign(amount=13)).fingerprint()
+    assert reasons(make.source(pd.DataFrame({"amount": [12.5]}))) == [
         "amount must be an integer in the smallest currency unit, got 12.5"
     ]
     with pytest.raises(ConfigurationError, match=r"DataFrame cannot be read as a table: .*column source_id"):
-        open_source(pd.DataFrame({"source_id": [1, "a"]}))
+        make.source(pd.DataFrame({"source_id": [1, "a"]}))
 
 
 def test_fingerprints_of_tables_do_not_depend_on_their_chunks() -> None:
     table = pa.table({"source_id": ["a", "b", "c"]})
     pieces = pa.concat_tables([table.slice(0, 1), table.slice(1)])
-    assert open_source(table).fingerprint() == open_source(pieces).fingerprint()
-    assert open_source(table, amount_unit="major").fingerprint() != open_source(table).fingerprint()
+    assert make.source(table).fingerprint() == make.source(pieces).fingerprint()
+    assert make.source(table, amount_unit="major").fingerprint() != make.source(table).fingerprint()

@@ -1,4 +1,4 @@
-"""What an import does with orders that the API would take, and that people may not want to send."""
+"""What to do with orders beyond what the API demands: side effects on customers and catalogue, and repeated ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import msgspec
 
 from airflow_provider_voucherify.core.validation import check_choice
 from airflow_provider_voucherify.order_source.duplicates import Duplicates
-from airflow_provider_voucherify.order_source.schema.order import CUSTOMER_FIELDS, CheckedOrder, InvalidOrderError
+from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError
+from airflow_provider_voucherify.order_source.schema.order import CUSTOMER_FIELDS, CheckedOrder, Facts
 
 Treatment = Literal["send", "strip", "reject"]
 
@@ -34,6 +35,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("customers", "product_overrides"):
             check_choice(name, getattr(self, name), get_args(Treatment))
 
+    @property
+    def alter(self) -> bool:
+        """Whether they may change or reject orders by their side effects."""
+        return self.customers != "send" or self.product_overrides != "send"
+
     def apply(self, order: CheckedOrder, body: bytes) -> bytes:
         """
         Strip from an order what is not to be sent.
@@ -43,14 +49,13 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         :return: What to send: ``body`` itself where there is nothing to strip.
         :raises InvalidOrderError: if the order is not to be sent.
         """
-        customer, override = order.effects
-        if self.customers != "send" and customer:
+        if self.customers != "send" and order.facts & Facts.CUSTOMER:
             if self.customers == "reject":
                 raise InvalidOrderError(
                     "has a customer or referrer, who would move through segments (customers='reject')"
                 )
             body = _without(body, CUSTOMER_FIELDS)
-        if self.product_overrides != "send" and override:
+        if self.product_overrides != "send" and order.facts & Facts.OVERRIDE:
             if self.product_overrides == "reject":
                 raise InvalidOrderError("overrides products of the catalogue (product_overrides='reject')")
             body = _without_overrides(body)
@@ -72,6 +77,8 @@ def _without_overrides(body: bytes) -> bytes:
                 item[name] = msgspec.Raw(_encode(product))
     return _encode({**order, "items": items})
 
+
+NO_RULES = Rules()
 
 _encode = msgspec.json.Encoder().encode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_voucherify.order_source.formats import replay_buffer as replay
-from airflow_provider_voucherify.order_source.formats.replay_buffer import RECORD_BYTES, Replay
+from airflow_provider_voucherify.order_source.formats.replay_buffer import RECORD_BYTES, ReplayBuffer
 from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record
 
 ORIGIN = Origin("orders:")
@@ -40,7 +40,7 @@ def numbers(records: Iterator[Record], count: int) -> list[int]:
 def test_a_reader_that_sends_and_one_that_settles_share_what_is_kept(monkeypatch) -> None:
     monkeypatch.setattr(replay, "PAGE_RECORDS", 10)
     reader = Reader(1000)
-    source = Replay(reader.read)
+    source = ReplayBuffer(reader.read)
     sending = source.read(Cursor())
     for chunk in range(10):
         assert numbers(sending, 100) == list(range(chunk * 100, chunk * 100 + 100))
@@ -54,7 +54,7 @@ def test_where_too_little_is_kept_each_has_a_place_of_its_own(monkeypatch) -> No
     monkeypatch.setattr(replay, "PAGE_RECORDS", 10)
     monkeypatch.setattr(replay, "KEPT_BYTES", 150 * RECORD_BYTES)
     reader = Reader(2000)
-    source = Replay(reader.read)
+    source = ReplayBuffer(reader.read)
     sending = source.read(Cursor())
     for chunk in range(20):
         numbers(sending, 100)
@@ -67,7 +67,7 @@ def test_where_too_little_is_kept_each_has_a_place_of_its_own(monkeypatch) -> No
 def test_a_run_that_is_taken_up_begins_once(monkeypatch) -> None:
     monkeypatch.setattr(replay, "PAGE_RECORDS", 10)
     reader = Reader(1000)
-    source = Replay(reader.read)
+    source = ReplayBuffer(reader.read)
     for start in (300, 400, 500):
         assert numbers(source.read(Cursor(start)), 100) == list(range(start, start + 100))
     assert reader.starts == [300]
@@ -83,7 +83,7 @@ def test_any_order_of_reading_gives_what_is_there(steps: list[tuple[int, int]], 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(replay, "PAGE_RECORDS", page)
         patch.setattr(replay, "KEPT_BYTES", kept * RECORD_BYTES)
-        source = Replay(Reader(50).read)
+        source = ReplayBuffer(Reader(50).read)
         others = []
         for start, count in steps:
             records = source.read(Cursor(start))
@@ -96,7 +96,7 @@ def test_any_order_of_reading_gives_what_is_there(steps: list[tuple[int, int]], 
 def test_an_error_is_raised_where_it_is_and_not_taken_for_the_end(monkeypatch) -> None:
     monkeypatch.setattr(replay, "PAGE_RECORDS", 10)
     reader = Reader(50, breaks_at=25)
-    source = Replay(reader.read)
+    source = ReplayBuffer(reader.read)
     records = source.read(Cursor())
     assert numbers(records, 25) == list(range(25))
     assert numbers(records, 10) == list(range(25, 35))  # it was read again from there
@@ -107,7 +107,7 @@ def test_an_error_is_raised_where_it_is_and_not_taken_for_the_end(monkeypatch) -
             self._breaks_at = 25
             return super().read(start)
 
-    records = Replay(Broken(50).read).read(Cursor())
+    records = ReplayBuffer(Broken(50).read).read(Cursor())
     assert numbers(records, 25) == list(range(25))
     with pytest.raises(OSError, match="the line is cut"):
         next(records)

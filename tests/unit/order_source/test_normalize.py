@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_import.chunk import chunks
-from airflow_provider_voucherify.order_source.mapping.normalize import minor_units, renamed
-from airflow_provider_voucherify.order_source.open_source import open_source
-from airflow_provider_voucherify.order_source.schema.order import InvalidOrderError
+from airflow_provider_voucherify.order_source.mapping.amounts import minor_units
+from airflow_provider_voucherify.order_source.mapping.rename import renamed
+from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError
 from airflow_provider_voucherify.order_source.source import Cursor
+from tests.unit.order_source import strategies as make
 
 
 def sent(source) -> list[dict]:
@@ -58,7 +59,7 @@ def test_amounts_in_json(tmp_path, given_amount: str, units: int | None) -> None
         f'"items": [{{"quantity": 3, "price": {given_amount}, "amount": {given_amount}, "product": '
         f'{{"price": {given_amount}}}, "sku": {{"price": {given_amount}}}}}], "metadata": {{"weight": 1.50}}}}'
     )
-    (order,) = sent(open_source(paths=path, amount_unit="major"))
+    (order,) = sent(make.source(paths=path, amount_unit="major"))
     (item,) = order["items"]
     assert [order[name] for name in ("amount", "initial_amount", "discount_amount")] == [units] * 3
     assert [item["price"], item["amount"], item["product"]["price"], item["sku"]["price"]] == [units] * 4
@@ -84,14 +85,17 @@ def test_amounts_in_json(tmp_path, given_amount: str, units: int | None) -> None
 def test_amounts_that_are_none(tmp_path, order: str, reason: str) -> None:
     path = tmp_path / "orders.jsonl"
     path.write_text(order)
-    assert reasons(open_source(paths=path, amount_unit="major")) == [reason]
+    assert reasons(make.source(paths=path, amount_unit="major")) == [reason]
 
 
 def test_decimals_of_the_currency(tmp_path) -> None:
     orders = [{"amount": "1200"}, {"amount": 7}]
-    assert sent(open_source(orders, amount_unit="major", amount_decimals=0)) == [{"amount": 1200}, {"amount": 7}]
-    assert sent(open_source(orders, amount_unit="major", amount_decimals=3))[0] == {"amount": 1200000}
-    assert reasons(open_source([{"amount": "0.5"}], amount_unit="major", amount_decimals=0)) == [
+    assert sent(make.source(orders, amount_unit="major", amount_decimals=0)) == [
+        {"amount": 1200},
+        {"amount": 7},
+    ]
+    assert sent(make.source(orders, amount_unit="major", amount_decimals=3))[0] == {"amount": 1200000}
+    assert reasons(make.source([{"amount": "0.5"}], amount_unit="major", amount_decimals=0)) == [
         'amount has more than 0 decimals (amount_decimals), got "0.5"'
     ]
 
@@ -100,19 +104,25 @@ def test_decimals_of_the_currency(tmp_path) -> None:
 def test_amounts_in_columns_of_any_type(kind: pa.DataType) -> None:
     values = pa.array(["12.34", None, "0.07", "7.00", "4.35"]).cast(kind)
     table = pa.table({"amount": values, "source_id": list("abcde")})
-    assert [order.get("amount") for order in sent(open_source(table, amount_unit="major"))] == [1234, None, 7, 700, 435]
+    assert [order.get("amount") for order in sent(make.source(table, amount_unit="major"))] == [
+        1234,
+        None,
+        7,
+        700,
+        435,
+    ]
 
 
 def test_csv_amounts(tmp_path) -> None:
     path = tmp_path / "orders.csv"
     path.write_text('source_id;total;items\na;12.34;"[{""price"": 0.07}]"\nb;;\nc;1.234;\n')
-    source = open_source(paths=path, amount_unit="major", column_mapping={"total": "amount"})
+    source = make.source(paths=path, amount_unit="major", column_mapping={"total": "amount"})
     assert sent(source) == [{"source_id": "a", "amount": 1234, "items": [{"price": 7}]}, {"source_id": "b"}]
     assert reasons(source) == ["amount has more than 2 decimals (amount_decimals), got 1.234"]
 
 
 def test_without_a_unit_a_point_in_an_amount_is_refused() -> None:
-    assert reasons(open_source([{"amount": 12.0}, {"items": [{"price": 1.5}]}])) == [
+    assert reasons(make.source([{"amount": 12.0}, {"items": [{"price": 1.5}]}])) == [
         "amount must be an integer in the smallest currency unit, got 12.0",
         "items[0].price must be an integer in the smallest currency unit, got 1.5",
     ]
@@ -130,10 +140,10 @@ def test_without_a_unit_a_point_in_an_amount_is_refused() -> None:
 def test_the_real_date_is_kept_in_metadata(moment: str, kept: str) -> None:
     key = "ordered_at"
     order = {"source_id": "a", "created_at": moment, "metadata": {"channel": "web"}}
-    assert sent(open_source([order], order_date_metadata_key=key)) == [
+    assert sent(make.source([order], order_date_metadata_key=key)) == [
         {"source_id": "a", "metadata": {"channel": "web", key: kept}}
     ]
-    mapped = open_source([{"day": moment}], column_mapping={"day": "created_at"}, order_date_metadata_key=key)
+    mapped = make.source([{"day": moment}], column_mapping={"day": "created_at"}, order_date_metadata_key=key)
     assert sent(mapped) == [{"metadata": {key: kept}}]
 
 
@@ -146,7 +156,7 @@ def test_dates_that_are_absent_there_already_or_none() -> None:
         {"created_at": 1682942400},
         {"created_at": "2023-05-01", "metadata": []},
     ]
-    source = open_source(orders, order_date_metadata_key="at")
+    source = make.source(orders, order_date_metadata_key="at")
     assert sent(source) == [{"source_id": "a"}, {}, {"metadata": {"at": "2020-01-01"}}]
     assert reasons(source) == [
         'created_at must be an ISO 8601 date or time, got "01/05/2023"',
@@ -157,7 +167,7 @@ def test_dates_that_are_absent_there_already_or_none() -> None:
 
 def test_dates_in_columns() -> None:
     table = pa.table({"created_at": pa.array([1682942400123], pa.timestamp("ms", "Europe/Berlin"))})
-    assert sent(open_source(table, order_date_metadata_key="at")) == [
+    assert sent(make.source(table, order_date_metadata_key="at")) == [
         {"metadata": {"at": "2023-05-01T12:00:00.123000Z"}}
     ]
 
@@ -171,7 +181,7 @@ def test_fields_of_json_get_their_names() -> None:
         {"who": "c", "customer": []},
         {"no": "c", "source_id": "d"},
     ]
-    source = open_source(orders, column_mapping=mapping)
+    source = make.source(orders, column_mapping=mapping)
     assert sent(source) == [
         {
             "source_id": "a",
@@ -209,13 +219,13 @@ def test_rejected_orders_come_back_with_the_same_options(tmp_path, suffix: str) 
     given_orders = [{"total": "1.005", "amount": "0.90", "created_at": "2023-05-01"}]
     path = tmp_path / f"orders.{suffix}"
     path.write_text(json.dumps(given_orders[0] if suffix == "jsonl" else given_orders))
-    (chunk,) = chunks(open_source(paths=path, **options).read(), Cursor())
+    (chunk,) = chunks(make.source(paths=path, **options).read(), Cursor())
     payload = json.loads(chunk.invalid[0].payload)
     assert payload == {"amount": "1.005", "metadata": {"net": "0.90"}, "created_at": "2023-05-01"}
 
     line = {"position": "p", "source_id": None, "reason": "r", "payload": payload | {"amount": "1.05"}}
     path.write_text(json.dumps(line) if suffix == "jsonl" else json.dumps([line]))
-    assert sent(open_source(paths=path, **options)) == [
+    assert sent(make.source(paths=path, **options)) == [
         {"amount": 105, "metadata": {"net": "0.90", "at": "2023-05-01"}}
     ]
 
@@ -223,7 +233,7 @@ def test_rejected_orders_come_back_with_the_same_options(tmp_path, suffix: str) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"amount_unit": "cents"}, "amount_unit must be one of minor, major, got 'cents'"),
+        ({"amount_unit": "cents"}, "amount_unit must be one of None, minor, major, got 'cents'"),
         ({"amount_decimals": 9}, "amount_decimals must be 0 to 4, got 9"),
         ({"order_date_metadata_key": ""}, "order_date_metadata_key must not be empty"),
         ({"column_mapping": {"a": "amout"}}, "maps 'a' to 'amout', which is not a field of an order"),
@@ -234,4 +244,4 @@ def test_rejected_orders_come_back_with_the_same_options(tmp_path, suffix: str) 
 )
 def test_options_that_make_no_sense(options: dict, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message.replace("..", r"\.\.")):
-        open_source([], **options)
+        make.source([], **options)

@@ -1,0 +1,155 @@
+"""What people should know about the orders of a source: what was left out, renamed, guessed, or looks wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from airflow_provider_voucherify.order_source.options import SourceOptions
+from airflow_provider_voucherify.order_source.schema.check import MALFORMED, Note
+from airflow_provider_voucherify.order_source.schema.order import Facts
+
+MAX_FINDINGS = 60  # that are kept apart: the state of a job is small
+OTHERS = Note("further findings", None)
+EMPTY_ROW = Note("empty row left out", "null_values")
+
+FACTS = {
+    Facts.NO_ITEMS: Note("order without items", "column_mapping"),
+    Facts.NO_CUSTOMER: Note("order without customer", "column_mapping"),
+    Facts.AMOUNT_MISMATCH: Note("order with an amount that is not the sum of its items", "amount_mismatch"),
+}
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Finding(msgspec.Struct):
+    """
+    One kind of finding.
+
+    :param finding: What was found.
+    :param count: How often.
+    :param example: The position of the first one.
+    :param option: The option of the source that decides it; None if no option does.
+    """
+
+    finding: str
+    count: int
+    example: str
+    option: str | None = None
+
+
+class Tally(msgspec.Struct):
+    """
+    How many orders have the same facts.
+
+    :param count: How many.
+    :param example: The position of the first one.
+    """
+
+    count: int
+    example: str
+
+
+class Findings(msgspec.Struct):
+    """
+    Findings about the orders of one source, counted once however often the orders are read.
+
+    It is a value to save with the state of a job: a record that was counted before is not counted again.
+
+    :param through: How many records of the source are counted.
+    :param noted: What was noted, by finding.
+    :param tallies: Orders by their facts, as bits.
+    :param unfilled: Paths that a mapping or option fills, and that no order has had up to now, with the finding.
+    """
+
+    through: int = 0
+    noted: dict[str, Finding] = {}
+    tallies: dict[int, Tally] = {}
+    unfilled: dict[str, tuple[str, str]] | None = None
+
+    def watch(self, options: SourceOptions) -> None:
+        """
+        Watch whether what the options map is ever filled.
+
+        :param options: The options of the source.
+        """
+        if self.unfilled is not None:
+            return
+        self.unfilled = {
+            path: (f"column {name!r}, mapped to {path}, is never filled", "column_mapping")
+            for name, path in (options.column_mapping or {}).items()
+            if path is not None and path != "created_at"
+        }
+        if (key := options.order_date_metadata_key) is not None:
+            self.unfilled[f"metadata.{key}"] = ("no order has a created_at to keep", "order_date_metadata_key")
+
+    def note(self, note: Note, position: str, count: int = 1) -> None:
+        """
+        Count a finding.
+
+        :param note: What was found.
+        :param position: Where.
+        :param count: How often.
+        """
+        found = self.noted.get(note.finding)
+        if found is None and len(self.noted) >= MAX_FINDINGS:
+            note = OTHERS
+            found = self.noted.get(note.finding)
+        if found is None:
+            self.noted[note.finding] = Finding(note.finding, count, position, note.option)
+        else:
+            found.count += count
+
+    def tally(self, facts: int, position: str) -> None:
+        """
+        Count an order by its facts.
+
+        :param facts: Its facts, as bits of :class:`Facts`.
+        :param position: Where it is.
+        """
+        tally = self.tallies.get(facts)
+        if tally is None:
+            self.tallies[facts] = Tally(1, position)
+        else:
+            tally.count += 1
+
+    def see(self, body: bytes) -> None:
+        """
+        See which of the watched paths an order fills.
+
+        :param body: The order as it is sent.
+        """
+        try:
+            order = _decode(body)
+        except MALFORMED:
+            return
+        self.unfilled = {path: found for path, found in (self.unfilled or {}).items() if not _filled(order, path)}
+
+    def table(self) -> list[Finding]:
+        """List all findings."""
+        found = list(self.noted.values())
+        for fact, note in FACTS.items():
+            tallies = [tally for facts, tally in self.tallies.items() if facts & fact]
+            if tallies:
+                count = sum(tally.count for tally in tallies)
+                found.append(Finding(note.finding, count, tallies[0].example, note.option))
+        if self.through:
+            for finding, option in (self.unfilled or {}).values():
+                found.append(Finding(finding, self.through, "all records", option))
+        return found
+
+    def to_builtins(self) -> list[dict[str, Any]]:
+        """List all findings as plain values, for a report."""
+        return [msgspec.to_builtins(finding) for finding in self.table()]
+
+
+def _filled(value: Any, path: str) -> bool:
+    if isinstance(value, list):
+        return any(_filled(entry, path) for entry in value)
+    if not isinstance(value, dict):
+        return False
+    if path in value:
+        return value[path] is not None
+    name, _, rest = path.partition(".")
+    return bool(rest) and _filled(value.get(name), rest)

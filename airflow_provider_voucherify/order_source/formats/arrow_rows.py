@@ -1,0 +1,115 @@
+"""Read rows of Arrow batches as records."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+
+import msgspec
+import pyarrow as pa
+from pyarrow import types
+
+from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.order_source.formats.arrow_json import Documents, documents
+from airflow_provider_voucherify.order_source.mapping.columns import Column, Plan
+from airflow_provider_voucherify.order_source.options import SourceOptions
+from airflow_provider_voucherify.order_source.schema.field_types import ANYTHING, Shape
+from airflow_provider_voucherify.order_source.source import Origin, Record
+
+ROWS_AT_ONCE = 1000  # that become Python objects: few enough to stay in the cache
+EMPTY = b"{}"
+
+
+def records(
+    batches: Iterable[pa.RecordBatch], plan: Plan, origin: Origin, table: str, number: int, row: int
+) -> Generator[Record | None, None, None]:
+    """
+    Read the rows of batches as records, and as None where nothing is in a row.
+
+    :param batches: The batches.
+    :param plan: What becomes of their columns.
+    :param origin: What all records of the table have in common.
+    :param table: What the table is called, for messages.
+    :param number: How many records of the source lie before the batches.
+    :param row: How many rows of the table lie before them.
+    :raises ConfigurationError: naming the column that cannot be written as JSON.
+    """
+    origin = msgspec.structs.replace(origin, notes=plan.notes)
+    for batch in batches:
+        texts, sound = documents_of(batch, plan.columns, table, plan.constants)
+        for start in range(0, len(texts), ROWS_AT_ONCE):
+            bodies = texts.slice(start, ROWS_AT_ONCE).cast(pa.binary()).to_pylist()
+            facts = sound[start : start + ROWS_AT_ONCE] if sound else [None] * len(bodies)
+            for body, known in zip(bodies, facts, strict=True):
+                row += 1
+                if body == EMPTY:
+                    yield None
+                else:
+                    yield Record(origin, number, row - 1, body, row, sound=known)
+                    number += 1
+
+
+def documents_of(
+    batch: pa.RecordBatch,
+    columns: Sequence[Column],
+    table: str,
+    constants: dict[tuple[str, ...], str] | None = None,
+) -> Documents:
+    """
+    Write the rows of a batch as orders.
+
+    :param batch: The batch.
+    :param columns: Which of its columns go where in an order.
+    :param table: What the table is called, for messages.
+    :param constants: Values that all orders have besides, by path.
+    :raises ConfigurationError: naming the column that cannot be written as JSON.
+    """
+    arrays = [batch.column(column.index) for column in columns]
+    try:
+        return documents(columns, arrays, constants or {})
+    except pa.ArrowException as error:
+        for column, array in zip(columns, arrays, strict=True):
+            try:
+                documents([column], [array])
+            except pa.ArrowException as why:
+                raise ConfigurationError(
+                    f"{table}: column {column.name!r} of type {array.type} cannot be written as JSON: {why}. "
+                    f"Give it another type, or leave it out with column_mapping={{{column.name!r}: None}}."
+                ) from error
+        raise
+
+
+def check_amounts(columns: Sequence[Column], schema: pa.Schema, options: SourceOptions, table: str) -> None:
+    """
+    Check that it is known what the amounts of a table mean.
+
+    :param columns: The columns that go into orders.
+    :param schema: The types of all columns.
+    :param options: The options of the source.
+    :param table: What the table is called, for messages.
+    :raises ConfigurationError: if amounts are decimals or floats, and ``amount_unit`` is not given.
+    """
+    if options.amount_unit is not None:
+        return
+    for column in columns:
+        kind = schema.field(column.index).type
+        if found := _fractional_amount(kind, column.shape, column.name):
+            name, fractional = found
+            raise ConfigurationError(
+                f"{table}: the amounts of {name!r} are of type {fractional}, so that 12.00 may mean 12 or 1200. Say "
+                "which with amount_unit: 'major' for 12.00 in the currency, 'minor' for its smallest unit."
+            )
+
+
+def _fractional_amount(kind: pa.DataType, shape: Shape, name: str) -> tuple[str, pa.DataType] | None:
+    if types.is_dictionary(kind):
+        return _fractional_amount(kind.value_type, shape, name)
+    if types.is_struct(kind):
+        for field in kind:
+            inner = shape.inner((field.name,)) or ANYTHING
+            if found := _fractional_amount(field.type, inner, f"{name}.{field.name}"):
+                return found
+    elif types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return _fractional_amount(kind.value_type, shape.entries or ANYTHING, name)
+    elif shape.is_amount and (types.is_floating(kind) or types.is_decimal(kind)):
+        return name, kind
+    return None
