@@ -72,7 +72,7 @@ class SourceOptions(Options, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, path in _items("column_mapping", self.column_mapping):
-            if path is not None and field_at(path) is None:
+            if path is not None and (field_at(path) is None or path.startswith("items.")):
                 close = guess(path)
                 raise ConfigurationError(
                     f"column_mapping maps {name!r} to {path!r}, which is not a field of an order"

@@ -44,11 +44,11 @@ ITEMS = [{"quantity": 1}] * 501
         ("null", "the order must be an object, got null"),
         ('{"amount": 12.5}', "amount must be an integer in the smallest currency unit, got 12.5"),
         ('{"amount": 12.0}', "amount must be an integer in the smallest currency unit, got 12.0"),
-        ('{"amount": "12"}', 'amount must be an integer or null, got "12"'),
+        ('{"amount": "12.0"}', 'amount must be an integer or null, got "12.0"'),
         ('{"status": "SHIPPED"}', 'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "SHIPPED"'),
-        ('{"source_id": 7}', "source_id must be a string or null, got 7"),
+        ('{"source_id": true}', "source_id must be a string or null, got true"),
         ('{"items": {"a": 1}}', 'items must be an array or null, got {"a":1}'),
-        ('{"items": [{}, {"quantity": "2"}]}', 'items[1].quantity must be an integer or null, got "2"'),
+        ('{"items": [{}, {"quantity": "2x"}]}', 'items[1].quantity must be an integer or null, got "2x"'),
         ('{"items": [{"initial_quantity": 0}]}', "items[0].initial_quantity must be an integer >= 1, got 0"),
         ('{"items": [{"related_object": "bundle"}]}', 'items[0].related_object must be product or sku, got "bundle"'),
         ('{"items": [{"product": {"override": "yes"}}]}',
@@ -57,8 +57,7 @@ ITEMS = [{"quantity": 1}] * 501
         ('{"customer": {"metadata": [1]}}', "customer.metadata must be an object or null, got [1]"),
         (json.dumps({"items": ITEMS}), "items has 501 entries, and Voucherify takes 500"),
         ('{"amount": 1.5, "x": }', "not a JSON object: JSON is malformed: invalid character (byte 21)"),
-        ('{"a":' * 3000 + "1" + "}" * 3000, "not a JSON object: maximum recursion depth exceeded while deserializing "
-         "an object"),
+        ('{"a":' * 3000 + "1" + "}" * 3000, "is nested 3000 levels deep, and at most 500 are accepted"),
     ],
 )  # fmt: skip
 def test_bad_lines_are_refused_alone(tmp_path: Path, line: str, reason: str) -> None:
@@ -69,7 +68,7 @@ def test_bad_lines_are_refused_alone(tmp_path: Path, line: str, reason: str) -> 
     assert (outcome.position, outcome.reason, outcome.payload) == ("orders.jsonl:7", reason, line.encode())
 
 
-@pytest.mark.parametrize("place", ['{"source_id": "%s"}', '{"metadata": {"x": "%s"}}', '{"unknown": "%s"}'])
+@pytest.mark.parametrize("place", ['{"source_id": "%s"}', '{"metadata": {"x": "%s"}}', '{"object": "%s"}'])
 def test_what_is_not_utf_8_is_refused(tmp_path: Path, place: str) -> None:
     path = tmp_path / "orders.jsonl"
     path.write_bytes(place.encode() % b"\xff" + b"\n" + place.encode() % "ä€𝄞".encode())
@@ -137,13 +136,13 @@ def test_a_header_alone_has_no_orders(tmp_path: Path) -> None:
         ("orders.parquet.gz", b"", "orders.parquet.gz: a Parquet file is compressed inside; give it without .gz"),
         ("orders.parquet", b"PAR1 no", "orders.parquet cannot be read as Parquet: "),
         ("orders.parquet", b"", "orders.parquet cannot be read as Parquet: "),
-        ("orders.jsonl.gz", b"{}", "orders.jsonl.gz cannot be decompressed as gzip: Not a gzipped"),
+        ("orders.jsonl.gz", b"\x1f\x8b{}", "orders.jsonl.gz cannot be decompressed as gzip: "),
         (
             "orders.jsonl.gz",
             gzip.compress(b"{}\n" * 9, mtime=0)[:-9],
             "decompressed as gzip: Compressed file ended before",
         ),
-        ("orders.jsonl.zst", b"{}", "orders.jsonl.zst cannot be decompressed as zstd"),
+        ("orders.jsonl.zst", b"\x28\xb5\x2f\xfd{}", "orders.jsonl.zst cannot be decompressed as zstd"),
     ],
 )
 def test_files_that_are_not_what_they_are_called(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -198,7 +197,7 @@ def test_rows_with_too_few_or_too_many_cells_are_refused_alone(tmp_path: Path) -
         (b"source_id,source_id\n", "'source_id' and 'source_id' both go to source_id"),
         (b"metadata,metadata.a\n", "'metadata' and 'metadata.a' both go to metadata"),
         (b"source_id,shop id\n", "orders.csv: 'shop id' is not a field of an order in the API. Map it with "
-         "column_mapping={'shop id': 'metadata.shop id'}, or leave it out with {'shop id': None}"),
+         "column_mapping={'shop id': 'metadata.shop id'}, leave it out with {'shop id': None}, or treat"),
         (b"source_id,\n", "orders.csv: '' is not a field of an order"),
         (b"source_idd,sum\n", "'source_idd', 'sum' are not fields of an order in the API; did you mean 'source_id'?"),
         (b"items.price\n", "orders.csv: 'items.price' is not a field of an order"),
@@ -258,8 +257,11 @@ def test_orders_that_are_no_list(given: object) -> None:
 
 
 def test_values_that_json_has_not() -> None:
-    with fails("orders[1] cannot be written as JSON: "):
-        list(make.source([{}, {"metadata": {"x": object()}}]).read())
+    (outcome,) = refused(make.source([{"amount": 1}, {"metadata": {"x": [object()]}}]))
+    assert outcome.reason == "metadata.x[0] cannot be written as JSON: a value of type object"
     orders = [{"amount": float("nan")}, {"metadata": {"x": [float("inf")]}}]
     (outcome,) = refused(make.source(orders))
-    assert (outcome.position, outcome.reason) == ("orders[1]", "holds an infinite number, which JSON has not")
+    assert (outcome.position, outcome.reason) == (
+        "orders[1]",
+        "metadata.x[0] is an infinite number, which JSON does not have",
+    )
