@@ -11,7 +11,7 @@ from airflow_provider_voucherify.order_import.checkpoint import ImportState, Rec
 from airflow_provider_voucherify.order_import.chunk import Chunk
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.scheduler import offset
-from airflow_provider_voucherify.order_source.schema.order import shown
+from airflow_provider_voucherify.order_source.schema.check import shown
 from airflow_provider_voucherify.reporting.reject_files import Report
 
 PASSING_REASONS = frozenset({"Internal error"})  # seen in the official example

@@ -10,14 +10,22 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
 from typing import NamedTuple, Self, TypeAlias
-from uuid import UUID
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from airflow_provider_voucherify.core.arrow import string_array, string_scalar
+from airflow_provider_voucherify.core.arrow import string_array
+from airflow_provider_voucherify.order_source.formats.arrow_arrays import (
+    any_of,
+    decoded,
+    number_scalar,
+    plain_list,
+    scalar,
+    within,
+)
+from airflow_provider_voucherify.order_source.formats.arrow_facts import sound_orders
 from airflow_provider_voucherify.order_source.mapping.columns import Column
 from airflow_provider_voucherify.order_source.schema.field_types import (
     ANYTHING,
@@ -27,7 +35,7 @@ from airflow_provider_voucherify.order_source.schema.field_types import (
     Shape,
     is_json,
 )
-from airflow_provider_voucherify.order_source.schema.order import NULL_MARKERS, Facts, SoundOrder
+from airflow_provider_voucherify.order_source.schema.order import NULL_MARKERS, SoundOrder
 
 _ESCAPED = bytes(range(0x20)) + b'"\\'
 
@@ -67,72 +75,11 @@ def documents(
     """
     values = {column.path: array for column, array in zip(columns, arrays, strict=True)}
     length = len(arrays[0])
-    order = _nest(values | {path: pa.repeat(_scalar(value), length) for path, value in (constants or {}).items()})
+    order = _nest(values | {path: pa.repeat(scalar(value), length) for path, value in (constants or {}).items()})
     written = _object(order, ORDER)
     texts = _joined(written.parts, len(order))
     texts.validate(full=True)  # Arrow reads text from Parquet without looking whether it is UTF-8
-    return Documents(texts, _sound(order) if written.sound else None)
-
-
-def _sound(order: pa.StructArray) -> list[SoundOrder]:
-    fields = {field.name: order.field(index) for index, field in enumerate(order.type)}
-    length = len(order)
-    ids = _decoded(fields["source_id"]).cast(pa.string()).to_pylist() if "source_id" in fields else [None] * length
-    people = [fields[name].is_valid() for name in ("referrer", "referrer_id") if name in fields]
-    customer = fields["customer"].is_valid() if "customer" in fields else pa.repeat(_FALSE, length)
-    facts = _bits(reduce(pc.or_, [customer, *people]), Facts.CUSTOMER)
-    facts = pc.add(facts, _bits(pc.invert(customer), Facts.NO_CUSTOMER))
-    facts = pc.add(facts, _facts_of_items(fields, length))
-    if None in ids:
-        nameless = fields["source_id"].is_null() if "source_id" in fields else pa.repeat(_TRUE, length)
-        facts = pc.add(facts, _bits(nameless, Facts.NO_SOURCE_ID))
-    return list(map(SoundOrder, ids, facts.to_pylist()))
-
-
-def _facts_of_items(fields: Mapping[str, pa.Array], length: int) -> pa.Array:
-    """Find orders without items, and those whose amount is not the sum of their items."""
-    items = fields.get("items")
-    if items is None:
-        return _bits(pa.repeat(_TRUE, length), Facts.NO_ITEMS)
-    items = _plain_list(_decoded(items))
-    if not types.is_list(items.type):
-        return _bits(items.is_null(), Facts.NO_ITEMS)
-    none = pc.equal(pc.fill_null(items.value_lengths(), _ZERO.cast(pa.int32())), _ZERO.cast(pa.int32()))
-    facts = _bits(none, Facts.NO_ITEMS)
-    amounts = _amounts_of_items(items) if "amount" in fields else None
-    if amounts is None:
-        return facts
-    offsets = pc.subtract(items.offsets, items.offsets[0])
-    known = _sums(pc.fill_null(amounts, _ZERO), offsets)
-    unknown = _sums(amounts.is_null().cast(pa.int64()), offsets)
-    differs = pc.not_equal(fields["amount"].cast(pa.int64()), known)
-    mismatch = pc.and_(pc.and_(pc.fill_null(differs, _FALSE), pc.equal(unknown, _ZERO)), pc.invert(none))
-    return pc.add(facts, _bits(mismatch, Facts.AMOUNT_MISMATCH))
-
-
-def _amounts_of_items(items: pa.ListArray) -> pa.Array | None:
-    values = _decoded(_within(items, items.values))
-    if not types.is_struct(values.type):
-        return None
-    fields = {field.name: values.field(index) for index, field in enumerate(values.type)}
-    numbers = {name: fields[name].cast(pa.int64()) for name in ("amount", "price", "quantity") if name in fields}
-    amount = numbers.get("amount")
-    if "price" in numbers and "quantity" in numbers:
-        product = pc.multiply(numbers["price"], numbers["quantity"])
-        return product if amount is None else pc.coalesce(amount, product)
-    return amount
-
-
-def _sums(values: pa.Array, offsets: pa.Array) -> pa.Array:
-    """Sum the entries of each list."""
-    total = pc.cumulative_sum(values)
-    running = pa.concat_arrays([pa.repeat(_ZERO, 1), total])
-    bounds = running.take(offsets)
-    return pc.subtract(bounds.slice(1), bounds.slice(0, len(bounds) - 1))
-
-
-def _bits(flags: pa.Array, bit: int) -> pa.Array:
-    return pc.multiply(flags.cast(pa.int64()), _number_scalar(bit))
+    return Documents(texts, sound_orders(order) if written.sound else None)
 
 
 def _nest(arrays: Mapping[tuple[str, ...], pa.Array]) -> pa.StructArray:
@@ -153,9 +100,9 @@ def _joined(parts: Sequence[Text], length: int) -> pa.StringArray:
             merged[-1] += part
         else:
             merged.append(part)
-    operands = [_scalar(part) if isinstance(part, str) else part for part in merged]
+    operands = [scalar(part) if isinstance(part, str) else part for part in merged]
     if len(operands) > 1:
-        return pc.binary_join_element_wise(*operands, _scalar(""))
+        return pc.binary_join_element_wise(*operands, scalar(""))
     return pa.repeat(operands[0], length) if isinstance(operands[0], pa.Scalar) else operands[0]
 
 
@@ -182,7 +129,7 @@ class _Value(NamedTuple):
 
 
 def _value(array: pa.Array, shape: Shape) -> _Value:
-    array = _decoded(array)
+    array = decoded(array)
     kind = array.type
     if types.is_struct(kind):
         return _where_valid(array, _object(array, shape))
@@ -191,7 +138,7 @@ def _value(array: pa.Array, shape: Shape) -> _Value:
     if types.is_list(kind):
         return _where_valid(array, _list(array, shape))
     if types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return _value(_plain_list(array), shape)
+        return _value(plain_list(array), shape)
     if types.is_temporal(kind):
         return _Value.quoted(_time(array), shape.kind is Kind.ANYTHING)
     if types.is_floating(kind):
@@ -202,31 +149,6 @@ def _value(array: pa.Array, shape: Shape) -> _Value:
     if types.is_decimal(kind) or types.is_boolean(kind):
         return _number(text, shape, shape.kind is Kind.BOOLEAN and types.is_boolean(kind))
     return _text(text, shape)
-
-
-def _plain_list(array: pa.Array) -> pa.Array:
-    kind = array.type
-    if types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return array.cast(pa.list_(kind.value_type))
-    return array
-
-
-def _decoded(array: pa.Array) -> pa.Array:
-    """Undo what Arrow does to a type to store it otherwise."""
-    if isinstance(array.type, pa.BaseExtensionType):
-        if getattr(array.type, "extension_name", "") == "arrow.uuid":
-            return _uuids(array.storage)
-        return _decoded(array.storage)
-    if types.is_dictionary(array.type):
-        return _decoded(array.dictionary_decode())
-    if types.is_run_end_encoded(array.type):
-        return _decoded(pc.run_end_decode(array))
-    return array
-
-
-def _uuids(array: pa.Array) -> pa.StringArray:
-    texts = [None if value is None else str(UUID(bytes=value)) for value in array.to_pylist()]
-    return pc.if_else(array.is_valid(), _strings("" if text is None else text for text in texts), pa.NULL)
 
 
 def _object(array: pa.StructArray, shape: Shape) -> _Value:
@@ -240,22 +162,24 @@ def _object(array: pa.StructArray, shape: Shape) -> _Value:
         inner = known or ANYTHING
         name = _encode(field.name).decode() + ":"
         value = _value(array.field(index), inner)
+        if not value.sound and array.null_count:  # for what lies under a null may be
+            value = value._replace(sound=_value(array.flatten()[index], inner).sound)
         # whether it overrides has to be looked at, and names that the API does not know are treated row by row
         sound = sound and value.sound and inner.kind is not Kind.BOOLEAN and known is not None
         if not value.nullable:
             after += ["," if certain else "", name, *value.parts]
             certain = True
         elif certain:
-            after.append(_joined([f",{name}", *value.parts], len(array)).fill_null(_scalar("")))
+            after.append(_joined([f",{name}", *value.parts], len(array)).fill_null(scalar("")))
         else:
-            before.append(_joined([name, *value.parts, ","], len(array)).fill_null(_scalar("")))
+            before.append(_joined([name, *value.parts, ","], len(array)).fill_null(scalar("")))
     if before and not certain:
         before = [pc.binary_replace_slice(_joined([*before, ""], len(array)), -1, TO_THE_END, "")]
     return _Value(["{", *before, *after, "}"], nullable=False, sound=sound)
 
 
 def _list(array: pa.ListArray, shape: Shape) -> _Value:
-    values = _within(array, array.values)
+    values = within(array, array.values)
     entries = _value(values, shape.entries or ANYTHING)
     sound = shape.kind is Kind.ANYTHING or (
         shape.kind is Kind.LIST
@@ -263,26 +187,21 @@ def _list(array: pa.ListArray, shape: Shape) -> _Value:
         and not entries.nullable
         and (pc.max(array.value_lengths()).as_py() or 0) <= (shape.max_length or sys.maxsize)
     )
-    texts = _joined(entries.parts, len(values)).fill_null(_scalar("null"))
+    texts = _joined(entries.parts, len(values)).fill_null(scalar("null"))
     return _Value(["[", _parted(array, texts), "]"], nullable=False, sound=sound)
 
 
 def _map(array: pa.MapArray, shape: Shape) -> _Value:
-    keys, items = _within(array, array.keys), _within(array, array.items)
-    values = _joined(_value(items, ANYTHING).parts, len(items)).fill_null(_scalar("null"))
+    keys, items = within(array, array.keys), within(array, array.items)
+    values = _joined(_value(items, ANYTHING).parts, len(items)).fill_null(scalar("null"))
     pairs = _joined([*_value(keys, TEXT).parts, ":", values], len(items))
     sound = shape.kind in (Kind.OBJECT, Kind.ANYTHING) and shape.fields is None
     return _Value(["{", _parted(array, pairs), "}"], nullable=False, sound=sound)
 
 
-def _within(array: pa.Array, values: pa.Array) -> pa.Array:
-    start, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
-    return values.slice(start, end - start)
-
-
 def _parted(array: pa.Array, texts: pa.StringArray) -> pa.StringArray:
     """Part the entries of each list by commas."""
-    return pc.binary_join(pa.ListArray.from_arrays(pc.subtract(array.offsets, array.offsets[0]), texts), _scalar(","))
+    return pc.binary_join(pa.ListArray.from_arrays(pc.subtract(array.offsets, array.offsets[0]), texts), scalar(","))
 
 
 def _where_valid(array: pa.Array, value: _Value) -> _Value:
@@ -325,7 +244,7 @@ def _float(array: pa.Array, shape: Shape) -> _Value:
         return _float_id(array)
     text = pc.if_else(pc.is_nan(array), pa.NULL, array.cast(pa.string()))
     infinite = pc.is_inf(array)
-    if _any(infinite):  # JSON has no such number: as text it stays visible
+    if any_of(infinite):  # JSON has no such number: as text it stays visible
         return _Value.of(pc.if_else(infinite, _joined(['"', text, '"'], len(text)), text), sound=False)
     small = shape.is_amount and (pc.min(array).as_py() or 0) < 0
     return _number(text, shape, shape.kind is Kind.NUMBER and not small)
@@ -335,12 +254,12 @@ def _float_id(array: pa.Array) -> _Value:
     """Write floats as digits, as long as these are exact; the others stay numbers, and are refused."""
     array = pc.if_else(pc.is_nan(array), pa.NULL, array).cast(pa.float64())
     exact = pc.and_(
-        pc.equal(pc.floor(array), array), pc.less_equal(pc.abs(array), _number_scalar(2**53).cast(pa.float64()))
+        pc.equal(pc.floor(array), array), pc.less_equal(pc.abs(array), number_scalar(2**53).cast(pa.float64()))
     )
-    if _any(pc.invert(exact)):
+    if any_of(pc.invert(exact)):
         whole = pc.if_else(exact, array, pa.NULL).cast(pa.int64()).cast(pa.string())
         numbers = pc.if_else(exact, _joined(['"', whole, '"'], len(array)), array.cast(pa.string()))
-        return _Value.of(pc.if_else(pc.is_inf(array), _scalar('"inf"'), numbers), sound=False)
+        return _Value.of(pc.if_else(pc.is_inf(array), scalar('"inf"'), numbers), sound=False)
     return _Value.quoted(array.cast(pa.int64()).cast(pa.string()), sound=False)
 
 
@@ -351,17 +270,17 @@ def _text(text: pa.StringArray, shape: Shape) -> _Value:
             literal = pc.match_substring_regex(text, f"^(?:{JSON_NUMBER})$")
         case Kind.BOOLEAN:
             lower = pc.utf8_lower(text)
-            lower = pc.if_else(pc.equal(lower, _scalar("t")), _scalar("true"), lower)
-            lower = pc.if_else(pc.equal(lower, _scalar("f")), _scalar("false"), lower)
+            lower = pc.if_else(pc.equal(lower, scalar("t")), scalar("true"), lower)
+            lower = pc.if_else(pc.equal(lower, scalar("f")), scalar("false"), lower)
             literal = _either(lower, ("true", "false"))
             text = pc.if_else(literal, lower, text)
         case Kind.OBJECT | Kind.LIST:
             return _Value.of(_written(text, lambda value: value if is_json(value) else _quote(value)), sound=False)
         case _:
-            sound = shape.pattern is None and not (shape.is_id and _any(pc.is_in(text, value_set=_markers())))
-            sound = sound and (shape.choices is None or not _any(pc.invert(_either(text, shape.choices))))
+            sound = shape.pattern is None and not (shape.is_id and any_of(pc.is_in(text, value_set=_markers())))
+            sound = sound and (shape.choices is None or not any_of(pc.invert(_either(text, shape.choices))))
             return _quoted(text, sound)
-    if not _any(pc.invert(literal)):
+    if not any_of(pc.invert(literal)):
         return _Value.of(text, sound=False)
     return _Value.of(pc.if_else(literal, text, _joined(_quoted(text, True).parts, len(text))), sound=False)
 
@@ -388,28 +307,12 @@ def _written(text: pa.StringArray, write: Callable[[str], str]) -> pa.StringArra
 
 
 @cache
-def _scalar(text: str) -> pa.StringScalar:
-    return string_scalar(text)
-
-
-@cache
-def _number_scalar(number: int) -> pa.Int64Scalar:
-    return pa.Int64Array.from_buffers(pa.int64(), 1, [None, pa.py_buffer(buffer("q", [number]))])[0]
-
-
-@cache
 def _markers() -> pa.StringArray:
-    return _strings(sorted(NULL_MARKERS))
+    return string_array(sorted(NULL_MARKERS))
 
 
 def _either(text: pa.StringArray, choices: Sequence[str]) -> pa.BooleanArray:
-    return reduce(pc.or_, [pc.equal(text, _scalar(choice)) for choice in choices])
-
-
-def _any(flags: pa.BooleanArray) -> bool:
-    return bool(pc.any(flags).as_py())
+    return reduce(pc.or_, [pc.equal(text, scalar(choice)) for choice in choices])
 
 
 _encode = msgspec.json.Encoder().encode
-_ZERO = _number_scalar(0)
-_TRUE, _FALSE = _number_scalar(1).cast(pa.bool_()), _ZERO.cast(pa.bool_())

@@ -133,11 +133,10 @@ def _check_present(
     known = {*names, *path_columns}
     missing = [name for name, target in mapping.items() if target is not None and name not in known]
     if missing:
-        close = difflib.get_close_matches(missing[0], known, n=1)
         raise ConfigurationError(
             f"{table}: column_mapping maps {', '.join(map(repr, missing[:SHOWN_COLUMNS]))}, "
             f"{'which it does not have' if len(missing) == 1 else 'which are not there'}"
-            f"{f'; did you mean {close[0]!r}?' if close else '.'}"
+            f"{did_you_mean(missing[0], known)}"
         )
 
 
@@ -147,7 +146,8 @@ def _unknown_columns(paths: Mapping[str, str], known: Sequence[str], table: str)
     first = next(iter(paths))
     return ConfigurationError(
         f"{table}: {', '.join(shown[:SHOWN_COLUMNS])}{more} "
-        f"{'is not a field' if len(shown) == 1 else 'are not fields'} of an order in the API{did_you_mean(first, known)} "
+        f"{'is not a field' if len(shown) == 1 else 'are not fields'} of an order in the API"
+        f"{did_you_mean(first, known)} "
         f"Map it with column_mapping={{{first!r}: 'metadata.{first.rpartition('.')[2]}'}}, "
         f"leave it out with {{{first!r}: None}}, or treat all of them with unknown_fields='drop' or 'metadata'."
     )

@@ -12,6 +12,7 @@ from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.core.state_store import NoStateStore
 from airflow_provider_voucherify.exceptions import OrdersNotLoadedError, PlanExceededError, VoucherifyError
 from airflow_provider_voucherify.order_import import ImportConfig, ImportJob
+from airflow_provider_voucherify.order_source import SourceOptions
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_source.source import ListSource
 from tests.orders import order, write_jsonl
@@ -35,7 +36,7 @@ LENIENT = {"max_rejected": 10**9, "max_unknown": 10**9, "on_duplicate": None}
 
 def prepare(emulator, source, report_path=None, *, state_store=None, resume_from=None, **options):
     if isinstance(source, list):
-        source = ListSource(source)
+        source = ListSource(source, SourceOptions(require_source_id=False))
     return ImportJob(
         client_of(emulator),
         source,

@@ -14,11 +14,13 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from airflow_provider_voucherify.order_source import open_source
+from airflow_provider_voucherify.order_source.schema.order import NULL_MARKERS
 from airflow_provider_voucherify.order_source.source import Source
 
 Order = dict[str, Any]
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
+ids = text.filter(lambda value: value not in NULL_MARKERS)
 amounts = st.integers(-(2**53), 2**53)
 names = st.text(st.characters(codec="ascii", categories=["Ll", "Nd"]), min_size=1, max_size=6)
 
@@ -31,9 +33,9 @@ def some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Order]:
 metadata = st.dictionaries(names, text, min_size=1, max_size=3)
 items = st.lists(
     some(
-        source_id=text,
+        source_id=ids,
         related_object=st.sampled_from(["product", "sku"]),
-        quantity=st.integers(0, 1000),
+        quantity=st.integers(1, 1000),
         initial_quantity=st.integers(1, 1000),
         price=amounts,
         amount=amounts,
@@ -44,14 +46,14 @@ items = st.lists(
     max_size=3,
 )
 orders = some(
-    source_id=text.filter(bool),
+    source_id=ids,
     status=st.sampled_from(["CREATED", "PAID", "CANCELED", "FULFILLED"]),
     amount=amounts,
     discount_amount=amounts,
     items=items,
     metadata=metadata,
-    customer=some(source_id=text.filter(bool), email=text.filter(bool), metadata=metadata).filter(bool),
-    referrer_id=text.filter(bool),
+    customer=some(source_id=ids, email=text.filter(bool), metadata=metadata).filter(bool),
+    referrer_id=ids,
 )
 
 

@@ -20,7 +20,7 @@ from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Cursor, ListSource, Record, Source
 from tests.unit.order_source import strategies as make
 
-ids = st.lists(st.none() | st.sampled_from("abcdefg") | st.text(max_size=1), max_size=40)
+ids = st.lists(st.none() | st.sampled_from("abcdefg") | make.ids, max_size=40)
 
 
 def judged(source: Source, on_duplicate: str) -> tuple[list[str | None], dict[str, str]]:
@@ -138,12 +138,12 @@ def test_ids_of_bad_and_odd_records(tmp_path) -> None:
     source = make.source(paths=path)
     found = find_duplicates(source, "error")
     assert found.records == 7
-    assert [duplicate.number for duplicate in Duplicates(source, found).since(0)] == [1, 5, 6]
+    assert [duplicate.number for duplicate in Duplicates(source, found).since(0)] == [1, 4, 5, 6]
 
 
 def test_ids_in_cells(tmp_path) -> None:
     (tmp_path / "1.csv").write_text("amount,no\n1,a\n\n2,\n3\n4,a\n")
-    (tmp_path / "2.csv").write_text("amount\n1\n")
+    (tmp_path / "2.csv").write_text("amount,no\n1,\n,\n")
     (tmp_path / "3.csv").write_text("")
     source = make.source(paths=tmp_path, column_mapping={"no": "source_id"})
     assert list(source.source_ids()) == [["a", None, None, "a"], [None]]

@@ -130,17 +130,17 @@ def test_object_storage(bucket: str, tmp_path: Path, kind: str) -> None:
         (folder / path.name).write_bytes(path.read_bytes())
 
     for paths in (folder, ObjectStoragePath(f"{bucket}/{kind}/part-*")):
-        source = open_source(paths=paths)
+        source = open_source(paths=paths, amount_unit="minor")
         records = list(source.read())
         assert [json.loads(record.body)["source_id"] for record in records] == [order["source_id"] for order in orders]
         assert records[0].position.startswith("part-0.")
         for number in (0, 1999, 2499, 2500, 4998):
             rest = list(source.read(records[number].after))
             assert [record.body for record in rest] == [record.body for record in records[number + 1 :]]
-        assert source.fingerprint() == open_source(paths=folder).fingerprint()
-    before = open_source(paths=folder).fingerprint()
+        assert source.fingerprint() == open_source(paths=folder, amount_unit="minor").fingerprint()
+    before = open_source(paths=folder, amount_unit="minor").fingerprint()
     (folder / path.name).write_bytes(path.read_bytes() + b"\n")
-    assert open_source(paths=folder).fingerprint() != before
+    assert open_source(paths=folder, amount_unit="minor").fingerprint() != before
 
 
 @pytest.mark.parametrize(("kind", "unneeded"), [("csv", {"pandas", "pyarrow", "airflow"}), ("parquet", {"pandas"})])
@@ -152,7 +152,8 @@ def test_reading_imports_no_more_than_it_needs(tmp_path: Path, kind: str, unneed
         "from airflow_provider_voucherify.order_import.chunk import chunks\n"
         "from airflow_provider_voucherify.order_source.open_source import open_source\n"
         "from airflow_provider_voucherify.order_source.source import Cursor\n"
-        f"(chunk,) = chunks(open_source(paths={str(path)!r}).read(), Cursor())\n"
+        f"options = {{'require_source_id': False, 'amount_unit': 'minor'}}\n"
+        f"(chunk,) = chunks(open_source(paths={str(path)!r}, **options).read(), Cursor())\n"
         "assert chunk.source_ids == ['a', None], chunk\n"
         f"assert not {unneeded!r} & set(sys.modules)\n"
     )
