@@ -35,8 +35,9 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
     triggers no events, and ``created_at`` becomes the time of the import (documented).
 
     The result is ``{"orders", "loaded", "rejected", "unknown", "superseded", "with_customer", "with_override",
-    "chunks", "async_action_ids", "api_calls", "report_path"}``, with ``loaded + rejected + unknown == orders`` and the
-    ids of the first 100 actions.
+    "chunks", "async_action_ids", "api_calls", "report_path", "findings"}``, with ``loaded + rejected + unknown ==
+    orders``, the ids of the first 100 actions, and the number of findings about the orders: what was left out, renamed,
+    guessed or looks wrong, listed in the log, ``summary.json`` and ``report.html``.
 
     :param orders: A list of orders, a pandas DataFrame or an Arrow table, or the XCom of a task that returns one of
         them. (templated)
@@ -181,7 +182,7 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
             report_path=self._folder,
             cycle_calls_left=calls_left,
         )
-        return {"dry_run": True, **msgspec.to_builtins(result)}
+        return {"dry_run": True, **result.to_xcom()}
 
     @property
     def _folder(self) -> ObjectStoragePath | None:
@@ -201,11 +202,6 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
 
     def _source(self) -> Source:
         paths = [self.orders_path] if isinstance(self.orders_path, str) else self.orders_path
-        if self.report_path and any(path.startswith(self.report_path.rstrip("/") + "/") for path in paths or ()):
-            raise ConfigurationError(
-                f"orders_path {self.orders_path} lies under report_path {self.report_path}, which this import "
-                "overwrites. Give it another report_path."
-            )
         options = self._options(SourceOptions)
         return open_source(
             self.orders,

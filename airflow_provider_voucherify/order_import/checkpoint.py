@@ -11,6 +11,7 @@ from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.exceptions import SourceChangedError, StateError
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_source.duplicates import FoundDuplicates
+from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.source import Cursor
 from airflow_provider_voucherify.reporting.observations import Observations
 from airflow_provider_voucherify.reporting.summary import ImportSummary
@@ -105,6 +106,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     :param recent_action_ids: The last 100 actions, to tell a lost one from these.
     :param foreign_action_ids: The last 100 actions that are proved to belong to others.
     :param duplicates: What the duplicate check found, if that is small enough to be kept here.
+    :param findings: What was found out about the orders read up to now, each record counted once.
     """
 
     cursor: Cursor = Cursor()
@@ -120,6 +122,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     recent_action_ids: list[str] = []
     foreign_action_ids: list[str] = []
     duplicates: FoundDuplicates | None = None
+    findings: Findings = msgspec.field(default_factory=Findings)
 
     def take_number(self) -> int:
         """Number a chunk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ from airflow_provider_voucherify.exceptions import DryRunFailedError
 from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.rules import find_rules
+from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.source import Cursor, Source
 from airflow_provider_voucherify.reporting.observations import MAX_FAILURES
 from airflow_provider_voucherify.reporting.reject_files import Report
@@ -41,6 +43,8 @@ class DryRunResult(msgspec.Struct, kw_only=True):
         Voucherify does not state a limit. The limit is taken to be one of a minute: that of a sandbox is one of an hour
         (documented, but not in the headers), which takes 60 times as long.
     :param reasons: The first orders that would not be sent, and why.
+    :param findings: What would be left out, renamed or guessed, or looks wrong: ``finding``, ``count``, ``example``
+        (a position) and ``option``.
     """
 
     orders: int = 0
@@ -53,6 +57,11 @@ class DryRunResult(msgspec.Struct, kw_only=True):
     api_calls: int = 0
     hours: float | None = None
     reasons: list[str] = []
+    findings: list[dict[str, Any]] = []
+
+    def to_xcom(self) -> dict[str, Any]:
+        """Return counts and reasons, and the number of findings."""
+        return {**msgspec.to_builtins(self), "findings": len(self.findings)}
 
     def check(self, max_rejected: float, cycle_calls_left: int | None) -> None:
         """
@@ -77,7 +86,8 @@ class DryRunResult(msgspec.Struct, kw_only=True):
         takes = "" if self.hours is None else f", and take at least {self.hours:.1f} hours at the limit of this project"
         return (
             f"{self.orders - self.rejected:,} of {self.orders:,} orders would go in {self.chunks:,} requests of "
-            f"{self.bytes:,} bytes, cost about {self.api_calls:,} calls{takes}; {self.rejected:,} would be rejected."
+            f"{self.bytes:,} bytes, cost about {self.api_calls:,} calls{takes}; {self.rejected:,} would be rejected; "
+            f"{len(self.findings) or 'no'} findings about the orders."
         )
 
 
@@ -100,15 +110,19 @@ def dry_run(
     :param cycle_calls_left: The calls left in the billing cycle, as the dashboard shows them; None if unknown.
     :raises DryRunFailedError: if the import needs more calls, or more orders would be rejected than tolerated.
     """
+    if report_path is not None:
+        source.check_report_path(report_path)
     client.list_async_actions(limit=1)
     report = Report(None if report_path is None else report_path / FOLDER)
     report.check_writable()
     report.clear()
     result = DryRunResult()
+    findings = Findings()
+    findings.watch(source.options)
     records = source.read(Cursor())
     rules = find_rules(source, config)
     limits = config.chunk_size, config.max_body_bytes
-    for number, chunk in enumerate(chunks(records, Cursor(), *limits, rules), start=1):
+    for number, chunk in enumerate(chunks(records, Cursor(), *limits, rules, findings), start=1):
         report.write("rejected", number, chunk.rejected)
         report.write("superseded", number, chunk.superseded)
         _count(result, chunk)
@@ -118,6 +132,7 @@ def dry_run(
     if quota.limit is not None:
         calls_per_minute = max(1.0, quota.limit - quota.reserved_calls)
         result.hours = result.api_calls / calls_per_minute / MINUTES_PER_HOUR
+    result.findings = findings.report()
     report.write_summary(msgspec.to_builtins(result))
     log.info("Dry run: %s", result)
     result.check(config.max_rejected, cycle_calls_left)

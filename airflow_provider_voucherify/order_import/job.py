@@ -101,12 +101,14 @@ class ImportJob:
         """
         Load the state of the import to resume, or start one. :meth:`advance` does this by itself.
 
-        :raises ConfigurationError: if ``report_path`` cannot be written.
+        :raises ConfigurationError: if ``report_path`` cannot be written, or has the orders in it, or lies among them.
         :raises SourceChangedError: if the import to resume was of another source.
         :raises StateError: if the saved state cannot be read.
         """
         if self._state is not None:
             return self._state
+        if self._report_path is not None:
+            self._source.check_report_path(self._report_path)
         self._report.check_writable()
         state, resumed = load_state(
             self._state_store, self._source.fingerprint(), self._config, run=self._run, restart=self._restart
@@ -328,8 +330,9 @@ class ImportJob:
             api_calls=counters.api_calls,
             report_path=None if self._report_path is None else str(self._report_path),
             reasons=state.observations.failures,
+            findings=state.checkpoint.findings.report(),
         )
-        self._report.write_summary(summary.to_xcom(), html_report(summary, state.observations))
+        self._report.write_summary(summary.to_document(), html_report(summary, state.observations))
         for count, effect in (
             (summary.with_customer, "had customers, who move through segments (customers)"),
             (summary.with_override, "had products that overwrite the catalogue (product_overrides)"),

@@ -145,7 +145,8 @@ class Scheduler:
         if self._reader is None:
             records = self._source.read(checkpoint.cursor)
             limits = checkpoint.max_orders, checkpoint.max_body_bytes
-            self._reader = chunks(records, checkpoint.cursor, *limits, self._rules)
+            checkpoint.findings.watch(self._source.options)
+            self._reader = chunks(records, checkpoint.cursor, *limits, self._rules, checkpoint.findings)
         try:
             return next(self._reader, None)
         except Exception:

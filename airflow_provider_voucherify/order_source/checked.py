@@ -80,7 +80,7 @@ def _count(
     findings.through = record.number + 1
     if order is not None:
         if facts := order.facts & Facts.COUNTED:
-            findings.tally(facts, record.position)
+            findings.count(facts, record.position)
         if findings.unfilled:
             findings.see(body)
     if record.empty_rows:

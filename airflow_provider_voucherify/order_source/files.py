@@ -9,6 +9,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -306,13 +307,22 @@ def check_apart(report_path: Any, paths: Any) -> None:
     """
     report = _location(report_path)
     for one in paths if isinstance(paths, list | tuple) else [paths]:
-        base, _ = _split_glob(_localised(one)) if not _exists(one) else (one, "")
+        base, pattern = _split_glob(_localised(one)) if not _exists(one) else (one, "**")
         orders = _location(base)
-        if report == orders or report.startswith(orders.rstrip("/") + "/") or orders.startswith(report + "/"):
+        inner = PurePosixPath(report).parts[len(PurePosixPath(orders).parts) :]
+        report_in_orders = report == orders or (
+            report.startswith(orders.rstrip("/") + "/") and _matches_inside(pattern.split("/"), inner)
+        )
+        if report_in_orders or orders.startswith(report.rstrip("/") + "/"):
             raise ConfigurationError(
-                f"report_path {report_path} and orders_path {one} lie in one another, and the report is written anew. "
-                "Give it another report_path."
+                f"report_path {report_path} and orders_path {one} contain one another, and an import removes what an "
+                "earlier one reported. Give it another report_path."
             )
+
+
+def _matches_inside(pattern: Sequence[str], folder: Sequence[str]) -> bool:
+    """Return whether a glob can match files in a folder below the one that it starts from."""
+    return "**" in pattern or (len(folder) < len(pattern) and all(map(fnmatchcase, folder, pattern)))
 
 
 def _exists(path: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from airflow_provider_voucherify.order_source.schema.check import MALFORMED, Not
 from airflow_provider_voucherify.order_source.schema.order import Facts
 
 MAX_FINDINGS = 60  # that are kept apart: the state of a job is small
+MAX_CHARACTERS = 200
 OTHERS = Note("further findings", None)
 EMPTY_ROW = Note("empty row left out", "null_values")
 
@@ -21,6 +23,8 @@ FACTS = {
 }
 
 _decode = msgspec.json.Decoder().decode
+
+log = logging.getLogger(__name__)
 
 
 class Finding(msgspec.Struct):
@@ -38,17 +42,9 @@ class Finding(msgspec.Struct):
     example: str
     option: str | None = None
 
-
-class Tally(msgspec.Struct):
-    """
-    How many orders have the same facts.
-
-    :param count: How many.
-    :param example: The position of the first one.
-    """
-
-    count: int
-    example: str
+    def __str__(self) -> str:
+        decided = "" if self.option is None else f", decided by {self.option}"
+        return f"{self.count:,} times: {self.finding} (first at {self.example}{decided})"
 
 
 class Findings(msgspec.Struct):
@@ -59,13 +55,13 @@ class Findings(msgspec.Struct):
 
     :param through: How many records of the source are counted.
     :param noted: What was noted, by finding.
-    :param tallies: Orders by their facts, as bits.
+    :param counted: Orders by what is missing in them or does not fit, by finding.
     :param unfilled: Paths that a mapping or option fills, and that no order has had up to now, with the finding.
     """
 
     through: int = 0
     noted: dict[str, Finding] = {}
-    tallies: dict[int, Tally] = {}
+    counted: dict[str, Finding] = {}
     unfilled: dict[str, tuple[str, str]] | None = None
 
     def watch(self, options: SourceOptions) -> None:
@@ -92,6 +88,8 @@ class Findings(msgspec.Struct):
         :param position: Where.
         :param count: How often.
         """
+        if len(note.finding) > MAX_CHARACTERS:  # names come from whoever wrote the orders
+            note = Note(f"{note.finding[: MAX_CHARACTERS - 3]}...", note.option)
         found = self.noted.get(note.finding)
         if found is None and len(self.noted) >= MAX_FINDINGS:
             note = OTHERS
@@ -101,18 +99,21 @@ class Findings(msgspec.Struct):
         else:
             found.count += count
 
-    def tally(self, facts: int, position: str) -> None:
+    def count(self, facts: int, position: str, count: int = 1) -> None:
         """
-        Count an order by its facts.
+        Count orders by their facts.
 
-        :param facts: Its facts, as bits of :class:`Facts`.
-        :param position: Where it is.
+        :param facts: Their facts, as bits of :class:`Facts`.
+        :param position: Where the first of them is.
+        :param count: How many orders have these facts.
         """
-        tally = self.tallies.get(facts)
-        if tally is None:
-            self.tallies[facts] = Tally(1, position)
-        else:
-            tally.count += 1
+        for fact, note in FACTS.items():
+            if facts & fact:
+                found = self.counted.get(note.finding)
+                if found is None:
+                    self.counted[note.finding] = Finding(note.finding, count, position, note.option)
+                else:
+                    found.count += count
 
     def see(self, body: bytes) -> None:
         """
@@ -128,20 +129,19 @@ class Findings(msgspec.Struct):
 
     def table(self) -> list[Finding]:
         """List all findings."""
-        found = list(self.noted.values())
-        for fact, note in FACTS.items():
-            tallies = [tally for facts, tally in self.tallies.items() if facts & fact]
-            if tallies:
-                count = sum(tally.count for tally in tallies)
-                found.append(Finding(note.finding, count, tallies[0].example, note.option))
+        counted = [self.counted[note.finding] for note in FACTS.values() if note.finding in self.counted]
+        found = [*self.noted.values(), *counted]
         if self.through:
             for finding, option in (self.unfilled or {}).values():
                 found.append(Finding(finding, self.through, "all records", option))
         return found
 
-    def to_builtins(self) -> list[dict[str, Any]]:
-        """List all findings as plain values, for a report."""
-        return [msgspec.to_builtins(finding) for finding in self.table()]
+    def report(self) -> list[dict[str, Any]]:
+        """Log all findings, and list them as plain values for a report."""
+        found = self.table()
+        if found:
+            log.warning("Findings about the orders:%s", "".join(f"\n  {finding}" for finding in found))
+        return [msgspec.to_builtins(finding) for finding in found]
 
 
 def _filled(value: Any, path: str) -> bool:

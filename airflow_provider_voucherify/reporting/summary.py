@@ -29,6 +29,8 @@ class ImportSummary(msgspec.Struct, kw_only=True):
     :param api_calls: Calls made.
     :param report_path: Where the files about the orders are.
     :param reasons: The first losses, for the message alone.
+    :param findings: What was left out, renamed, guessed or looks wrong in the orders: ``finding``, ``count``,
+        ``example`` (a position) and ``option``.
     """
 
     orders: int
@@ -43,6 +45,7 @@ class ImportSummary(msgspec.Struct, kw_only=True):
     api_calls: int
     report_path: str | None = None
     reasons: list[str] = []
+    findings: list[dict[str, Any]] = []
 
     def __str__(self) -> str:
         superseded = f" ({self.superseded:,} of them superseded)" if self.superseded else ""
@@ -52,11 +55,15 @@ class ImportSummary(msgspec.Struct, kw_only=True):
             f"{self.unknown:,} unknown ({self.api_calls:,} API calls).{report}"
         )
 
-    def to_xcom(self) -> dict[str, Any]:
-        """Give counts, ids and paths: no order goes into XCom."""
+    def to_document(self) -> dict[str, Any]:
+        """Return all but the first losses, for ``summary.json``."""
         summary: dict[str, Any] = msgspec.to_builtins(self)
         del summary["reasons"]
         return summary
+
+    def to_xcom(self) -> dict[str, Any]:
+        """Return counts, ids and paths, and the number of findings: no order goes into XCom."""
+        return {**self.to_document(), "findings": len(self.findings)}
 
     def check(self, max_rejected: float, max_unknown: float) -> None:
         """

@@ -44,6 +44,7 @@ def test_a_file_goes_in_and_the_result_is_a_summary(emulator, tmp_path):
         "superseded": 0,
         "with_customer": 0,
         "with_override": 0,
+        "findings": 1,  # that no order has a customer
         "chunks": 5,
         "report_path": None,
     }
@@ -135,8 +136,11 @@ def test_wrong_parameters_are_refused_when_the_dag_is_parsed(parameters, message
         (lambda folder: {"orders_path": (folder / "none.jsonl").as_uri()}, "none.jsonl: there is no such file"),
         (lambda folder: {"orders_path": folder.as_uri()}, "there are no files in the folder"),
         (
-            lambda folder: {"orders_path": (folder / "x" / "a.jsonl").as_uri(), "report_path": folder.as_uri()},
-            "lies under report_path",
+            lambda folder: {
+                "orders_path": write_jsonl(folder / "a.jsonl", [order(0)]).as_uri(),
+                "report_path": f"file://{folder}/../{folder.name}/",
+            },
+            "contain one another",
         ),
         (lambda folder: {"orders": "{{ [1] }}"}, "orders must be a list of orders, got str"),
         (lambda folder: {"orders": [1], "voucherify_conn_id": "nowhere"}, "The conn_id `nowhere` isn't defined"),
@@ -289,7 +293,19 @@ def test_a_retry_goes_on_where_the_last_try_stood(emulator, tmp_path, monkeypatc
     assert run.xcoms["import"]["loaded"] == 100
     assert emulator.calls()["repeated_imports"] == 0
     assert emulator.calls()["calls"]["POST /v1/orders/import"] == 11
-    assert not (tmp_path / "state.json").exists()
+    if kept == "report_path":
+        assert FileStateStore(tmp_path).load()["finished"]["loaded"] == 100
+
+
+def test_findings_of_a_resumed_import_are_counted_once(emulator, tmp_path, log):
+    fault = {"name": "cycle_spent", "route": "POST /v1/orders/import", "after": 4, "times": 1}
+    run = run_retried(emulator, [fault], report_path=tmp_path.as_uri())
+    assert run.state == "success"
+    assert run.xcoms["import"]["findings"] == 1
+    (finding,) = json.loads((tmp_path / "summary.json").read_bytes())["findings"]
+    assert (finding["finding"], finding["count"]) == ("order without customer", 100)
+    assert "order without customer" in (tmp_path / "report.html").read_text()
+    assert "100 times: order without customer" in log()
 
 
 def test_without_durability_a_retry_begins_anew(emulator, log):
@@ -309,7 +325,7 @@ def test_the_state_of_another_source_is_refused_unless_told_to_restart(emulator,
     assert "This import was started with 'another source' and cannot resume with" in log()
     assert "start over with restart=True" in log()
     assert run_import(orders=[order(4)], report_path=report, restart=True).state == "success"
-    assert begun.load() is None
+    assert begun.load()["finished"]["loaded"] == 1
 
 
 def test_a_task_that_failed_for_its_losses_and_is_allowed_more_sends_nothing_again(emulator, tmp_path, monkeypatch):
@@ -350,6 +366,15 @@ def test_a_dry_run_sends_nothing_and_tells_what_it_would(emulator, tmp_path, log
     (part,) = (tmp_path / "dry_run" / "rejected").iterdir()
     assert json.loads(part.read_bytes())["position"] == "orders[100]"
     assert "100 of 101 orders would go in 10 requests" in log()
+    assert result["findings"] == 1
+    (finding,) = json.loads((tmp_path / "dry_run" / "summary.json").read_bytes())["findings"]
+    assert finding == {
+        "finding": "order without customer",
+        "count": 100,
+        "example": "orders[0]",
+        "option": "column_mapping",
+    }
+    assert "100 times: order without customer (first at orders[0], decided by column_mapping)" in log()
 
 
 def test_a_dry_run_fails_when_the_cycle_does_not_suffice(emulator, log):

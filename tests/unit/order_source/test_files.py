@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from moto.server import ThreadedMotoServer
 
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.files import SAMPLE_BYTES, find_files, fingerprint
 from airflow_provider_voucherify.order_source.open_source import open_source
 from tests.unit.order_source import strategies as make
@@ -158,3 +159,45 @@ def test_reading_imports_no_more_than_it_needs(tmp_path: Path, kind: str, unneed
         f"assert not {unneeded!r} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("orders", "report"),
+    [
+        ("{folder}/in", "{folder}/in"),
+        ("{folder}/in", "{folder}/in/report"),
+        ("{folder}/in", "file://{folder}/in/"),
+        ("{folder}/in", "{folder}//in/./report"),
+        ("{folder}/in", "{folder}/other/../in"),
+        ("{folder}/in", "{folder}/link/report"),
+        ("{folder}/link", "{folder}/in/report"),
+        ("{folder}/in/rejected/part-1.jsonl", "{folder}/in"),
+        ("{folder}/in/rejected", "{folder}/link"),
+        ("{folder}/in/**/*.jsonl", "{folder}/in/report"),
+        ("{folder}/in/*/*.jsonl", "{folder}/in/report"),
+    ],
+)
+def test_a_report_among_the_orders_is_refused_in_every_spelling(tmp_path: Path, orders: str, report: str) -> None:
+    (tmp_path / "in" / "rejected").mkdir(parents=True)
+    (tmp_path / "in" / "rejected" / "part-1.jsonl").write_text('{"source_id": "a"}\n')
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    path = report.format(folder=tmp_path)
+    for given in (path, ObjectStoragePath(path if "://" in path else f"file://{path}")):
+        source = open_source(paths=orders.format(folder=tmp_path))
+        with pytest.raises(ConfigurationError, match="contain one another"):
+            source.check_report_path(given)
+
+
+@pytest.mark.parametrize(
+    ("orders", "report"),
+    [
+        ("{folder}/in", "{folder}/in-report"),
+        ("{folder}/in/a.jsonl", "{folder}/in/report"),
+        ("{folder}/in/*.jsonl", "{folder}/in/report"),
+        ("{folder}/*/a.jsonl", "{folder}/in/report/of/today"),
+    ],
+)
+def test_a_report_beside_the_orders_is_accepted(tmp_path: Path, orders: str, report: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text('{"source_id": "a"}\n')
+    open_source(paths=orders.format(folder=tmp_path)).check_report_path(report.format(folder=tmp_path))

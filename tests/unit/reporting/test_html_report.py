@@ -29,6 +29,15 @@ def test_the_page_shows_counts_and_reasons_and_escapes_what_orders_say():
     assert "1:00:00 (hours:minutes:seconds)" in page
 
 
+def test_the_page_has_a_table_of_findings():
+    finding = {"finding": "'<i>' left out", "count": 1200, "example": "orders.csv:2", "option": "unknown_fields"}
+    page = html_report(summary(findings=[finding]), Observations())
+    assert "1,200" in page
+    assert "&lt;i&gt;&#39; left out</td><td>orders.csv:2</td>" in page
+    assert "<td>unknown_fields</td>" in page
+    assert "Nothing was left out" in html_report(summary(), Observations())
+
+
 def test_an_import_of_nothing_is_a_page_too():
     page = html_report(summary(orders=0, loaded=0, rejected=0, unknown=0), Observations())
     assert "The import was too short to draw its progress" in page
