@@ -25,9 +25,13 @@ def find_rules(source: Source, config: ImportConfig, checkpoint: Checkpoint | No
     :raises ConfigurationError: if the source cannot be read.
     """
     found = None if checkpoint is None else checkpoint.duplicates
-    if found is None and config.on_duplicate is not None:
+    if found is None and (config.on_duplicate is not None or source.groups_rows):
         found = find_duplicates(source, config.on_duplicate)
-        log.info("Duplicate check: %s of %s orders repeat a source_id.", f"{len(found):,}", f"{found.records:,}")
+        if config.on_duplicate is not None:
+            repeated = f"{found.repeated:,}"
+            log.info("Duplicate check: %s of %s orders repeat a source_id.", repeated, f"{found.records:,}")
+        if found.parts:
+            log.warning("%s parts of orders whose rows are not together are rejected (group_by).", f"{found.parts:,}")
         if checkpoint is not None and len(found) <= MAX_SAVED_DUPLICATES:
             checkpoint.duplicates = found
     duplicates = Duplicates(source, found) if found else None

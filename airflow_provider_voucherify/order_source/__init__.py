@@ -2,5 +2,6 @@
 
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_source.options import SourceOptions
+from airflow_provider_voucherify.order_source.query.query import Query
 
-__all__ = ["SourceOptions", "open_source"]
+__all__ = ["Query", "SourceOptions", "open_source"]

@@ -10,7 +10,7 @@ import msgspec
 from airflow_provider_voucherify.order_source.findings import EMPTY_ROW, Findings
 from airflow_provider_voucherify.order_source.mapping.normalize import RefusedOrderError
 from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
-from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, Note
+from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, Note, ScatteredOrderError
 from airflow_provider_voucherify.order_source.schema.order import CheckedOrder, Facts
 from airflow_provider_voucherify.order_source.source import Record
 
@@ -66,6 +66,8 @@ def checked(
                 body = rules.apply(order, body)
         except InvalidOrderError as invalid:
             order, error = None, invalid
+            if isinstance(invalid, ScatteredOrderError):  # so that the part is not imported as if it were whole
+                record = msgspec.structs.replace(record, body=b'{"part_of_an_order":' + record.body + b"}")
             if isinstance(invalid, RefusedOrderError) and invalid.given is not None:
                 record = msgspec.structs.replace(record, body=invalid.given, was=invalid.was)
             notes = invalid.notes

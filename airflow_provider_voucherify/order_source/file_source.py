@@ -14,7 +14,16 @@ from airflow_provider_voucherify.order_source.formats.jsonl import BYTE_ORDER_MA
 from airflow_provider_voucherify.order_source.formats.parquet import ParquetFile
 from airflow_provider_voucherify.order_source.formats.replay_buffer import ReplayBuffer
 from airflow_provider_voucherify.order_source.options import SourceOptions
-from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record, Source, options_document
+from airflow_provider_voucherify.order_source.row_groups import grouped
+from airflow_provider_voucherify.order_source.source import (
+    NO_GROUPS,
+    Cursor,
+    Origin,
+    Record,
+    Source,
+    options_document,
+    source_ids_of,
+)
 
 SNIFFED_BYTES = 4096
 
@@ -83,17 +92,28 @@ class FileSource(Source):
 
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, as fast as the format allows."""
+        if self.options.group_columns:
+            yield from source_ids_of(self.read())
+            return
         for index in range(len(self._files)):
             yield from self._reader(index).source_ids()
 
     def _read_files(self, start: Cursor) -> Iterator[Record]:
+        rows = self._read_rows(start)
+        columns = len(self.options.group_columns)
+        return grouped(rows, columns, start.number) if columns else rows
+
+    def _read_rows(self, start: Cursor) -> Iterator[Record]:
         number = start.number
         for index in range(start.file, len(self._files)):
             place = start if index == start.file else Cursor(number, file=index)
             number = yield from self._reader(index).read(place)
 
     def _reader(self, index: int) -> Reader:
-        return READERS[self._format(index)](self._files[index], self.origin(index), self.options)
+        file, file_format = self._files[index], self._format(index)
+        if self.options.group_columns and file_format in ("jsonl", "json"):
+            raise ConfigurationError(f"{file.name}: {NO_GROUPS}")
+        return READERS[file_format](file, self.origin(index), self.options)
 
     def _rows(self, index: int) -> int:
         if index not in self._row_counts:

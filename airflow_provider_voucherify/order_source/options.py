@@ -28,6 +28,9 @@ class SourceOptions(Options, frozen=True):
     :param column_mapping: Paths in an order by column (in JSON: by top-level field): ``{"order_no": "source_id",
         "shop": "metadata.shop", "internal": None}``. Columns with the API's names, such as ``customer.source_id``, need
         none; None leaves a column out. A folder ``shop=de/`` is a column ``shop`` of the files in it.
+    :param group_by: A column, or a list of them: consecutive rows of a table with the same values there are one order.
+        Columns mapped to ``items.…`` (or named so) give an item a row; the others give the order their first value that
+        is not empty. An order is rejected if its rows contradict each other, or are not all together.
     :param unknown_fields: What to do with names that the API does not know, at every depth: ``reject`` the order (or
         the table), ``drop`` them, or keep them in the ``metadata`` of the object that they are in.
     :param require_source_id: Whether orders without ``source_id`` are rejected. False states that they are intended.
@@ -55,6 +58,7 @@ class SourceOptions(Options, frozen=True):
 
     file_format: Format | None = None
     column_mapping: Mapping[str, str | None] | None = None
+    group_by: str | Sequence[str] | None = None
     unknown_fields: UnknownFields = "reject"
     require_source_id: bool = True
     null_values: Sequence[str] = ("", "\\N")
@@ -72,7 +76,7 @@ class SourceOptions(Options, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, path in _items("column_mapping", self.column_mapping):
-            if path is not None and (field_at(path) is None or path.startswith("items.")):
+            if path is not None and field_at(path) is None:
                 close = guess(path)
                 raise ConfigurationError(
                     f"column_mapping maps {name!r} to {path!r}, which is not a field of an order"
@@ -97,6 +101,12 @@ class SourceOptions(Options, frozen=True):
             if not isinstance(value, str) or (name != "encoding" and len(value) != 1):
                 raise ConfigurationError(f"csv_options[{name!r}] must be one character, got {value!r}.")
         _items("metadata_schema", self.metadata_schema)
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """The columns whose values tell the orders apart; none if each row is an order."""
+        given = self.group_by
+        return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
     @property
     def datetime_formats(self) -> tuple[str, ...]:

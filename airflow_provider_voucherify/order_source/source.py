@@ -23,6 +23,7 @@ from airflow_provider_voucherify.reporting.reject_files import read_line
 Rename = Callable[[bytes], bytes]
 
 IDS_A_BATCH = 2000
+NO_GROUPS = "group_by is for the rows of tables; a JSON order has its items in a list."
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -64,6 +65,13 @@ class Origin(msgspec.Struct, frozen=True):
         """Name a place for people: ``orders.jsonl:7``, ``orders.parquet row 7`` or ``orders[7]``."""
         return f"{self.before}{line + self.first}{self.after}"
 
+    def span(self, first: int, last: int) -> str:
+        """Name the place of several rows for people: ``orders.csv rows 4 to 7`` or ``orders[4] to orders[7]``."""
+        if self.after:
+            return f"{self.position(first)} to {self.position(last)}"
+        name = self.before.removesuffix(":").removesuffix(" row ")
+        return f"{name} rows {first + self.first} to {last + self.first}"
+
 
 class Record(msgspec.Struct, gc=False):
     """
@@ -78,6 +86,9 @@ class Record(msgspec.Struct, gc=False):
     :param error: Why it is no order, if the source knows that already.
     :param sound: Its facts, if the source vouches for it.
     :param was: Its position in an earlier import, if this is one of the orders that were not loaded there.
+    :param next_file: The number of the file that what follows it is read from; -1 for its own.
+    :param place: Its position, if that is not a line: that of several rows which are one order.
+    :param key: What tells it apart from other orders of several rows.
     :param empty_rows: How many empty rows are left out between the record before it and this one; with the last record
         of a file those after it count too.
     """
@@ -92,17 +103,25 @@ class Record(msgspec.Struct, gc=False):
     sound: SoundOrder | None = None
     was: str | None = None
     empty_rows: int = 0
+    next_file: int = -1
+    place: str | None = None
+    key: str | None = None
 
     @property
     def position(self) -> str:
         """Where it stands, for people."""
-        position = self.origin.position(self.line)
+        position = self.origin.position(self.line) if self.place is None else self.place
         return position if self.was is None else f"{position} ({self.was})"
 
     @property
     def after(self) -> Cursor:
         """The place behind it."""
-        return Cursor(self.number + 1, self.next_line, self.next_offset, self.origin.file)
+        return Cursor(
+            self.number + 1,
+            self.next_line,
+            self.next_offset,
+            self.origin.file if self.next_file < 0 else self.next_file,
+        )
 
 
 class Source(ABC):
@@ -117,6 +136,11 @@ class Source(ABC):
     def __init__(self, options: SourceOptions = SourceOptions()) -> None:  # noqa: B008  # frozen
         self.options = options
         self.normalize = Normalizer(options)
+
+    @property
+    def groups_rows(self) -> bool:
+        """Whether an order may have several rows."""
+        return bool(self.options.group_columns)
 
     def check_report_path(self, report_path: Any) -> None:  # noqa: B027  # nothing to check where there are no files
         """
@@ -179,6 +203,8 @@ class ListSource(Source):
                 f"orders must be a list of orders, got {type(orders).__name__}. "
                 "A file is given as orders_path, a template of a list needs render_template_as_native_obj=True."
             )
+        if options.group_columns:
+            raise ConfigurationError(f"orders: {NO_GROUPS}")
         self._orders = orders
         self._rename = renamed(options.column_mapping) if options.column_mapping else None
         self._origin = Origin("orders[", "]", 0, normalize=self.normalize)

@@ -13,6 +13,7 @@ from airflow_provider_voucherify.order_source.formats.arrow_rows import check_am
 from airflow_provider_voucherify.order_source.formats.base import with_empty_rows
 from airflow_provider_voucherify.order_source.mapping.columns import plan
 from airflow_provider_voucherify.order_source.options import SourceOptions
+from airflow_provider_voucherify.order_source.row_groups import grouped
 from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record, Source, content_hash
 
 BATCH_ROWS = 4096
@@ -42,7 +43,9 @@ class TableSource(Source):
         """Read the rows from a place on."""
         batches = self._table.slice(start.line).to_batches(max_chunksize=BATCH_ROWS)
         rows = records(batches, self._plan, self._origin, self.name, start.number, start.line)
-        return with_empty_rows(rows, start.number)
+        records_of_rows = with_empty_rows(rows, start.number)
+        columns = len(self.options.group_columns)
+        return grouped(records_of_rows, columns, start.number) if columns else records_of_rows
 
     def share(self, cursor: Cursor) -> float:
         """Count the rows."""

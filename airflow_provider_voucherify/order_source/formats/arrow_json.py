@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_provider_voucherify.core.arrow import string_array
+from airflow_provider_voucherify.core.json_text import is_json_text
 from airflow_provider_voucherify.order_source.formats.arrow_arrays import (
     any_of,
     decoded,
@@ -129,6 +130,8 @@ class _Value(NamedTuple):
 
 
 def _value(array: pa.Array, shape: Shape) -> _Value:
+    if is_json_text(array.type):
+        return _Value.of(array.storage.cast(pa.string()), sound=False)
     array = decoded(array)
     kind = array.type
     if types.is_struct(kind):
@@ -154,6 +157,8 @@ def _value(array: pa.Array, shape: Shape) -> _Value:
 def _object(array: pa.StructArray, shape: Shape) -> _Value:
     """Write fields in the order of the schema, whatever is null: a row read again must be the same bytes."""
     sound = shape.kind in (Kind.OBJECT, Kind.ANYTHING)
+    if shape.kind is Kind.LIST and shape.entries is not None:
+        shape = shape.entries  # a row has one of the items, which is put into a list when rows are grouped
     before: list[Text] = []
     after: list[Text] = []
     certain = False

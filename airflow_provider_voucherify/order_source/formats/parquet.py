@@ -38,11 +38,12 @@ class ParquetFile(Reader):
         with self._opened() as parquet:
             plan = self._plan(parquet)
             check_amounts(plan.columns, parquet.schema_arrow, self._options, self._file.name)
+            names = list(dict.fromkeys(column.name for column in plan.columns))
             plan = msgspec.structs.replace(
                 plan,
-                columns=[msgspec.structs.replace(column, index=index) for index, column in enumerate(plan.columns)],
+                columns=[msgspec.structs.replace(column, index=names.index(column.name)) for column in plan.columns],
             )
-            batches = _batches(parquet, [column.name for column in plan.columns], start.line)
+            batches = _batches(parquet, names, start.line)
             rows = records(batches, plan, self._origin, self._file.name, start.number, start.line)
             return (yield from with_empty_rows(rows, start.number))
 

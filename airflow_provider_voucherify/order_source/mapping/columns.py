@@ -9,11 +9,12 @@ import msgspec
 from airflow_provider_voucherify.core.validation import did_you_mean
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.mapping.normalize import CUSTOMER_ID_RENAMED, DATE_LEFT_OUT
-from airflow_provider_voucherify.order_source.options import SourceOptions
+from airflow_provider_voucherify.order_source.options import SourceOptions, field_at
 from airflow_provider_voucherify.order_source.schema.check import Note
 from airflow_provider_voucherify.order_source.schema.field_types import ANYTHING, ORDER, Shape, guess
 
 SHOWN_COLUMNS = 10
+KEY = "group_by"  # where rows have what tells their orders apart, until they are grouped
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -69,9 +70,9 @@ def plan(
         if target is None:
             continue
         path = _path(name, target, options, notes)
-        shape = None if path is None else ORDER.inner(path)
         if path is None:
             continue
+        shape = _shape(path, name, options, table)
         if shape is None and options.unknown_fields == "metadata" and name and name not in mapping:
             notes.append(Note(f"column {name!r} kept in the metadata", "unknown_fields"))
             columns.append(Column(index, name, ("metadata", name), ANYTHING))
@@ -89,7 +90,38 @@ def plan(
     if not columns:
         raise ConfigurationError(f"{table}: no column is left of {', '.join(map(repr, names)) or 'none'}.")
     _check_distinct(columns, table)
+    columns += _key_columns(names, options, table)
     return Plan(columns, constants(names, columns, options, path_columns), tuple(notes))
+
+
+def _shape(path: tuple[str, ...], name: str, options: SourceOptions, table: str) -> Shape | None:
+    """Find what the API takes at a path, which may lead into an item if rows are grouped."""
+    if path[0] != "items" or len(path) == 1:
+        return ORDER.inner(path)
+    shape = field_at(".".join(path))
+    if shape is not None and not options.group_columns and (name in (options.column_mapping or {})):
+        raise ConfigurationError(
+            f"{table}: column {name!r} is mapped to {'.'.join(path)}. Say with group_by which column tells the orders "
+            "apart: rows with the same value there are one order, and each has one of its items."
+        )
+    return shape if options.group_columns else None
+
+
+def _key_columns(names: Sequence[str], options: SourceOptions, table: str) -> list[Column]:
+    columns = []
+    for index, name in enumerate(options.group_columns):
+        if name not in names:
+            raise ConfigurationError(
+                f"{table}: group_by names {name!r}, which is not a column{did_you_mean(name, names)} "
+                f"It has {_listed(names)}."
+            )
+        columns.append(Column(list(names).index(name), name, (KEY, str(index)), ANYTHING))
+    return columns
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN_COLUMNS} more" if len(names) > SHOWN_COLUMNS else ""
+    return ", ".join(map(repr, names[:SHOWN_COLUMNS])) + more
 
 
 def _path(name: str, target: str, options: SourceOptions, notes: list[Note]) -> tuple[str, ...] | None:

@@ -42,6 +42,10 @@ class InvalidOrderError(ValueError):
         self.notes = notes
 
 
+class ScatteredOrderError(InvalidOrderError):
+    """A part of an order, whose other rows stand elsewhere in the source."""
+
+
 class SupersededOrderError(InvalidOrderError):
     """An order that is left out in favour of another one with its ``source_id``, as the options ask for."""
 

@@ -91,7 +91,7 @@ def test_missing_and_empty_paths(tmp_path: Path) -> None:
             make.source(paths=empty)
     with fails("orders_path is an empty list"):
         make.source(paths=[])
-    with fails("either as orders or as orders_path"):
+    with fails("either as orders, as orders_path, or as sql"):
         make.source()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_import.chunk import chunks
-from airflow_provider_voucherify.order_source import duplicates
+from airflow_provider_voucherify.order_source import duplicates, repeated_hashes
 from airflow_provider_voucherify.order_source.duplicates import Duplicates, FoundDuplicates, find_duplicates
 from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Cursor, ListSource, Record, Source
@@ -45,7 +45,7 @@ def expected(given_ids: list[str | None], last: bool) -> dict[int, int]:
 def test_all_repeated_ids_and_no_others(given_ids: list, last: bool, held: int, at_once: int) -> None:
     source = make.source([{"source_id": source_id} for source_id in given_ids])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duplicates, "HELD_HASHES", held)
+        patch.setattr(repeated_hashes, "HELD_HASHES", held)
         patch.setattr(duplicates, "LOOKED_FOR", at_once)
         found = find_duplicates(source, "last" if last else "first")
     wanted = expected(given_ids, last)
@@ -63,7 +63,8 @@ def test_all_repeated_ids_and_no_others(given_ids: list, last: bool, held: int, 
 
 
 def test_hashes_that_are_equal_by_chance_do_no_harm(monkeypatch) -> None:
-    monkeypatch.setattr(duplicates, "hash", lambda _: 7, raising=False)
+    for module in (duplicates, repeated_hashes):
+        monkeypatch.setattr(module, "hash", lambda _: 7, raising=False)
     source = make.source([{"source_id": source_id} for source_id in "abcabd"])
     assert [duplicate.number for duplicate in Duplicates(source, find_duplicates(source, "first")).since(0)] == [3, 4]
 

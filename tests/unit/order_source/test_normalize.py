@@ -238,7 +238,7 @@ def test_rejected_orders_come_back_with_the_same_options(tmp_path, suffix: str) 
         ({"order_date_metadata_key": ""}, "order_date_metadata_key must not be empty"),
         ({"column_mapping": {"a": "amout"}}, "maps 'a' to 'amout', which is not a field of an order"),
         ({"column_mapping": {"a": "metadata..x"}}, "maps 'a' to 'metadata..x', which is not a field of an order"),
-        ({"column_mapping": {"a": "items.price"}}, "maps 'a' to 'items.price', which is not a field of an order"),
+        ({"column_mapping": {"a": "items.prize"}}, "maps 'a' to 'items.prize', which is not a field of an order"),
         ({"file_format": "xml"}, "file_format must be one of None, jsonl, json, csv, parquet, got 'xml'"),
     ],
 )
