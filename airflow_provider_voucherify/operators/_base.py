@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, ObjectStoragePath, conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, conf
 
 from airflow_provider_voucherify.api.polling import Pause
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
 from airflow_provider_voucherify.core.validation import check_switch, seconds_of
-from airflow_provider_voucherify.exceptions import ConfigurationError, WaitTimeoutError
+from airflow_provider_voucherify.exceptions import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.task.state import TaskStateStore
 from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
@@ -24,26 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voucherify.order_export import ExportJob
     from airflow_provider_voucherify.order_import import ImportJob
-
-
-def storage_path(parameter: str, path: str) -> ObjectStoragePath:
-    """
-    Open the file system of a path.
-
-    :param parameter: Which parameter it is, for the error.
-    :param path: The path.
-    :raises ConfigurationError: if no provider that is installed knows its scheme.
-    """
-    try:
-        opened = ObjectStoragePath(path)
-        opened.fs  # noqa: B018 - what is missing shows here
-    except (ImportError, ValueError) as error:
-        raise ConfigurationError(
-            f"{parameter} {path}: {error}. Its file system comes with a provider of Airflow, which has to be where the "
-            "task runs: s3:// with apache-airflow-providers-amazon[s3fs], gs:// with apache-airflow-providers-google, "
-            "abfs:// with apache-airflow-providers-microsoft-azure."
-        ) from error
-    return opened
 
 
 class VoucherifyOperator(VoucherifyTask, BaseOperator):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
 from airflow_provider_voucherify.links.dashboard import ExportLink
-from airflow_provider_voucherify.operators._base import WaitingOperator, storage_path
+from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_export import ExportConfig, ExportJob, ExportRequest
 from airflow_provider_voucherify.order_export.checkpoint import ExportState
 from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.task.observability import export_lineage, publish_export
 from airflow_provider_voucherify.task.parameters import JSON_FILES, OptionsMixin, is_templated, takes_options
+from airflow_provider_voucherify.task.storage import storage_path
 from airflow_provider_voucherify.triggers.export import ExportTrigger
 
 if TYPE_CHECKING:

@@ -6,28 +6,27 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
 from airflow_provider_voucherify.core.validation import check_number, check_switch
-from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
-from airflow_provider_voucherify.operators._base import WaitingOperator, storage_path
+from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_import import ImportConfig, ImportJob, dry_run
 from airflow_provider_voucherify.order_import.checkpoint import ImportState
-from airflow_provider_voucherify.order_source import SourceOptions, open_source
-from airflow_provider_voucherify.order_source.source import Source
+from airflow_provider_voucherify.order_source import SourceOptions
 from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.task.observability import Telemetry
-from airflow_provider_voucherify.task.parameters import OptionsMixin, from_json, takes_options
+from airflow_provider_voucherify.task.order_source import OrderInput, ReadsOrders
+from airflow_provider_voucherify.task.parameters import from_json, takes_options
+from airflow_provider_voucherify.task.storage import storage_path
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class ImportOrdersOperator(OptionsMixin, WaitingOperator):
+class ImportOrdersOperator(ReadsOrders, WaitingOperator):
     """
     Imports historical orders in chunks, and finds the outcome of each.
 
@@ -39,11 +38,6 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
     orders``, the ids of the first 100 actions, and the number of findings about the orders: what was left out, renamed,
     guessed or looks wrong, listed in the log, ``summary.json`` and ``report.html``.
 
-    :param orders: A list of orders, a pandas DataFrame or an Arrow table, or the XCom of a task that returns one of
-        them. (templated)
-    :param orders_path: A file, a glob or a folder, or a list of these, on any file system that Airflow's
-        ``ObjectStoragePath`` knows: ``s3://aws_default@bucket/orders/*.parquet``. JSON lines, JSON arrays and CSV, each
-        also as ``.gz`` or ``.zst``, and Parquet; and ``rejected/`` of an earlier import as it is. (templated)
     :param report_path: A folder for the orders that were not loaded, ``rejected/part-*.jsonl`` and
         ``unknown/part-*.jsonl``, each with position, source_id, reason and payload; ``summary.json`` and
         ``report.html``. Without it, the first of each chunk are in the log. Mapped tasks need one each:
@@ -65,18 +59,16 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
     """
 
     template_fields: Sequence[str] = (
-        "orders", "orders_path", "column_mapping", "report_path", "cycle_calls_left", "voucherify_conn_id",
+        *ReadsOrders.order_template_fields, "report_path", "cycle_calls_left", "voucherify_conn_id",
     )  # fmt: skip
-    template_fields_renderers = {"orders": "json", "column_mapping": "json"}
-    # no template_ext: the content of a file must not replace its path in orders_path
+    template_fields_renderers = ReadsOrders.order_template_renderers
+    template_ext: Sequence[str] = ReadsOrders.order_template_ext
     operator_extra_links = (AsyncActionLink(),)
 
-    @takes_options(SourceOptions, ImportConfig)
+    @takes_options(OrderInput, SourceOptions, ImportConfig)
     def __init__(
         self,
         *,
-        orders: Any = None,
-        orders_path: str | Sequence[str] | None = None,
         report_path: str | None = None,
         dry_run: bool = False,
         cycle_calls_left: int | str | None = None,
@@ -84,12 +76,9 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(timeout=timeout, **kwargs)
-        if (orders is None) == (orders_path is None):
-            raise ConfigurationError("Give the orders either as orders or as orders_path.")
         check_switch("dry_run", dry_run)
-        self.orders = orders
-        self.orders_path = orders_path
         self.report_path = report_path
+        self._check_order_input()
         self.dry_run_only = dry_run  # dry_run is a method of every operator
         self.cycle_calls_left = cycle_calls_left
         self._state: ImportState | None = None
@@ -97,7 +86,7 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Import the orders, or resume the import that an earlier try started."""
         if self.dry_run_only:
-            return self._dry_run()
+            return self._dry_run(context)
         state_store = self._state_store(context)
         return self._drive(context, state_store, self._time_limit.deadline(), restart=self.restart)
 
@@ -123,7 +112,7 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
         self._is_durable = not isinstance(state_store, NoStateStore)
         job = ImportJob(
             self.hook,
-            self._source(),
+            self._source(context),
             self._options(ImportConfig),
             report_path=self._folder,
             state_store=state_store,
@@ -171,13 +160,13 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
             for submission in submissions
         ]
 
-    def _dry_run(self) -> dict[str, Any]:
+    def _dry_run(self, context: Context) -> dict[str, Any]:
         calls_left = from_json("cycle_calls_left", self.cycle_calls_left)
         if calls_left is not None:
             check_number("cycle_calls_left", calls_left, 0)
         result = dry_run(
             self.hook,
-            self._source(),
+            self._source(context),
             self._options(ImportConfig),
             report_path=self._folder,
             cycle_calls_left=calls_left,
@@ -199,12 +188,3 @@ class ImportOrdersOperator(OptionsMixin, WaitingOperator):
                 "Airflow 3.3 or newer; durable=False states that this is intended."
             )
         return state_store
-
-    def _source(self) -> Source:
-        paths = [self.orders_path] if isinstance(self.orders_path, str) else self.orders_path
-        options = self._options(SourceOptions)
-        return open_source(
-            self.orders,
-            None if paths is None else [storage_path("orders_path", path) for path in paths],
-            **msgspec.structs.asdict(options),
-        )

@@ -113,8 +113,13 @@ def test_submitting_alone_gives_the_ids_for_a_sensor(emulator):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({}, "either as orders or as orders_path"),
-        ({"orders": [], "orders_path": "x"}, "either as orders or as orders_path"),
+        ({}, "either as orders, as orders_path, or as sql"),
+        ({"orders": [], "orders_path": "x"}, "either as orders, as orders_path, or as sql"),
+        ({"orders": [], "sql": "x"}, "either as orders, as orders_path, or as sql"),
+        ({"sql": "x", "report_path": "x"}, "sql needs sql_conn_id"),
+        ({"sql": "x", "sql_conn_id": "x"}, "sql needs a report_path or a spool_path"),
+        ({"sql": "x", "sql_conn_id": "x", "spool_path": "x", "items_sql": "y"}, "have to be given together"),
+        ({"orders": [], "items_sql": "x"}, "items_sql is for orders that are given as sql"),
         ({"orders": [], "chunk_size": 0}, "chunk_size must be at least 1, got 0"),
         ({"orders": [], "max_in_flight": 0}, "max_in_flight must be at least 1"),
         ({"orders": [], "max_rejected": -1}, "max_rejected must be at least 0, got -1"),

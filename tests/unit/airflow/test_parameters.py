@@ -23,13 +23,22 @@ REQUIRED = {
     AsyncActionSensor: {"async_action_id": "aa_1"},
 }
 # what another parameter has to go with, and values where the default is None or fits to nothing else
-TOGETHER = {"orders_path": {"orders": None}, "partition_by": {"fields": ["created_at"]}}
+QUERY = {"orders": None, "sql": "SELECT 1", "sql_conn_id": "db", "report_path": "report"}
+ITEMS = QUERY | {"items_sql": "SELECT 2", "items_key": "order_id"}
+TOGETHER = {
+    "orders_path": {"orders": None},
+    "partition_by": {"fields": ["created_at"]},
+    **dict.fromkeys(("sql", "sql_conn_id", "sql_parameters", "spool_path"), QUERY),
+    **dict.fromkeys(("items_sql", "items_key"), ITEMS),
+}
 VALUES = {
     "orders_path": "orders.jsonl",
     "file_format": "csv",
     "column_mapping": {"no": "source_id"},
     "order_date_metadata_key": "ordered_at",
     "report_path": "report",
+    "sql_parameters": {"shop": "de"},
+    "spool_path": "spool",
     "cycle_calls_left": 5,
     "fields": ["id"],
     "filters": {"junction": "and"},
@@ -96,4 +105,4 @@ def test_numbers_that_are_templated_may_be_text(tmp_path):
 def test_templated_parameters_are_parameters_and_renderers_are_airflows(cls):
     assert set(cls.template_fields) <= set(own_parameters(cls))
     assert set(cls.template_fields_renderers) <= set(cls.template_fields)
-    assert set(cls.template_fields_renderers.values()) <= {"json"}
+    assert set(cls.template_fields_renderers.values()) <= {"json", "sql"}
