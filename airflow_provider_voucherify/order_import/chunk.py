@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from airflow_provider_voucherify.order_import.config import ImportConfig
-from airflow_provider_voucherify.order_source.checked import checked
+from airflow_provider_voucherify.order_source.checked import CheckedBlock, CheckedRecord, checked_blocks
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
 from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, SupersededOrderError
@@ -56,6 +56,36 @@ class Chunk:
         """The records left out in favour of another order with their ``source_id``."""
         return [outcome for outcome in self.invalid if outcome.superseded]
 
+    def add(self, record: Record, body: bytes, source_id: str | None, facts: int) -> None:
+        """
+        Add an order that is sent.
+
+        :param record: The record.
+        :param body: The order as it is sent.
+        :param source_id: Its ``source_id``.
+        :param facts: What is known of it, as bits of :class:`Facts`.
+        """
+        self.orders.append(record)
+        self.bodies.append(body)
+        self.source_ids.append(source_id)
+        self.with_customer += bool(facts & Facts.CUSTOMER)
+        self.with_override += bool(facts & Facts.OVERRIDE)
+
+    def add_block(self, block: CheckedBlock) -> None:
+        """
+        Add orders that are sent.
+
+        :param block: The orders.
+        """
+        self.orders += block.records
+        self.bodies += block.bodies
+        self.source_ids += block.source_ids
+        for kind in set(block.facts):
+            if kind & (Facts.CUSTOMER | Facts.OVERRIDE):
+                count = block.facts.count(kind)
+                self.with_customer += count * bool(kind & Facts.CUSTOMER)
+                self.with_override += count * bool(kind & Facts.OVERRIDE)
+
     def body(self) -> bytes:
         """Build the JSON array. Orders that need no change are sent as the bytes they were read as."""
         if not self.bodies:
@@ -94,30 +124,30 @@ def chunks(
     :return: Chunks that cover the records without a gap, each with at least one record.
     """
     chunk, size, last = Chunk(start, start), 2, None
-    sends_customers, sends_overrides = rules.customers == "send", rules.product_overrides == "send"
-    for record, body, order, error in checked(records, rules, findings, start.number):
-        outcome = None if error is None else _invalid(record, error)
-        if order is not None:
-            full = chunk.orders and (len(chunk.orders) >= max_orders or size + len(body) + 1 > max_body_bytes)
-        else:
-            full = chunk.records >= max_orders  # bad records alone must not make a chunk without end
-        if full and last is not None:
-            chunk.end = last.after
-            yield chunk
-            chunk, size = Chunk(chunk.end, chunk.end), 2
-        if order is not None:
-            chunk.orders.append(record)
-            chunk.bodies.append(body)
-            chunk.source_ids.append(order.source_id)
-            size += len(body) + 1
-            facts = order.facts
-            if facts & Facts.CUSTOMER and sends_customers:
-                chunk.with_customer += 1
-            if facts & Facts.OVERRIDE and sends_overrides:
-                chunk.with_override += 1
-        elif outcome is not None:
-            chunk.invalid.append(outcome)
-        last = record
+    for part in checked_blocks(records, rules, findings, start.number):
+        if isinstance(part, CheckedBlock):
+            bytes_of_block = sum(map(len, part.bodies)) + len(part.bodies)
+            if len(chunk.orders) + len(part.bodies) <= max_orders and size + bytes_of_block <= max_body_bytes:
+                chunk.add_block(part)
+                size += bytes_of_block
+                last = part.records[-1]
+                continue
+        single = [part] if isinstance(part, CheckedRecord) else map(CheckedRecord, *part)
+        for record, body, source_id, facts, error in single:
+            if error is None:
+                full = chunk.orders and (len(chunk.orders) >= max_orders or size + len(body) + 1 > max_body_bytes)
+            else:
+                full = chunk.records >= max_orders  # bad records alone must not make a chunk without end
+            if full and last is not None:
+                chunk.end = last.after
+                yield chunk
+                chunk, size = Chunk(chunk.end, chunk.end), 2
+            if error is None:
+                chunk.add(record, body, source_id, facts)
+                size += len(body) + 1
+            else:
+                chunk.invalid.append(_invalid(record, error))
+            last = record
     if last is not None:
         chunk.end = last.after
         yield chunk

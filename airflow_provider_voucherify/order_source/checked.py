@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
+from airflow_provider_voucherify.order_source.duplicates import Duplicate
 from airflow_provider_voucherify.order_source.findings import EMPTY_ROW, Findings
 from airflow_provider_voucherify.order_source.mapping.normalize import RefusedOrderError
 from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
 from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, Note, ScatteredOrderError
-from airflow_provider_voucherify.order_source.schema.order import CheckedOrder, Facts
+from airflow_provider_voucherify.order_source.schema.order import CheckedOrder, Facts, facts_of
 from airflow_provider_voucherify.order_source.source import Record
+
+BLOCK_RECORDS = 40
+BLOCK_BYTES = 1 << 20
 
 
 class CheckedRecord(NamedTuple):
@@ -21,14 +27,32 @@ class CheckedRecord(NamedTuple):
 
     :param record: The record. If it is a line of a reject file, the order in it has taken its place.
     :param body: The JSON document to send.
-    :param order: What is known of the order; None if it is not sent.
+    :param source_id: The ``source_id`` of the order, if it has one and is sent.
+    :param facts: What is known of the order as it is sent, as bits of :class:`Facts`; 0 if it is not.
     :param error: Why it is not sent; None if it is.
     """
 
     record: Record
     body: bytes
-    order: CheckedOrder | None
+    source_id: str | None
+    facts: int
     error: InvalidOrderError | None = None
+
+
+class CheckedBlock(NamedTuple):
+    """
+    Records after their check, all of which are sent as they are.
+
+    :param records: The records, of one file.
+    :param bodies: The JSON documents to send.
+    :param source_ids: The ``source_id`` of each order, if it has one.
+    :param facts: What is known of each order, as bits of :class:`Facts`.
+    """
+
+    records: list[Record]
+    bodies: list[bytes]
+    source_ids: list[str | None]
+    facts: list[int]
 
 
 def checked(
@@ -43,49 +67,152 @@ def checked(
     :param first: How many records of the source lie before the first one.
     :return: Each record, checked.
     """
-    duplicates = iter(()) if rules.duplicates is None else rules.duplicates.since(first)
-    duplicate = next(duplicates, None)
-    alters = rules.alter
+    for part in checked_blocks(records, rules, findings, first):
+        if isinstance(part, CheckedRecord):
+            yield part
+        else:
+            yield from map(CheckedRecord, *part)
+
+
+def checked_blocks(
+    records: Iterable[Record], rules: Rules = NO_RULES, findings: Findings | None = None, first: int = 0
+) -> Iterator[CheckedRecord | CheckedBlock]:
+    """
+    Check records as :func:`checked` does, and return many at once where nothing about them is unusual.
+
+    :param records: The records of a source.
+    :param rules: What to do with orders beyond what the API demands.
+    :param findings: Where findings are counted.
+    :param first: How many records of the source lie before the first one.
+    :return: All records in their order, in blocks or by themselves.
+    """
+    duplicates = _UpcomingDuplicates(rules, first)
+    for records_of_block in _blocks(records):
+        block = None
+        if not rules.alter and duplicates.next_number > records_of_block[-1].number:
+            block = _check_block(records_of_block, findings)
+        if block is None:
+            for record in records_of_block:
+                yield _check(record, rules, duplicates.reason(record.number), findings)
+        else:
+            yield block
+
+
+def _blocks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Take some records at a time, few at first: it is not known how large they are."""
+    records, wanted = iter(records), 1
+    while block := list(islice(records, wanted)):
+        yield block
+        size = sum([len(record.body) for record in block])
+        wanted = min(2 * wanted, BLOCK_RECORDS, max(1, BLOCK_BYTES * len(block) // max(1, size)))
+
+
+def _check_block(records: list[Record], findings: Findings | None) -> CheckedBlock | None:
+    """Check records at once; None if there is one that has to be looked at by itself."""
+    origin = records[0].origin
+    normalize = origin.normalize
+    if normalize.changes or origin is not records[-1].origin or any(record.error is not None for record in records):
+        return None
+    if findings is not None and findings.through > records[0].number:
+        return None
+    bodies = [record.body for record in records]
+    orders: Sequence[CheckedOrder]
+    if records[0].sound is None:
+        orders = given = normalize.orders_as_given(bodies)
+        facts = facts_of(given)
+    else:  # then all of a table are
+        orders = [record.sound for record in records if record.sound is not None]
+        facts = [order.facts for order in orders]
+    if len(orders) < len(records):
+        return None
+    kinds = set(facts)
+    if any(map(normalize.doubts, kinds)):
+        return None
+    if findings is not None:
+        _count_block(findings, records, facts, kinds)
+    return CheckedBlock(records, bodies, [order.source_id for order in orders], facts)
+
+
+def _count_block(findings: Findings, records: list[Record], facts: list[int], kinds: set[int]) -> None:
+    findings.through = records[-1].number + 1
+    for kind in kinds:
+        if kind & Facts.COUNTED:
+            findings.count(kind, records[facts.index(kind)].position, facts.count(kind))
     for record in records:
-        notes: tuple[Note, ...] = ()
-        body, error = record.body, None
-        order: CheckedOrder | None = None
-        try:
-            while duplicate is not None and duplicate.number <= record.number:
-                passed, duplicate = duplicate, next(duplicates, None)
-                if passed.number == record.number:
-                    raise passed.reason
-            if record.error is not None:
-                raise InvalidOrderError(record.error)
-            normalize, order = record.origin.normalize, record.sound
-            if order is None or normalize.changes or normalize.doubts(order.facts):
-                body, order, notes, given, was = normalize(record.body)
-                if given is not None:
-                    record = msgspec.structs.replace(record, body=given, was=was)
-            if alters:
-                body = rules.apply(order, body)
-        except InvalidOrderError as invalid:
-            order, error = None, invalid
-            if isinstance(invalid, ScatteredOrderError):  # so that the part is not imported as if it were whole
-                record = msgspec.structs.replace(record, body=b'{"part_of_an_order":' + record.body + b"}")
-            if isinstance(invalid, RefusedOrderError) and invalid.given is not None:
-                record = msgspec.structs.replace(record, body=invalid.given, was=invalid.was)
-            notes = invalid.notes
-        if findings is not None and record.number >= findings.through:
-            _count(findings, record, body, order, notes)
-        yield CheckedRecord(record, body, order, error)
-
-
-def _count(
-    findings: Findings, record: Record, body: bytes, order: CheckedOrder | None, notes: tuple[Note, ...]
-) -> None:
-    findings.through = record.number + 1
-    if order is not None:
-        if facts := order.facts & Facts.COUNTED:
-            findings.count(facts, record.position)
         if findings.unfilled:
-            findings.see(body)
+            findings.see(record.body)
+        if record.empty_rows:
+            findings.note(EMPTY_ROW, record.position, record.empty_rows)
+    for note in records[0].origin.notes:
+        findings.note(note, records[0].position, len(records))
+
+
+def _check(
+    record: Record, rules: Rules, duplicate: InvalidOrderError | None, findings: Findings | None
+) -> CheckedRecord:
+    notes: tuple[Note, ...] = ()
+    body, error = record.body, None
+    order: CheckedOrder | None = None
+    try:
+        if duplicate is not None:
+            raise duplicate
+        if record.error is not None:
+            raise InvalidOrderError(record.error)
+        normalize, order = record.origin.normalize, record.sound
+        if order is None or normalize.changes or normalize.doubts(order.facts):
+            body, order, notes, given, was = normalize(record.body)
+            if given is not None:
+                record = msgspec.structs.replace(record, body=given, was=was)
+        if rules.alter:
+            body = rules.apply(order, body)
+    except InvalidOrderError as invalid:
+        order, error = None, invalid
+        if isinstance(invalid, ScatteredOrderError):  # so that the part is not imported as if it were whole
+            record = msgspec.structs.replace(record, body=b'{"part_of_an_order":' + record.body + b"}")
+        if isinstance(invalid, RefusedOrderError) and invalid.given is not None:
+            record = msgspec.structs.replace(record, body=invalid.given, was=invalid.was)
+        notes = invalid.notes
+    source_id, facts = (None, 0) if order is None else (order.source_id, order.facts & rules.facts_sent)
+    if findings is not None and record.number >= findings.through:
+        _count(findings, record, body, facts, notes)
+    return CheckedRecord(record, body, source_id, facts, error)
+
+
+def _count(findings: Findings, record: Record, body: bytes, facts: int, notes: tuple[Note, ...]) -> None:
+    findings.through = record.number + 1
+    if facts & Facts.COUNTED:
+        findings.count(facts, record.position)
+    if findings.unfilled:
+        findings.see(body)
     if record.empty_rows:
         findings.note(EMPTY_ROW, record.position, record.empty_rows)
     for note in (*record.origin.notes, *notes):
         findings.note(note, record.position)
+
+
+class _UpcomingDuplicates:
+    """
+    The records ahead that do not count.
+
+    :param rules: Have the duplicates of the source.
+    :param first: How many records of the source lie before the first one that is asked for.
+    """
+
+    def __init__(self, rules: Rules, first: int) -> None:
+        self._duplicates = iter(()) if rules.duplicates is None else rules.duplicates.since(first)
+        self._next: Duplicate | None = None
+        self._advance()
+
+    def _advance(self) -> None:
+        self._next = next(self._duplicates, None)
+        self.next_number = sys.maxsize if self._next is None else self._next.number
+
+    def reason(self, number: int) -> InvalidOrderError | None:
+        """
+        Return why a record does not count; None if it does.
+
+        :param number: How many records lie before it, ascending from call to call.
+        """
+        while self.next_number < number:
+            self._advance()
+        return self._next.reason if self._next is not None and self.next_number == number else None

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.order_source.options import SourceOptions
-from airflow_provider_voucherify.order_source.schema.check import MALFORMED, Note
+from airflow_provider_voucherify.order_source.schema.check import MALFORMED, Note, encode
 from airflow_provider_voucherify.order_source.schema.order import Facts
 
 MAX_FINDINGS = 60  # that are kept apart: the state of a job is small
@@ -121,6 +121,8 @@ class Findings(msgspec.Struct):
 
         :param body: The order as it is sent.
         """
+        if not any(encode(path.rpartition(".")[2]) in body for path in self.unfilled or ()):
+            return
         try:
             order = _decode(body)
         except MALFORMED:

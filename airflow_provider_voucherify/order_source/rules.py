@@ -40,6 +40,12 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         """Whether they may change or reject orders by their side effects."""
         return self.customers != "send" or self.product_overrides != "send"
 
+    @property
+    def facts_sent(self) -> int:
+        """The facts that orders can have after the rules are applied, as bits of :class:`Facts`."""
+        stripped = 0 if self.customers == "send" else Facts.CUSTOMER
+        return ~(stripped if self.product_overrides == "send" else stripped | Facts.OVERRIDE)
+
     def apply(self, order: CheckedOrder, body: bytes) -> bytes:
         """
         Strip from an order what is not to be sent.

@@ -100,10 +100,12 @@ def batches(values: Iterable[Any]) -> Iterator[list[Any]]:
 
 def engine(path: Path) -> int:
     from airflow_provider_voucherify.order_import.chunk import chunks
+    from airflow_provider_voucherify.order_source.findings import Findings
     from airflow_provider_voucherify.order_source.open_source import open_source
     from airflow_provider_voucherify.order_source.source import Cursor
 
-    return sum(len(chunk.orders) for chunk in chunks(open_source(paths=path).read(), Cursor()) if chunk.body())
+    made = chunks(open_source(paths=path).read(), Cursor(), findings=Findings())
+    return sum(len(chunk.orders) for chunk in made if chunk.body())
 
 
 def engine_and_duplicates(path: Path) -> int:

@@ -32,17 +32,17 @@ class JsonLines(JsonReader):
         with self._file.open(offset) as file:
             if offset == 0:
                 offset = self._pass_mark(file)
-            for body in iter(partial(file.readline, MAX_ORDER_BYTES + 1), b""):
-                here, line, offset = line, line + 1, offset + len(body)
+            for here, body in enumerate(iter(partial(file.readline, MAX_ORDER_BYTES + 1), b""), line):
+                offset += len(body)
                 if len(body) > MAX_ORDER_BYTES:
-                    raise ConfigurationError(line_too_long(self._file.name, line))
+                    raise ConfigurationError(line_too_long(self._file.name, here + 1))
                 if body.isspace():
                     continue
                 if rename is None:  # without a call: an import spends its time here
-                    yield Record(origin, number, here, body, line, offset)
+                    yield Record(origin, number, here, body, here + 1, offset)
                 else:
                     renamed, why = rename_body(rename, body)
-                    yield Record(origin, number, here, renamed, line, offset, why)
+                    yield Record(origin, number, here, renamed, here + 1, offset, why)
                 number += 1
         return number
 

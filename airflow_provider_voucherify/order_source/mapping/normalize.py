@@ -20,6 +20,7 @@ from airflow_provider_voucherify.order_source.schema.check import (
     check,
     check_nesting,
     decode_order,
+    decode_orders,
     encode,
     id_text,
     shown,
@@ -93,6 +94,25 @@ class Normalizer:
         :param facts: What is known of it, as bits of :class:`Facts`.
         """
         return bool(facts & self._doubtful)
+
+    def orders_as_given(self, bodies: list[bytes]) -> list[Order]:
+        """
+        Check orders at once.
+
+        :param bodies: Their JSON documents.
+        :return: The orders, typed; none if there is one that cannot be sent as it is given.
+        """
+        lines = b"\n".join(bodies)
+        try:
+            orders = decode_orders(lines)
+            if not lines.isascii():
+                lines.decode()  # what the decoder skips may still not be UTF-8
+            if len(max(bodies, key=len)) > 2 * MAX_NESTING:
+                for body in bodies:
+                    check_nesting(body)
+        except (*MALFORMED, InvalidOrderError):
+            return []
+        return orders if len(orders) == len(bodies) else []
 
     def __call__(self, body: bytes) -> Normalized:
         """

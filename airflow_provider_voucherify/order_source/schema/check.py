@@ -51,6 +51,7 @@ class SupersededOrderError(InvalidOrderError):
 
 
 decode_order = msgspec.json.Decoder(Order).decode
+decode_orders = msgspec.json.Decoder(Order).decode_lines
 decode_signed_order = msgspec.json.Decoder(SignedOrder).decode
 
 
