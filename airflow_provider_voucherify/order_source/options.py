@@ -25,9 +25,10 @@ class SourceOptions(Options, frozen=True):
     How the orders of a source are read.
 
     :param file_format: ``jsonl``, ``json``, ``csv`` or ``parquet``, where the names of the files do not say it.
-    :param column_mapping: Paths in an order by column (in JSON: by top-level field): ``{"order_no": "source_id",
-        "shop": "metadata.shop", "internal": None}``. Columns with the API's names, such as ``customer.source_id``, need
-        none; None leaves a column out. A folder ``shop=de/`` is a column ``shop`` of the files in it.
+    :param column_mapping: Paths in an order by column: ``{"order_no": "source_id", "shop": "metadata.shop", "internal":
+        None}``; in JSON by field or its path, such as ``line_items.sku``. Columns with the API's names, such as
+        ``customer.source_id``, need none; None leaves a column out. A folder ``shop=de/`` is a column ``shop`` of the
+        files in it.
     :param group_by: A column, or a list of them: consecutive rows of a table with the same values there are one order.
         Columns mapped to ``items.…`` (or named so) give an item a row; the others give the order their first value that
         is not empty. An order is rejected if its rows contradict each other, or are not all together.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import psycopg2
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
@@ -144,3 +146,45 @@ def test_order_sync(emulator):
     assert VoucherifyHook().get_order("shop-1001")["status"] == "PAID"
     assert VoucherifyHook().get_order("shop-1002")["status"] == "CANCELED"
     assert emulator.count_orders() == 2
+
+
+def test_orders_from_postgres(emulator, tmp_path, postgres, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_POSTGRES", f"postgresql://{postgres}?options=-csearch_path%3Dexample")
+    with contextlib.closing(psycopg2.connect(f"postgresql://{postgres}")) as connection, connection.cursor() as cursor:
+        cursor.execute("""
+            CREATE SCHEMA example; SET search_path TO example;
+            CREATE TABLE customers (id bigint, email text, name text);
+            CREATE TABLE orders (id bigint, customer_id bigint, status text, discount numeric(12,2), channel text,
+                placed_at timestamptz);
+            CREATE TABLE order_items (order_id bigint, sku text, title text, quantity int, unit_price numeric(12,2));
+            INSERT INTO customers VALUES (7, 'ada@shop.example', 'Ada');
+            INSERT INTO orders VALUES (1, 7, 'paid', 1.50, 'web', '2024-05-01 12:00+02'),
+                (2, NULL, 'refunded', NULL, NULL, '2024-05-02 12:00+02'), (3, 7, 'paid', NULL, 'web', '2026-05-01');
+            INSERT INTO order_items VALUES (1, 'rose', 'Rose', 2, 5.00), (1, 'vase', 'Vase', 1, 2.50),
+                (2, 'rose', 'Rose', 1, 5.00), (3, 'rose', 'Rose', 1, 5.00);
+        """)
+        connection.commit()
+    run = run_dag(example("voucherify_from_postgres"), run_conf={"report_path": (tmp_path / "report").as_uri()})
+    assert run.state == "success"
+    assert run.xcoms["import_orders"]["loaded"] == emulator.count_orders() == 2
+    stored = VoucherifyHook().get_order("1")
+    assert (stored["status"], stored["amount"], stored["discount_amount"]) == ("PAID", 1250, 150)
+    assert stored["metadata"] == {"channel": "web", "ordered_at": "2024-05-01T10:00:00Z"}
+    assert [item["product"]["name"] for item in stored["items"]] == ["Rose", "Vase"]
+
+
+def test_orders_from_shopify(emulator, tmp_path):
+    path = tmp_path / "orders_export.csv"
+    path.write_text(
+        "Name,Email,Financial Status,Currency,Total,Discount Code,Discount Amount,Created at,Lineitem quantity,"
+        "Lineitem name,Lineitem price,Lineitem sku,Billing Name,Tags,Vendor\n"
+        "#1,ada@shop.example,paid,EUR,12.50,,0.00,2024-05-01 12:00:00 +0200,2,Rose,5.00,ROSE,Ada,vip,Acme\n"
+        "#1,ada@shop.example,,,,,,2024-05-01 12:00:00 +0200,1,Vase,2.50,,,,Acme\n"
+    )
+    conf = {"orders_path": path.as_uri(), "report_path": (tmp_path / "report").as_uri()}
+    run = run_dag(example("voucherify_from_shopify"), run_conf=conf)
+    assert run.state == "success"
+    assert run.xcoms["check_orders"]["orders"] == run.xcoms["import_orders"]["loaded"] == 1
+    stored = VoucherifyHook().get_order("#1")
+    assert (stored["status"], stored["amount"], stored["metadata"]["tags"]) == ("PAID", 1250, "vip")
+    assert [item["quantity"] for item in stored["items"]] == [2, 1]
