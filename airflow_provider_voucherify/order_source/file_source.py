@@ -92,7 +92,7 @@ class FileSource(Source):
 
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, as fast as the format allows."""
-        if self.options.group_columns:
+        if self.groups_rows:
             yield from source_ids_of(self.read())
             return
         for index in range(len(self._files)):
@@ -100,8 +100,7 @@ class FileSource(Source):
 
     def _read_files(self, start: Cursor) -> Iterator[Record]:
         rows = self._read_rows(start)
-        columns = len(self.options.group_columns)
-        return grouped(rows, columns, start.number) if columns else rows
+        return grouped(rows, self.options, start.number) if self.groups_rows else rows
 
     def _read_rows(self, start: Cursor) -> Iterator[Record]:
         number = start.number
@@ -111,7 +110,7 @@ class FileSource(Source):
 
     def _reader(self, index: int) -> Reader:
         file, file_format = self._files[index], self._format(index)
-        if self.options.group_columns and file_format in ("jsonl", "json"):
+        if self.groups_rows and file_format in ("jsonl", "json"):
             raise ConfigurationError(f"{file.name}: {NO_GROUPS}")
         return READERS[file_format](file, self.origin(index), self.options)
 

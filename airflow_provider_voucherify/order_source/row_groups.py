@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.order_source.mapping.columns import KEY
+from airflow_provider_voucherify.order_source.options import SourceOptions
 from airflow_provider_voucherify.order_source.schema.check import encode, shown
 from airflow_provider_voucherify.order_source.source import Record
 
@@ -17,7 +18,7 @@ MAX_GROUP_BYTES = 16 << 20  # of the rows of one order
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
-def grouped(rows: Iterable[Record], columns: int, number: int) -> Iterator[Record]:
+def grouped(rows: Iterable[Record], options: SourceOptions, number: int) -> Iterator[Record]:
     """
     Make orders of rows.
 
@@ -28,18 +29,19 @@ def grouped(rows: Iterable[Record], columns: int, number: int) -> Iterator[Recor
     rejected with the orders before and after it. So no order is sent without some of its items.
 
     :param rows: A record for each row, which has its key in it.
-    :param columns: How many columns the key consists of.
+    :param options: Say which columns are the key, and what stands for nothing.
     :param number: How many orders of the source lie before the rows.
     """
+    columns, nothing = len(options.group_columns), frozenset(options.null_values)
     group: _Group | None = None
     for row in rows:
-        key = _key(row, columns)
+        key = _key(row, columns, nothing)
         if group is not None and not group.takes(row, key):
             yield group.record(number)
             number += 1
             group = None
         if group is None:
-            group = _Group()
+            group = _Group(nothing)
         group.add(row, key)
     if group is not None:
         yield group.record(number)
@@ -48,7 +50,8 @@ def grouped(rows: Iterable[Record], columns: int, number: int) -> Iterator[Recor
 class _Group:
     """The rows of one order."""
 
-    def __init__(self) -> None:
+    def __init__(self, nothing: frozenset[str]) -> None:
+        self._nothing = nothing
         self._rows: list[Record] = []
         self._key: str | None = None
         self._uncertain = False
@@ -107,51 +110,55 @@ class _Group:
             item = fields.pop("items", None)
             if isinstance(item, list):
                 items.extend(item)
-            elif item is not None:
+            elif not _is_empty(item, self._nothing):
                 items.append(item)
-            error = error or _fill(order, fields, row, sources)
+            error = error or self._fill(order, fields, row, sources)
         if items:
             order["items"] = items
         return encode(order), error
 
-
-def _fill(
-    order: dict[str, Any],
-    fields: dict[str, Any],
-    row: Record,
-    sources: dict[tuple[str, ...], Record],
-    path: tuple[str, ...] = (),
-) -> str | None:
-    """Put the values of a row where the order has none, and say which row it contradicts."""
-    error = None
-    for name, value in fields.items():
-        at = (*path, name)
-        if value is None:
-            continue
-        known = order.get(name)
-        if isinstance(value, dict) and isinstance(known, dict | None):
-            inner = order.setdefault(name, {}) if known is None else known
-            error = error or _fill(inner, value, row, sources, at)
-        elif known is None:
-            order[name] = value
-            sources[at] = row
-        elif known != value:
-            other = sources.get(at) or next(
-                (source for taken, source in sources.items() if taken[: len(at)] == at), row
-            )
-            error = error or (
-                f"{other.position} and {row.position} contradict each other: {'.'.join(at)} is {shown(known)} and "
-                f"{shown(value)}"
-            )
-    return error
+    def _fill(
+        self,
+        order: dict[str, Any],
+        fields: dict[str, Any],
+        row: Record,
+        sources: dict[tuple[str, ...], Record],
+        path: tuple[str, ...] = (),
+    ) -> str | None:
+        """Put the values of a row where the order has none, and say which row it contradicts."""
+        error = None
+        for name, value in fields.items():
+            at = (*path, name)
+            known = order.get(name)
+            if isinstance(value, dict) and isinstance(known, dict | None):
+                inner = order.setdefault(name, {}) if known is None else known
+                error = error or self._fill(inner, value, row, sources, at)
+            elif _is_empty(known, self._nothing) and value is not None:
+                order[name] = value
+                sources[at] = row
+            elif known != value and not _is_empty(value, self._nothing):
+                taken = (source for other, source in sources.items() if other[: len(at)] == at)
+                error = error or (
+                    f"{next(taken, row).position} and {row.position} contradict each other: {'.'.join(at)} is "
+                    f"{shown(known)} and {shown(value)}"
+                )
+        return error
 
 
-def _key(row: Record, columns: int) -> str | None:
+def _key(row: Record, columns: int, nothing: frozenset[str]) -> str | None:
     """Return the key of a row as text; None if a part of it is empty, or the row cannot be read."""
     if row.error is not None:
         return None
-    parts = _decode(row.body).get(KEY, {})
-    return encode([parts[str(index)] for index in range(columns)]).decode() if len(parts) == columns else None
+    found = _decode(row.body).get(KEY, {})
+    parts = [found.get(str(index)) for index in range(columns)]
+    return None if any(_is_empty(part, nothing) for part in parts) else encode(parts).decode()
+
+
+def _is_empty(value: Any, nothing: frozenset[str]) -> bool:
+    """Return whether nothing is in a value: in an item, where an outer join found none."""
+    if isinstance(value, dict):
+        return all(_is_empty(inner, nothing) for inner in value.values())
+    return value is None or (isinstance(value, str) and value in nothing)
 
 
 def _document(row: Record) -> Any:

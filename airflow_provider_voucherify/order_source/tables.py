@@ -44,8 +44,7 @@ class TableSource(Source):
         batches = self._table.slice(start.line).to_batches(max_chunksize=BATCH_ROWS)
         rows = records(batches, self._plan, self._origin, self.name, start.number, start.line)
         records_of_rows = with_empty_rows(rows, start.number)
-        columns = len(self.options.group_columns)
-        return grouped(records_of_rows, columns, start.number) if columns else records_of_rows
+        return grouped(records_of_rows, self.options, start.number) if self.groups_rows else records_of_rows
 
     def share(self, cursor: Cursor) -> float:
         """Count the rows."""

@@ -39,7 +39,7 @@ class OrderInput(Options, frozen=True):
     :param items_key: The column, or a list of them, that has the key of the order in ``items_sql``. In ``sql`` it is
         the column of the same name; if there is none, that of the ``source_id``.
     :param spool_path: A folder for the rows of the query, ``spool/`` under ``report_path`` by default. A later DAG run
-        replaces what is in it.
+        replaces what is in it, so each task needs one of its own.
     """
 
     orders: Any = None

@@ -75,7 +75,7 @@ def plan(
         shape = _shape(path, name, options, table)
         if shape is None and options.unknown_fields == "metadata" and name and name not in mapping:
             notes.append(Note(f"column {name!r} kept in the metadata", "unknown_fields"))
-            columns.append(Column(index, name, ("metadata", name), ANYTHING))
+            columns.append(Column(index, name, _metadata_path(name, options), ANYTHING))
         elif shape is None and options.unknown_fields == "drop" and name not in mapping:
             close = guess(name)
             notes.append(
@@ -105,6 +105,12 @@ def _shape(path: tuple[str, ...], name: str, options: SourceOptions, table: str)
             "apart: rows with the same value there are one order, and each has one of its items."
         )
     return shape if options.group_columns else None
+
+
+def _metadata_path(name: str, options: SourceOptions) -> tuple[str, ...]:
+    """Keep an unknown column in the metadata of the order, one of its items in that of the item."""
+    item, dot, rest = name.partition(".")
+    return ("items", "metadata", rest) if options.group_columns and item == "items" and dot else ("metadata", name)
 
 
 def _key_columns(names: Sequence[str], options: SourceOptions, table: str) -> list[Column]:

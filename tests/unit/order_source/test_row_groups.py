@@ -141,6 +141,36 @@ def test_a_key_that_goes_nowhere_in_the_order(tmp_path) -> None:
     assert json.loads(record.body) == {"source_id": "a", "items": [{"source_id": "x"}, {"source_id": "y"}]}
 
 
+def test_empty_texts_of_tables_are_nothing() -> None:
+    """A join that fills with empty text is as one that fills with nulls."""
+    rows = {
+        "source_id": ["a", "a", "b"],
+        "status": ["", "PAID", "PAID"],
+        "items.source_id": ["x", "\\N", ""],
+        "items.product.name": [None, "", ""],
+        "metadata": ['{"note": ""}', None, '{"note": "", "tags": ["", null]}'],
+    }
+    sent, rejected = outcome(open_source(pa.table(rows), group_by="source_id"))
+    assert not rejected
+    assert list(sent.values()) == [
+        {"source_id": "a", "status": "PAID", "items": [{"source_id": "x"}], "metadata": {"note": ""}},
+        {"source_id": "b", "status": "PAID", "metadata": {"note": "", "tags": ["", None]}},
+    ]
+    (record,) = open_source(pa.table({"source_id": [""], "status": ["PAID"]}), group_by="source_id").read()
+    assert "nothing in a column of group_by" in record.error
+
+
+def test_unknown_columns_of_items_are_kept_in_their_metadata() -> None:
+    rows = {"source_id": ["a", "a"], "shop": ["de", "de"], "items.colour": ["red", "blue"]}
+    source = open_source(pa.table(rows), group_by="source_id", unknown_fields="metadata")
+    (order,) = outcome(source)[0].values()
+    assert order == {
+        "source_id": "a",
+        "metadata": {"shop": "de"},
+        "items": [{"metadata": {"colour": "red"}}, {"metadata": {"colour": "blue"}}],
+    }
+
+
 def test_rows_that_contradict_each_other(tmp_path) -> None:
     rows = [["#1", "PAID", "5", "a", "1", "5"], ["#1", "", "", "b", "1", "5"], ["#1", "CREATED", "5", "c", "1", "5"]]
     sent, rejected = outcome(opened(write(tmp_path / "orders.csv", [*rows, ROWS[3]])))
