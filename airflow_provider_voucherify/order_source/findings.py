@@ -11,8 +11,8 @@ from airflow_provider_voucherify.order_source.options import SourceOptions
 from airflow_provider_voucherify.order_source.schema.check import MALFORMED, Note, encode
 from airflow_provider_voucherify.order_source.schema.order import Facts
 
-MAX_FINDINGS = 60  # that are kept apart: the state of a job is small
-MAX_CHARACTERS = 200
+MAX_FINDINGS = 100  # that are kept apart: the state of a job is small
+MAX_CHARACTERS = 120
 OTHERS = Note("further findings", None)
 EMPTY_ROW = Note("empty row left out", "null_values")
 

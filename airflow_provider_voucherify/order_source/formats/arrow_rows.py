@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -12,7 +12,8 @@ from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.formats.arrow_json import Documents, documents
 from airflow_provider_voucherify.order_source.mapping.columns import Column, Plan
 from airflow_provider_voucherify.order_source.options import SourceOptions
-from airflow_provider_voucherify.order_source.schema.field_types import ANYTHING, Shape
+from airflow_provider_voucherify.order_source.schema.check import Note
+from airflow_provider_voucherify.order_source.schema.field_types import ANYTHING, Kind, Shape
 from airflow_provider_voucherify.order_source.source import Origin, Record
 
 ROWS_AT_ONCE = 1000  # that become Python objects: few enough to stay in the cache
@@ -33,8 +34,11 @@ def records(
     :param row: How many rows of the table lie before them.
     :raises ConfigurationError: naming the column that cannot be written as JSON.
     """
-    origin = msgspec.structs.replace(origin, notes=plan.notes)
+    described = False
     for batch in batches:
+        if not described:
+            origin = msgspec.structs.replace(origin, notes=(*plan.notes, *_converted(plan.columns, batch.schema)))
+            described = True
         texts, sound = documents_of(batch, plan.columns, table, plan.constants)
         for start in range(0, len(texts), ROWS_AT_ONCE):
             bodies = texts.slice(start, ROWS_AT_ONCE).cast(pa.binary()).to_pylist()
@@ -91,25 +95,36 @@ def check_amounts(columns: Sequence[Column], schema: pa.Schema, options: SourceO
     if options.amount_unit is not None:
         return
     for column in columns:
-        kind = schema.field(column.index).type
-        if found := _fractional_amount(kind, column.shape, column.name):
-            name, fractional = found
-            raise ConfigurationError(
-                f"{table}: the amounts of {name!r} are of type {fractional}, so that 12.00 may mean 12 or 1200. Say "
-                "which with amount_unit: 'major' for 12.00 in the currency, 'minor' for its smallest unit."
-            )
+        for name, kind, shape in _leaves(schema.field(column.index).type, column.shape, column.name):
+            if shape.is_amount and (types.is_floating(kind) or types.is_decimal(kind)):
+                raise ConfigurationError(
+                    f"{table}: the amounts of {name!r} are of type {kind}, so that 12.00 may mean 12 or 1200. Say "
+                    "which with amount_unit: 'major' for 12.00 in the currency, 'minor' for its smallest unit."
+                )
 
 
-def _fractional_amount(kind: pa.DataType, shape: Shape, name: str) -> tuple[str, pa.DataType] | None:
+def _converted(columns: Sequence[Column], schema: pa.Schema) -> list[Note]:
+    """Note ids that are numbers, and numbers that are text."""
+    notes = []
+    for column in columns:
+        for name, kind, shape in _leaves(schema.field(column.index).type, column.shape, ".".join(column.path)):
+            is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+            is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+            if shape.is_id and is_number:
+                notes.append(Note(f"{name} given as a number, written as text", "column_mapping"))
+            elif shape.kind in (Kind.INTEGER, Kind.NUMBER) and is_text:
+                notes.append(Note(f"{name} given as text, read as a number", "column_mapping"))
+    return notes
+
+
+def _leaves(kind: pa.DataType, shape: Shape, name: str) -> Iterator[tuple[str, pa.DataType, Shape]]:
+    """List the fields in a type that have no fields themselves: name, type, and what the API accepts there."""
     if types.is_dictionary(kind):
-        return _fractional_amount(kind.value_type, shape, name)
-    if types.is_struct(kind):
+        yield from _leaves(kind.value_type, shape, name)
+    elif types.is_struct(kind):
         for field in kind:
-            inner = shape.inner((field.name,)) or ANYTHING
-            if found := _fractional_amount(field.type, inner, f"{name}.{field.name}"):
-                return found
+            yield from _leaves(field.type, shape.inner((field.name,)) or ANYTHING, f"{name}.{field.name}")
     elif types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return _fractional_amount(kind.value_type, shape.entries or ANYTHING, name)
-    elif shape.is_amount and (types.is_floating(kind) or types.is_decimal(kind)):
-        return name, kind
-    return None
+        yield from _leaves(kind.value_type, shape.entries or ANYTHING, name)
+    else:
+        yield name, kind, shape

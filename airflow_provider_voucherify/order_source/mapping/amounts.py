@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from airflow_provider_voucherify.order_source.schema.check import shown
+from airflow_provider_voucherify.order_source.schema.check import number_advice, shown
 
 MAX_DIGITS = 15  # of an amount; what JavaScript holds exactly
 
@@ -22,7 +22,9 @@ def minor_units(value: object, decimals: int) -> int:
     """
     number = Decimal(value.strip()) if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) else value
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
-        raise ValueError(f"must be an amount such as 12.34 (amount_unit='major'), got {shown(value)}{_advice(value)}")
+        raise ValueError(
+            f"must be an amount such as 12.34 (amount_unit='major'), got {shown(value)}{number_advice(value)}"
+        )
     sign, digits, exponent = Decimal(number).as_tuple()
     shift = int(exponent) + decimals
     if shift < 0 and any(digits[shift:]):
@@ -32,9 +34,3 @@ def minor_units(value: object, decimals: int) -> int:
         raise ValueError(f"is too large an amount: {shown(value)}")
     units = int("".join(map(str, digits)) or "0") * (10**shift if shift > 0 and any(digits) else 1)
     return -units if sign else units
-
-
-def _advice(value: object) -> str:
-    if isinstance(value, str) and "," in value and any(sign.isdigit() for sign in value):
-        return "; of a CSV file, csv_options={'decimal': ',', 'thousands': '.'} may read it"
-    return ""

@@ -127,6 +127,17 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
 
 
+def number_advice(value: object) -> str:
+    """
+    Return the end of a message about a value that is not a number: what may read it.
+
+    :param value: The value.
+    """
+    if isinstance(value, str) and "," in value and any(sign.isdigit() for sign in value):
+        return "; in a CSV file, csv_options={'decimal': ',', 'thousands': '.'} may read it, with amount_unit='major'"
+    return ""
+
+
 _ERROR = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _TYPES = {"int": "an integer", "str": "a string", "bool": "true or false", "object": "an object", "array": "an array",
@@ -168,5 +179,6 @@ def _rule(what: str, field: str, value: Any) -> str:
     expected = re.match(r"Expected `(?P<type>[^`]*)`(?P<bound> [<>=]+ [\d.]+)?", what)
     if expected:
         kinds = [kind.strip() for kind in expected["type"].split("|")]
-        return f"must be {' or '.join(_TYPES.get(kind, kind) for kind in kinds)}{expected['bound'] or ''}, got {given}"
+        wanted = " or ".join(_TYPES.get(kind, kind) for kind in kinds)
+        return f"must be {wanted}{expected['bound'] or ''}, got {given}{number_advice(value)}"
     return f"is not valid ({what}), got {given}"

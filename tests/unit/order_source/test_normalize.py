@@ -71,7 +71,8 @@ def test_amounts_in_json(tmp_path, given_amount: str, units: int | None) -> None
     [
         ('{"amount": 12.345}', "amount has more than 2 decimals (amount_decimals), got 12.345"),
         ('{"items": [{}, {"price": "1,50"}]}', "items[1].price must be an amount such as 12.34 (amount_unit='major'), "
-         "got \"1,50\"; of a CSV file, csv_options={'decimal': ',', 'thousands': '.'} may read it"),
+         "got \"1,50\"; in a CSV file, csv_options={'decimal': ',', 'thousands': '.'} may read it, with "
+         "amount_unit='major'"),
         ('{"items": [{"sku": {"price": true}}]}', "items[0].sku.price must be an amount such as 12.34 "
          "(amount_unit='major'), got true"),
         ('{"amount": 1e300}', "amount is too large an amount: 1E+300"),
