@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source import open_source, presets
 from airflow_provider_voucherify.order_source.checked import checked
+from airflow_provider_voucherify.order_source.findings import Findings
 
 SHOPIFY_COLUMNS = (
     "Name,Email,Financial Status,Paid at,Fulfillment Status,Fulfilled at,Accepts Marketing,Currency,Subtotal,Shipping,"
@@ -106,6 +107,14 @@ def test_shopify_csv(tmp_path) -> None:
             "items": [{"quantity": 1, "price": 750, "product": {"source_id": "SOIL", "name": "Soil"}}],
         },
     ]
+
+
+def test_known_columns_are_left_out_on_purpose_and_others_are_findings(tmp_path) -> None:
+    path = write_csv(tmp_path / "orders.csv", [*SHOPIFY_COLUMNS, "Loyalty"], SHOPIFY_ROWS)
+    findings = Findings()
+    list(checked(open_source(paths=path, **presets.shopify_csv()).read(), findings=findings))
+    left_out = [finding.finding for finding in findings.table() if "left out" in finding.finding]
+    assert left_out == ["column 'Loyalty' left out"]
 
 
 def test_a_status_that_nobody_knows_rejects_the_order(tmp_path) -> None:
