@@ -3,7 +3,7 @@ Orders with the ``source_id`` of another one, or with rows that are not together
 
 What a repeated ``source_id`` does within an import is unknown. The check is exact, takes one reading of the ids alone
 (and two more of the source where some repeat), and holds neither the ids nor the orders: 64-bit hashes, more than a
-million of them in a temporary file, tell which ids to look at.
+million of them in a temporary file, say which ids to compare.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Duplicates:
         if self._on_duplicate == "error":
             return InvalidOrderError(f"repeats the source_id of {kept}, which counts (on_duplicate='error')")
         return SupersededOrderError(
-            f"gives way to {kept}, which has the same source_id (on_duplicate={self._on_duplicate!r})"
+            f"is superseded by {kept}, which has the same source_id (on_duplicate={self._on_duplicate!r})"
         )
 
     def _position(self, place: int) -> str:

@@ -13,14 +13,14 @@ HELD_HASHES = 1 << 20
 
 
 class RepeatedHashes:
-    """Hashes parted by their value, so that those of one part can be compared in memory."""
+    """Hashes partitioned by their value, so that those of one partition can be compared in memory."""
 
     def __init__(self) -> None:
         self._parts = [array("q") for _ in range(PARTS)]
         self._append = [part.append for part in self._parts]
         self._held = 0
         self._file = TemporaryFile()  # noqa: SIM115  # closed by __exit__
-        self._stretches: list[list[tuple[int, int]]] = [[] for _ in range(PARTS)]
+        self._spills: list[list[tuple[int, int]]] = [[] for _ in range(PARTS)]
 
     def __enter__(self) -> Self:
         return self
@@ -29,7 +29,7 @@ class RepeatedHashes:
         self._file.close()
 
     def add(self, ids: Sequence[str | None]) -> None:
-        """Take up the hashes of some ids."""
+        """Add the hashes of some texts."""
         append = self._append
         for value in map(hash, [source_id for source_id in ids if source_id is not None]):
             append[value % PARTS](value)
@@ -38,17 +38,17 @@ class RepeatedHashes:
             self._spill()
 
     def _spill(self) -> None:
-        for part, stretches in zip(self._parts, self._stretches, strict=True):
-            stretches.append((self._file.tell(), len(part)))
+        for part, spills in zip(self._parts, self._spills, strict=True):
+            spills.append((self._file.tell(), len(part)))
             part.tofile(self._file)
             del part[:]
         self._held = 0
 
     def repeated(self) -> Iterator[int]:
-        """Give each hash that occurs more than once."""
-        for part, stretches in zip(self._parts, self._stretches, strict=True):
+        """Return each hash that occurs more than once."""
+        for part, spills in zip(self._parts, self._spills, strict=True):
             values = array("q", part)
-            for offset, count in stretches:
+            for offset, count in spills:
                 self._file.seek(offset)
                 values.fromfile(self._file, count)
             if len(set(values)) < len(values):

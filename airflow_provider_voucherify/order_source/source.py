@@ -47,7 +47,7 @@ class Origin(msgspec.Struct, frozen=True):
     What the records of one file have in common.
 
     :param before: What a position says before the line: ``orders.jsonl:``.
-    :param after: What it says behind it.
+    :param after: What it says after the line.
     :param first: What it calls the first line.
     :param file: The number of the file, from 0.
     :param normalize: Makes its orders what the API accepts.
@@ -115,7 +115,7 @@ class Record(msgspec.Struct, gc=False):
 
     @property
     def after(self) -> Cursor:
-        """The place behind it."""
+        """The place after it."""
         return Cursor(
             self.number + 1,
             self.next_line,
@@ -162,7 +162,7 @@ class Source(ABC):
 
     @abstractmethod
     def share(self, cursor: Cursor) -> float | None:
-        """Tell which share of the source lies before a place, 0 to 1; None where nobody can tell."""
+        """Return which share of the source lies before a place, 0 to 1; None where that is unknown."""
 
     @abstractmethod
     def fingerprint(self) -> str:

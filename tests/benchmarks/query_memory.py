@@ -48,7 +48,7 @@ def read(url: str, rows: int, items: bool) -> None:
     query = Query(sql=ORDERS.format(count=count), connect=lambda: psycopg2.connect(f"postgresql://{url}"), **extra)
     with tempfile.TemporaryDirectory() as folder:
         source = open_source(query=query, spool=Path(folder), amount_unit="major", order_date_metadata_key="ordered_at")
-        begun = time.perf_counter()
+        started = time.perf_counter()
         source.fingerprint()
         spooled = time.perf_counter()
         assert len(find_duplicates(source, "error")) == 0
@@ -57,7 +57,7 @@ def read(url: str, rows: int, items: bool) -> None:
         done = time.perf_counter()
         size = sum(path.stat().st_size for path in Path(folder).iterdir())
     peak = next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
-    print(int(peak) / 1024, spooled - begun, done - spooled, size / 1e6)
+    print(int(peak) / 1024, spooled - started, done - spooled, size / 1e6)
 
 
 def main() -> None:

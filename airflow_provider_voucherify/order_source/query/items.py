@@ -16,7 +16,7 @@ Row = Sequence[Any]
 
 class ItemsMerge:
     """
-    Puts the rows of items behind the rows of their orders.
+    Merge the rows of items with the rows of their orders.
 
     Both queries have to be sorted by the key, in whatever order the database has: rows are matched by the equality of
     their keys alone. The first row of an order has its own columns and those of its first item; each further item is a
@@ -68,7 +68,7 @@ class ItemsMerge:
                     merged = []
             if first:
                 merged.append([*order, *self._no_item])
-                if item is not None and _is_behind(self._key_of(item), key, before):
+                if item is not None and _is_late(self._key_of(item), key, before):
                     self._refuse(item)
             before = key
         yield merged
@@ -92,7 +92,7 @@ class ItemsMerge:
         )
 
 
-def _is_behind(key: list[Any], reached: list[Any], before: list[Any] | None) -> bool:
+def _is_late(key: list[Any], reached: list[Any], before: list[Any] | None) -> bool:
     """Notice early, where keys are ascending integers, that an item comes too late; otherwise it shows at the end."""
     if before is None or not all(type(value) is int for value in (*key, *reached, *before)):
         return False

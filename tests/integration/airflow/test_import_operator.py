@@ -225,7 +225,7 @@ def test_a_folder_of_files_with_other_names_and_amounts(emulator, tmp_path):
     assert stored.get("customer") is None
     assert [VoucherifyHook().get_order(name)["amount"] for name in ("a2", "b1")] == [10, 500]
     (part,) = (tmp_path / "report" / "superseded").iterdir()
-    assert "gives way to a.csv:2" in json.loads(part.read_bytes())["reason"]
+    assert "is superseded by a.csv:2" in json.loads(part.read_bytes())["reason"]
 
 
 def test_repeated_source_ids_are_rejected_by_default(emulator, log):

@@ -32,7 +32,7 @@ def judged(source: Source, on_duplicate: str) -> tuple[list[str | None], dict[st
 
 
 def expected(given_ids: list[str | None], last: bool) -> dict[int, int]:
-    """Which record gives way to which, by the plainest of ways."""
+    """Which record is superseded by which, by the plainest of ways."""
     kept: dict[str, int] = {}
     for number, source_id in enumerate(given_ids):
         if source_id is not None and (last or source_id not in kept):
@@ -53,7 +53,7 @@ def test_all_repeated_ids_and_no_others(given_ids: list, last: bool, held: int, 
     assert len(found) == len(wanted)
     told = {duplicate.number: str(duplicate.reason) for duplicate in Duplicates(source, found).since(0)}
     assert told == {
-        number: f"gives way to orders[{kept}], which has the same source_id (on_duplicate={found.on_duplicate!r})"
+        number: f"is superseded by orders[{kept}], which has the same source_id (on_duplicate={found.on_duplicate!r})"
         for number, kept in wanted.items()
     }
     for start in range(len(given_ids) + 1):
@@ -78,15 +78,15 @@ def test_policies(tmp_path, on_duplicate: str) -> None:
     if on_duplicate == "last":
         assert sent == [None, "c", "a", "b"]
         assert reasons == {
-            "1.jsonl:1": "gives way to 3.parquet row 1, which has the same source_id (on_duplicate='last')",
-            "1.jsonl:2": "gives way to 3.parquet row 2, which has the same source_id (on_duplicate='last')",
-            "2.csv:2": "gives way to 3.parquet row 2, which has the same source_id (on_duplicate='last')",
+            "1.jsonl:1": "is superseded by 3.parquet row 1, which has the same source_id (on_duplicate='last')",
+            "1.jsonl:2": "is superseded by 3.parquet row 2, which has the same source_id (on_duplicate='last')",
+            "2.csv:2": "is superseded by 3.parquet row 2, which has the same source_id (on_duplicate='last')",
         }
     else:
         assert sent == ["a", "b", None, "c"]
         why = {
             "error": "repeats the source_id of {}, which counts (on_duplicate='error')",
-            "first": "gives way to {}, which has the same source_id (on_duplicate='first')",
+            "first": "is superseded by {}, which has the same source_id (on_duplicate='first')",
         }[on_duplicate]
         assert reasons == {
             "2.csv:2": why.format("1.jsonl:2"),
