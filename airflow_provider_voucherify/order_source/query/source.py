@@ -12,6 +12,7 @@ import msgspec
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.file_source import FileSource
+from airflow_provider_voucherify.order_source.mapping.columns import plan
 from airflow_provider_voucherify.order_source.options import SourceOptions
 from airflow_provider_voucherify.order_source.query.batches import fetch, order_keys
 from airflow_provider_voucherify.order_source.query.items import ITEM_PREFIX
@@ -77,16 +78,26 @@ class QuerySource(Source):
         manifest = spool.load()
         if manifest is None:
             log.info("Running the query, and writing its rows to %s.", self._folder)
-            manifest = spool.write(fetch(self._query, _source_id_column(self.options)))
+            manifest = spool.write(self._checked(fetch(self._query, _source_id_column(self.options))))
             log.info("The query gave %s rows.", f"{manifest.rows:,}")
         else:
             log.info("Reading the %s rows of the query from %s.", f"{manifest.rows:,}", self._folder)
-        return _SpooledRows(spool, manifest, self._options_of(spool, manifest))
+        return _SpooledRows(spool, manifest, self._options_for(_columns(spool, manifest)))
 
-    def _options_of(self, spool: Spool, manifest: Manifest) -> SourceOptions:
+    def _checked(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Check the columns with the first rows: a misspelt one is not to cost hours."""
+        from airflow_provider_voucherify.order_source.formats.arrow_rows import check_amounts
+
+        first = next(batches)
+        options = self._options_for(first.schema.names)
+        check_amounts(plan(first.schema.names, options, self.name).columns, first.schema, options, self.name)
+        yield first
+        yield from batches
+
+    def _options_for(self, columns: list[str]) -> SourceOptions:
+        """Group the rows of items, and map their columns by the names that they have in the query."""
         if self._query.items_sql is None:
             return self.options
-        columns = _columns(spool, manifest)
         orders = [name for name in columns if not name.startswith(ITEM_PREFIX)]
         keys = order_keys(self._query.keys, orders, _source_id_column(self.options))
         mapping = {

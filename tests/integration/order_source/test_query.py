@@ -140,6 +140,23 @@ def test_a_query_that_fails_in_the_middle(connect, tmp_path) -> None:
     assert not (tmp_path / "manifest.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ("g AS source_id, g AS ammount", {}, "query: 'ammount' is not a field of an order"),
+        ("g AS source_id", {"column_mapping": {"total": "amount"}}, "query: column_mapping maps 'total'"),
+        ("g AS source_id, 1.5 AS amount", {}, "query: the amounts of 'amount' are of type decimal"),
+        ("g AS source_id, g AS source_id", {}, "both go to source_id"),
+    ],
+)
+def test_columns_are_checked_with_the_first_rows(connect, tmp_path, columns, options, message) -> None:
+    """The query would take a million rows, and divides by zero in the last."""
+    sql = f'SELECT {columns}, 1 / (1000000 - g) AS "metadata.x" FROM generate_series(1, 1000000) g'
+    with pytest.raises(ConfigurationError, match=message):
+        list(open_source(query=Query(sql=sql, connect=connect.open), spool=tmp_path, **options).read())
+    assert not list(tmp_path.glob("*.parquet"))
+
+
 def test_no_rows(connect, tmp_path) -> None:
     assert read(Query(sql=ORDERS.format(count=0), connect=connect.open), tmp_path) == []
 
