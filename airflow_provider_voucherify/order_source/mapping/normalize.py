@@ -212,10 +212,11 @@ class Normalizer:
             case Kind.OBJECT if isinstance(value, dict):
                 return self._object(value, shape, path, notes, place)
             case Kind.LIST if isinstance(value, list) and shape.entries is not None:
-                return [
+                entries = [
                     self._walk(entry, shape.entries, path, notes, f"{place}[{index}]")
                     for index, entry in enumerate(value)
                 ]
+                return [{} if entry is _NOTHING else entry for entry in entries]
             case Kind.TEXT:
                 return self._text(value, shape, path, notes, place)
             case Kind.INTEGER | Kind.NUMBER:
@@ -224,9 +225,7 @@ class Normalizer:
                 return _BOOLEANS.get(value.lower(), value)
         return value
 
-    def _object(
-        self, value: dict[str, Any], shape: Shape, path: tuple[str, ...], notes: list[Note], place: str
-    ) -> dict[str, Any]:
+    def _object(self, value: dict[str, Any], shape: Shape, path: tuple[str, ...], notes: list[Note], place: str) -> Any:
         if shape.fields is None:
             if self._values:
                 return {name: self._walk(inner, _ANY, (*path, name), notes) for name, inner in value.items()}
@@ -241,7 +240,9 @@ class Normalizer:
                 normal = self._walk(inner, known, (*path, name), notes, at)
                 if normal is not _NOTHING:
                     fields[name] = normal
-        return self._unknown.treat(fields, unknown, path, place, notes) if unknown else fields
+        if unknown:
+            return self._unknown.treat(fields, unknown, path, place, notes)
+        return fields if fields or not value or not path else _NOTHING  # {} would be a customer without a name
 
     def _text(self, value: Any, shape: Shape, path: tuple[str, ...], notes: list[Note], place: str) -> Any:
         if isinstance(value, str):
