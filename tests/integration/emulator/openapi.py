@@ -46,6 +46,13 @@ def _allow_no_user(documents: Documents) -> None:
         schema["properties"]["user_id"]["nullable"] = True
 
 
+def _allow_no_sort_order(documents: Documents) -> None:
+    for document in documents.values():
+        for name, schema in document["components"]["schemas"].items():
+            if name.startswith("Export") and name.endswith("Order") and "enum" in schema:
+                schema["enum"].append("")
+
+
 def _allow_single_values(documents: Documents) -> None:
     for schema in _schemas(documents, "Any"):
         values = [{"type": "string"}, {"type": "number"}, {"type": "object"}]
@@ -85,6 +92,7 @@ def _allow_inactive_tokens(documents: Documents) -> None:
 CONTRADICTIONS = [
     Contradiction("fields of exports are an enum without the metadata.X of the examples", _allow_metadata_fields),
     Contradiction("user_id of a scheduled export is required and not nullable; the example has null", _allow_no_user),
+    Contradiction("the order of an export that was sent without one is an enum; the example has ''", _allow_no_sort_order),
     Contradiction(
         "filter values are a list (of which no text is in just one type); the example has a number",
         _allow_single_values,
