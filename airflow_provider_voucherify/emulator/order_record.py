@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from typing import Any
 
@@ -42,7 +43,7 @@ class OrderRecord(Struct, kw_only=True):
 
         :param payload: a checked payload.
         :param catalogue: products and SKUs of the project.
-        :raises ResponseError: an amount is beyond ``2**53 - 1``.
+        :raises ResponseError: an amount is beyond ``2**53 - 1``, or JSON is nested more than 100 levels deep.
         """
         try:
             self._change(payload, catalogue)
@@ -68,7 +69,9 @@ class OrderRecord(Struct, kw_only=True):
         if max(self.amount or 0, self.initial_amount or 0, discount) > MAX_AMOUNT:
             raise invalid_payload(f"Property .amount cannot be greater than {MAX_AMOUNT}")
         if payload.metadata is not None:
-            self.metadata = msgspec.json.encode(payload.metadata).decode()
+            encoded = msgspec.json.encode(payload.metadata)
+            _check_depth("metadata", encoded)
+            self.metadata = encoded.decode()
         if payload.customer is not None:
             self.customer_id = payload.customer.identity()
         if payload.referrer is not None:
@@ -87,7 +90,9 @@ class OrderRecord(Struct, kw_only=True):
         if amounts:
             self.amount = sum(amounts)
         self.items_discount_amount = sum(item.discount_amount or 0 for item in items) or None
-        self.items = msgspec.json.encode(items)
+        encoded = msgspec.json.encode(items)
+        _check_depth("items", encoded)
+        self.items = encoded
 
     def document(self) -> dict[str, Any]:
         """Return the order as the API shows it: amounts without a value are left out, identities may be null."""
@@ -114,6 +119,10 @@ class OrderRecord(Struct, kw_only=True):
         return document
 
 
+# The limit of the API is unknown; a client's JSON parser can read back what is within this one
+MAX_DEPTH = 100
+_TEXT_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+
 _AMOUNTS = (
     "amount",
     "initial_amount",
@@ -122,6 +131,16 @@ _AMOUNTS = (
     "total_discount_amount",
     "total_amount",
 )
+
+
+def _check_depth(name: str, encoded: bytes) -> None:
+    if encoded.count(b"{") + encoded.count(b"[") <= MAX_DEPTH:
+        return
+    depth = 0
+    for bracket in _TEXT_OR_BRACKET.findall(encoded):
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(bracket, 0)
+        if depth > MAX_DEPTH:
+            raise invalid_payload(f"Property .{name} is nested too deeply")
 
 
 def new_order(payload: OrderPayload, created_at: str, updated_at: str | None) -> OrderRecord:

@@ -37,9 +37,9 @@ def serve(requests_mock, actions: list[dict[str, str]], page_size: int = 100, *,
 
 
 def test_only_unknown_actions_of_the_type_since_the_request_are_found(client, requests_mock):
-    others = [action(1, 30_000), action(2, 20_000, "VOUCHERS.IMPORT"), action(3, 15_000), action(4, 1_000)]
+    others = [action(1, 50_000), action(2, 45_000, "VOUCHERS.IMPORT"), action(3, 35_000), action(4, 9_000)]
     serve(requests_mock, others)
-    sent_at = (START + timedelta(seconds=12)).timestamp()
+    sent_at = (START + timedelta(seconds=40)).timestamp()
     assert [found.id for found in async_actions_since(client, sent_at, ORDERS_IMPORT, {"aa_3"})] == ["aa_1"]
 
 
