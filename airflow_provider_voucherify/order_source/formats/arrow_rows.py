@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
@@ -16,6 +17,7 @@ from airflow_provider_voucherify.order_source.schema.check import Note
 from airflow_provider_voucherify.order_source.schema.field_types import ANYTHING, Kind, Shape
 from airflow_provider_voucherify.order_source.source import Origin, Record
 
+MAX_TEXT_BYTES = 64 << 20  # of one column, in rows that are written out at once
 ROWS_AT_ONCE = 1000  # that become Python objects: few enough to stay in the cache
 EMPTY = b"{}"
 
@@ -39,17 +41,38 @@ def records(
         if not described:
             origin = msgspec.structs.replace(origin, notes=(*plan.notes, *_converted(plan.columns, batch.schema)))
             described = True
-        texts, sound = documents_of(batch, plan.columns, table, plan.constants)
-        for start in range(0, len(texts), ROWS_AT_ONCE):
-            bodies = texts.slice(start, ROWS_AT_ONCE).cast(pa.binary()).to_pylist()
-            facts = sound[start : start + ROWS_AT_ONCE] if sound else [None] * len(bodies)
-            for body, known in zip(bodies, facts, strict=True):
-                row += 1
-                if body == EMPTY:
-                    yield None
-                else:
-                    yield Record(origin, number, row - 1, body, row, sound=known)
-                    number += 1
+        for piece in _pieces(batch):
+            texts, sound = documents_of(piece, plan.columns, table, plan.constants)
+            for start in range(0, len(texts), ROWS_AT_ONCE):
+                bodies = texts.slice(start, ROWS_AT_ONCE).cast(pa.binary()).to_pylist()
+                facts = sound[start : start + ROWS_AT_ONCE] if sound else [None] * len(bodies)
+                for body, known in zip(bodies, facts, strict=True):
+                    row += 1
+                    if body == EMPTY:
+                        yield None
+                    else:
+                        yield Record(origin, number, row - 1, body, row, sound=known)
+                        number += 1
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Split a batch that is small only because its texts are stored once: written out they may not fit into memory."""
+    if len(batch) > 1 and sum(map(_text_bytes, batch.columns)) > MAX_TEXT_BYTES:
+        middle = len(batch) // 2
+        yield from _pieces(batch.slice(0, middle))
+        yield from _pieces(batch.slice(middle))
+    else:
+        yield batch
+
+
+def _text_bytes(column: pa.Array) -> int:
+    """Sum up the texts of a column whose values are stored once, as they will be written out."""
+    kind = column.type
+    if not types.is_dictionary(kind) or not (
+        types.is_string(kind.value_type) or types.is_large_string(kind.value_type)
+    ):
+        return 0
+    return pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
 
 
 def documents_of(

@@ -121,12 +121,14 @@ class _Rows:
         self._name = name
         self._dialect = dialect
         self._rows: Iterator[list[str]] | None = None
+        self._row_start = offset
 
     def __iter__(self) -> Iterator[list[str]]:
         return self
 
     def __next__(self) -> list[str]:
         line = self.line
+        self._row_start = self.offset
         try:
             if self._rows is None:
                 self._rows = self._reader()
@@ -165,6 +167,12 @@ class _Rows:
             self.offset += len(text)
             if len(text) > base.MAX_ORDER_BYTES:
                 raise ConfigurationError(base.line_too_long(self._name, self.line))
+            if self.offset - self._row_start > 2 * base.MAX_ORDER_BYTES:
+                raise ConfigurationError(
+                    f"{self._name}:{self.line}: a row of several lines is longer than {2 * base.MAX_ORDER_BYTES:,} "
+                    "bytes. Is a quote not closed? If quotes are written otherwise, say so with csv_options: 'quote', "
+                    "'escape'."
+                )
             try:
                 yield text.decode(first if self.line == 1 else encoding)
             except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from airflow_provider_voucherify.order_source.source import Cursor, Record
 
 KEPT_BYTES = 32 << 20  # a reader; some twenty chunks of 2000 orders
 PAGE_RECORDS = 500
+PAGE_BYTES = 4 << 20
 RECORD_BYTES = 200  # of memory, besides the body
 MAX_READERS = 2  # one for what is sent, one for what is settled
 
@@ -78,8 +79,12 @@ class _OpenReader:
     def _turn(self) -> list[Record]:
         page: list[Record] = []
         try:
+            size = 0
             for record in islice(self._records, PAGE_RECORDS):
-                page.append(record)  # noqa: PERF402  # what came before an error must not be lost
+                page.append(record)
+                size += len(record.body)
+                if size > PAGE_BYTES:
+                    break
         except Exception as error:
             self._error = error  # the iterator would seem to be at its end
             if not page:

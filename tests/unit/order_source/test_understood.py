@@ -20,6 +20,8 @@ from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source import open_source
 from airflow_provider_voucherify.order_source.checked import checked
 from airflow_provider_voucherify.order_source.findings import Findings
+from airflow_provider_voucherify.order_source.formats import arrow_rows, base
+from airflow_provider_voucherify.order_source.formats import jsonl as jsonl_format
 from tests.unit.order_source import strategies as make
 
 
@@ -407,3 +409,32 @@ def test_one_deep_line_is_refused_alone(tmp_path: Path) -> None:
     read = Read(open_source(paths=path))
     assert read.sent == [{"source_id": "b"}]
     assert read.refused == ["is nested 1501 levels deep, and at most 500 are accepted"]
+
+
+def test_lines_rows_and_documents_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "MAX_ORDER_BYTES", 1000)
+    monkeypatch.setattr(jsonl_format, "MAX_ORDER_BYTES", 1000)
+    monkeypatch.setattr(jsonl_format, "IDS_BYTES", 64)
+    path = tmp_path / "orders.jsonl"
+    path.write_text('{"source_id": "a"}\n{"source_id": "' + "x" * 2000 + '"}\n')
+    with pytest.raises(ConfigurationError, match=r"orders\.jsonl:2 is longer than 1,000 bytes"):
+        Read(open_source(paths=path))
+    with pytest.raises(ConfigurationError, match=r"orders\.jsonl: a line is longer than 1,000 bytes"):
+        list(open_source(paths=path).source_ids())
+    cells = ",".join(f'"{number}\n"' for number in range(900))
+    names = ",".join(f"metadata.x{number}" for number in range(50))
+    with pytest.raises(ConfigurationError, match="a row of several lines is longer than 2,000 bytes"):
+        csv(tmp_path, f"source_id,{names}\na,{cells}\n")
+
+
+def test_texts_that_are_stored_once_are_written_out_a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrow_rows, "MAX_TEXT_BYTES", 1000)
+    written = []
+    documents_of = arrow_rows.documents_of
+    monkeypatch.setattr(
+        arrow_rows, "documents_of", lambda batch, *rest: written.append(len(batch)) or documents_of(batch, *rest)
+    )
+    notes = pa.array(["x" * 300] * 100).dictionary_encode()
+    table = pa.table({"source_id": [str(number) for number in range(100)], "metadata.note": notes})
+    assert len(Read(open_source(table)).sent) == 100
+    assert max(written) <= 3
