@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from airflow_provider_voucherify.order_import.config import ImportConfig
-from airflow_provider_voucherify.order_source.checked import CheckedBlock, CheckedRecord, checked_blocks
+from airflow_provider_voucherify.order_source.checked_records import CheckedBlock, CheckedRecord, checked_blocks
 from airflow_provider_voucherify.order_source.findings import Findings
+from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
 from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, SupersededOrderError
 from airflow_provider_voucherify.order_source.schema.order import Facts
-from airflow_provider_voucherify.order_source.schema.source_id import source_id_of
 from airflow_provider_voucherify.order_source.source import Cursor, Record
 from airflow_provider_voucherify.reporting.reject_files import Outcome
 

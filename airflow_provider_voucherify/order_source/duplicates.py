@@ -19,13 +19,13 @@ from typing import Literal, NamedTuple, get_args
 import msgspec
 
 from airflow_provider_voucherify.core.validation import check_choice
+from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.repeated_hashes import RepeatedHashes
 from airflow_provider_voucherify.order_source.schema.check import (
     InvalidOrderError,
     ScatteredOrderError,
     SupersededOrderError,
 )
-from airflow_provider_voucherify.order_source.schema.source_id import source_id_of
 from airflow_provider_voucherify.order_source.source import IDS_A_BATCH, Record, Source
 
 OnDuplicate = Literal["error", "first", "last"]

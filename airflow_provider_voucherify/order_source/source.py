@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_source.mapping.normalize import Normalizer
-from airflow_provider_voucherify.order_source.mapping.rename import renamed
+from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
+from airflow_provider_voucherify.order_source.mapping.json_fields import renamed
+from airflow_provider_voucherify.order_source.mapping.normalizer import Normalizer
 from airflow_provider_voucherify.order_source.options import SourceOptions
 from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, Note, encode
 from airflow_provider_voucherify.order_source.schema.order import SoundOrder
 from airflow_provider_voucherify.order_source.schema.python_json import to_json
-from airflow_provider_voucherify.order_source.schema.source_id import source_id_of
 from airflow_provider_voucherify.reporting.reject_files import read_line
 
 Rename = Callable[[bytes], bytes]

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from airflow_provider_voucherify.order_source import Query, open_source
-from airflow_provider_voucherify.order_source.checked import checked
+from airflow_provider_voucherify.order_source.checked_records import checked
 from airflow_provider_voucherify.order_source.duplicates import find_duplicates
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # a script finds what lies beside it alone

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 
 from airflow_provider_voucherify.order_source.files import File
 from airflow_provider_voucherify.order_source.mapping.columns import constants
-from airflow_provider_voucherify.order_source.mapping.rename import renamed
+from airflow_provider_voucherify.order_source.mapping.json_fields import renamed
 from airflow_provider_voucherify.order_source.options import SourceOptions
 from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record, source_ids_of
 

@@ -16,8 +16,8 @@ from airflow_provider_voucherify.order_source.formats import base
 from airflow_provider_voucherify.order_source.formats.base import Reader, with_empty_rows
 from airflow_provider_voucherify.order_source.mapping.columns import Column, Plan
 from airflow_provider_voucherify.order_source.mapping.columns import plan as plan_columns
+from airflow_provider_voucherify.order_source.mapping.ids import as_sent
 from airflow_provider_voucherify.order_source.schema.field_types import JSON_NUMBER, Kind, is_json
-from airflow_provider_voucherify.order_source.schema.source_id import as_sent
 from airflow_provider_voucherify.order_source.source import IDS_A_BATCH, Cursor, Origin, Record
 
 DELIMITERS = ",;\t|"

@@ -9,8 +9,8 @@ from operator import attrgetter
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.formats.base import MAX_ORDER_BYTES, JsonReader, line_too_long
+from airflow_provider_voucherify.order_source.mapping.ids import as_sent, decode_lines, source_id_of
 from airflow_provider_voucherify.order_source.schema.check import MALFORMED
-from airflow_provider_voucherify.order_source.schema.source_id import as_sent, decode_lines, source_id_of
 from airflow_provider_voucherify.order_source.source import Cursor, Record, rename_body
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

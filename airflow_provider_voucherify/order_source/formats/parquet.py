@@ -12,7 +12,7 @@ from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.formats.base import Reader, with_empty_rows
 from airflow_provider_voucherify.order_source.mapping.columns import Plan
 from airflow_provider_voucherify.order_source.mapping.columns import plan as plan_columns
-from airflow_provider_voucherify.order_source.schema.source_id import source_id_of
+from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.source import Cursor, Record
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import msgspec
 
 from airflow_provider_voucherify.core.validation import did_you_mean
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_source.mapping.normalize import CUSTOMER_ID_RENAMED, DATE_LEFT_OUT
+from airflow_provider_voucherify.order_source.mapping.normalizer import CUSTOMER_ID_RENAMED, DATE_LEFT_OUT
 from airflow_provider_voucherify.order_source.options import SourceOptions, field_at
 from airflow_provider_voucherify.order_source.schema.check import Note
 from airflow_provider_voucherify.order_source.schema.field_types import ANYTHING, ORDER, Shape, guess

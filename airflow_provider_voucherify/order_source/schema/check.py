@@ -98,29 +98,6 @@ def check_nesting(body: bytes) -> None:
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
-MAX_EXACT_FLOAT = 2**53
-
-
-def id_text(value: object) -> str | None:
-    """
-    Write an id as text: numbers become digits, if they are exact.
-
-    :param value: An id as JSON has it.
-    :return: None if it is neither text nor such a number.
-    """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return str(value)
-    try:
-        whole = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return str(whole) if whole == value and abs(whole) <= MAX_EXACT_FLOAT else None
-
-
 def shown(value: object) -> str:
     """Show a value of an order to people: as JSON, shortened if it is long."""
     text = encode(value).decode()

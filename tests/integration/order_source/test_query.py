@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source import Query, open_source
-from airflow_provider_voucherify.order_source.checked import checked
+from airflow_provider_voucherify.order_source.checked_records import checked
 from airflow_provider_voucherify.order_source.query import cursors
 
 ORDERS = """

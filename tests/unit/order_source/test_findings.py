@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from airflow_provider_voucherify.order_source import SourceOptions, findings
-from airflow_provider_voucherify.order_source.checked import checked
+from airflow_provider_voucherify.order_source.checked_records import checked
 from airflow_provider_voucherify.order_source.findings import Finding, Findings
 from airflow_provider_voucherify.order_source.schema.check import Note
 from airflow_provider_voucherify.order_source.source import Cursor

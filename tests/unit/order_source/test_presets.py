@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source import open_source, presets
-from airflow_provider_voucherify.order_source.checked import checked
+from airflow_provider_voucherify.order_source.checked_records import checked
 from airflow_provider_voucherify.order_source.findings import Findings
 
 SHOPIFY_COLUMNS = (

@@ -18,7 +18,7 @@ from airflow_provider_voucherify.order_source import files
 from airflow_provider_voucherify.order_source import tables as table
 from airflow_provider_voucherify.order_source.formats import arrow_rows, json_array, jsonl, parquet
 from airflow_provider_voucherify.order_source.formats import replay_buffer as replay
-from airflow_provider_voucherify.order_source.schema.source_id import source_id_of
+from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.source import Cursor, Source
 from tests.unit.order_source import strategies as make
 

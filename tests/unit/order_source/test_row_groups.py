@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source import open_source, row_groups
-from airflow_provider_voucherify.order_source.checked import checked
+from airflow_provider_voucherify.order_source.checked_records import checked
 from airflow_provider_voucherify.order_source.duplicates import Duplicates, find_duplicates
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.rules import Rules

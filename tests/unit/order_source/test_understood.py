@@ -18,7 +18,7 @@ import pytest
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source import open_source
-from airflow_provider_voucherify.order_source.checked import checked
+from airflow_provider_voucherify.order_source.checked_records import checked
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.formats import arrow_rows, base
 from airflow_provider_voucherify.order_source.formats import jsonl as jsonl_format

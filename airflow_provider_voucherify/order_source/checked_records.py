@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider_voucherify.order_source.duplicates import Duplicate
 from airflow_provider_voucherify.order_source.findings import EMPTY_ROW, Findings
-from airflow_provider_voucherify.order_source.mapping.normalize import RefusedOrderError
+from airflow_provider_voucherify.order_source.mapping.normalizer import RefusedOrderError
 from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
 from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, Note, ScatteredOrderError
 from airflow_provider_voucherify.order_source.schema.order import CheckedOrder, Facts, facts_of

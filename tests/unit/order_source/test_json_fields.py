@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_voucherify.order_source.mapping.rename import renamed
+from airflow_provider_voucherify.order_source.mapping.json_fields import renamed
 from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_import.chunk import chunks
 from airflow_provider_voucherify.order_source.mapping.amounts import minor_units
-from airflow_provider_voucherify.order_source.mapping.rename import renamed
+from airflow_provider_voucherify.order_source.mapping.json_fields import renamed
 from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError
 from airflow_provider_voucherify.order_source.source import Cursor
 from tests.unit.order_source import strategies as make

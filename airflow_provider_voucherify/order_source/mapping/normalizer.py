@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from airflow_provider_voucherify.order_source.mapping.amounts import minor_units
+from airflow_provider_voucherify.order_source.mapping.ids import id_text, read_id
 from airflow_provider_voucherify.order_source.mapping.metadata import typed
 from airflow_provider_voucherify.order_source.mapping.times import iso_8601
 from airflow_provider_voucherify.order_source.mapping.unknown_fields import Unknown
@@ -22,11 +23,10 @@ from airflow_provider_voucherify.order_source.schema.check import (
     decode_order,
     decode_orders,
     encode,
-    id_text,
     shown,
 )
 from airflow_provider_voucherify.order_source.schema.field_types import ORDER, Kind, Shape, json_number
-from airflow_provider_voucherify.order_source.schema.order import NULL_MARKERS, Facts, Order
+from airflow_provider_voucherify.order_source.schema.order import Facts, Order
 from airflow_provider_voucherify.reporting.reject_files import read_line
 
 DATE_LEFT_OUT = Note("created_at left out: Voucherify sets the time of the import", "order_date_metadata_key")
@@ -246,13 +246,7 @@ class Normalizer:
 
     def _text(self, value: Any, shape: Shape, path: tuple[str, ...], notes: list[Note], place: str) -> Any:
         if isinstance(value, str):
-            if shape.is_id and value in NULL_MARKERS | self._nothing:
-                if value not in self._nothing:
-                    raise InvalidOrderError(
-                        f"{place} is {shown(value)}, which other tools write for nothing; null_values="
-                        f"{[*self.options.null_values, value]!r} leaves it out",
-                        (Note(f"{value!r} as an id", "null_values"),),
-                    )
+            if shape.is_id and read_id(value, self.options.null_values, place) is None:
                 notes.append(Note(f"{value!r} as an id taken for nothing", "null_values"))
                 return _NOTHING
             return value
