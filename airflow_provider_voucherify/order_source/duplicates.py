@@ -150,7 +150,7 @@ def _read(source: Source, ids: RepeatedHashes, keys: RepeatedHashes) -> int:
             ids.add(page)
             count += len(page)
         return count
-    records = source.read()
+    records = source.scan()
     while found := list(islice(records, IDS_A_BATCH)):
         ids.add([source_id_of(record.body) for record in found])
         keys.add([record.key for record in found])
@@ -196,7 +196,7 @@ def _parts(source: Source, hashes: set[int]) -> array[int]:
 def _with_hashes(
     source: Source, hashes: set[int], text_of: Callable[[Record], str | None]
 ) -> Iterator[tuple[str, Record]]:
-    for record in source.read():
+    for record in source.scan():
         text = text_of(record)
         if text is not None and hash(text) in hashes:
             yield text, record

@@ -59,6 +59,10 @@ class FileSource(Source):
         """Read from a place on."""
         return self._read(start)
 
+    def scan(self) -> Iterator[Record]:
+        """Read all records once, past the buffer of those that were read recently."""
+        return self._read_files(Cursor())
+
     def fingerprint(self) -> str:
         """Hash names, sizes and samples of the content, and how it is to be read."""
         return fingerprint(self._files, options_document(self.options))
@@ -93,7 +97,7 @@ class FileSource(Source):
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, as fast as the format allows."""
         if self.groups_rows:
-            yield from source_ids_of(self.read())
+            yield from source_ids_of(self.scan())
             return
         for index in range(len(self._files)):
             yield from self._reader(index).source_ids()

@@ -160,6 +160,14 @@ class Source(ABC):
             found.
         """
 
+    def scan(self) -> Iterator[Record]:
+        """
+        Read all records once, and keep none of them to be read again soon.
+
+        :raises ConfigurationError: if they cannot be read.
+        """
+        return self.read()
+
     @abstractmethod
     def share(self, cursor: Cursor) -> float | None:
         """Return which share of the source lies before a place, 0 to 1; None where that is unknown."""
@@ -178,7 +186,7 @@ class Source(ABC):
 
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, in order, in lists of some."""
-        return source_ids_of(self.read())
+        return source_ids_of(self.scan())
 
 
 class ListSource(Source):

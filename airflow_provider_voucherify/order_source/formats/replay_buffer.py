@@ -20,13 +20,15 @@ class ReplayBuffer:
     Reads on from where something was read before, and again what was read last.
 
     An import reads every chunk twice: once to send it, and once, some chunks later, to say what became of its
-    orders. Both go forward. So two readers stay where they are, each with the last 32 MiB that it gave.
+    orders. Both go forward. So two readers stay where they are, each with the last records that it gave.
 
     :param read: Reads from a place on, at whatever cost.
+    :param kept_bytes: How many bytes of records each reader keeps, 32 MiB by default.
     """
 
-    def __init__(self, read: Callable[[Cursor], Iterator[Record]]) -> None:
+    def __init__(self, read: Callable[[Cursor], Iterator[Record]], kept_bytes: int | None = None) -> None:
         self._read = read
+        self._kept_bytes = kept_bytes
         self._readers: list[_OpenReader] = []
 
     def read(self, start: Cursor) -> Iterator[Record]:
@@ -46,7 +48,8 @@ class ReplayBuffer:
             if reader.has(start.number):
                 break
         else:
-            reader = _OpenReader(start.number, self._read(start))
+            kept_bytes = KEPT_BYTES if self._kept_bytes is None else self._kept_bytes
+            reader = _OpenReader(start.number, self._read(start), kept_bytes)
         self._readers = [reader, *(other for other in self._readers if other is not reader)][:MAX_READERS]
         return reader
 
@@ -54,8 +57,9 @@ class ReplayBuffer:
 class _OpenReader:
     """A reader, and the records that it gave last."""
 
-    def __init__(self, number: int, records: Iterator[Record]) -> None:
+    def __init__(self, number: int, records: Iterator[Record], kept_bytes: int) -> None:
         self._records = records
+        self._kept_bytes = kept_bytes
         self._first = self._next = number
         self._pages: deque[list[Record]] = deque()
         self._size = 0
@@ -94,7 +98,7 @@ class _OpenReader:
         self._next += len(page)
         self._pages.append(page)
         self._size += _size(page)
-        while self._size > KEPT_BYTES and len(self._pages) > 1:
+        while self._size > self._kept_bytes and len(self._pages) > 1:
             gone = self._pages.popleft()
             self._first += len(gone)
             self._size -= _size(gone)
@@ -102,4 +106,5 @@ class _OpenReader:
 
 
 def _size(page: list[Record]) -> int:
-    return sum([len(record.body) for record in page]) + len(page) * RECORD_BYTES
+    texts = sum([len(record.place or "") + len(record.key or "") for record in page])
+    return sum([len(record.body) for record in page]) + texts + len(page) * RECORD_BYTES

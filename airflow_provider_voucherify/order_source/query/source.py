@@ -12,6 +12,7 @@ import msgspec
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.file_source import FileSource
+from airflow_provider_voucherify.order_source.formats.replay_buffer import ReplayBuffer
 from airflow_provider_voucherify.order_source.mapping.columns import plan
 from airflow_provider_voucherify.order_source.options import SourceOptions
 from airflow_provider_voucherify.order_source.query.batches import fetch, order_keys
@@ -22,6 +23,8 @@ from airflow_provider_voucherify.order_source.source import Cursor, Origin, Reco
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+KEPT_BYTES = 4 << 20  # a row group of a local file is soon read again
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,10 @@ class QuerySource(Source):
     def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008
         """Read the rows from a place on."""
         return self._rows.read(start)
+
+    def scan(self) -> Iterator[Record]:
+        """Read all rows once, past the buffer of those that were read recently."""
+        return self._rows.scan()
 
     def share(self, cursor: Cursor) -> float | None:
         """Count the rows."""
@@ -113,6 +120,7 @@ class _SpooledRows(FileSource):
     def __init__(self, spool: Spool, manifest: Manifest, options: SourceOptions) -> None:
         super().__init__(spool.files(manifest), options)
         self.name = "query"
+        self._read = ReplayBuffer(self._read_files, KEPT_BYTES).read
         self._before = [sum(part.rows for part in manifest.parts[:index]) for index in range(len(manifest.parts))]
 
     def origin(self, file: int) -> Origin:
