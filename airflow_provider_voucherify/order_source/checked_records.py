@@ -108,7 +108,7 @@ def _blocks(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def _check_block(records: list[Record], findings: Findings | None) -> CheckedBlock | None:
-    """Check records at once; None if there is one that has to be looked at by itself."""
+    """Check records at once; return None if one of them has to be checked by itself."""
     origin = records[0].origin
     normalize = origin.normalize
     if normalize.changes or origin is not records[-1].origin or any(record.error is not None for record in records):
@@ -192,7 +192,7 @@ def _count(findings: Findings, record: Record, body: bytes, facts: int, notes: t
 
 class _UpcomingDuplicates:
     """
-    The records ahead that do not count.
+    The records to come that repeat a ``source_id`` and do not count.
 
     :param rules: Have the duplicates of the source.
     :param first: How many records of the source lie before the first one that is asked for.

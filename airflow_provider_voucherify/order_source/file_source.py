@@ -56,7 +56,7 @@ class FileSource(Source):
         self._read = self._read_files if cheap else ReplayBuffer(self._read_files).read
 
     def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008
-        """Read from a place on."""
+        """Read from a cursor on."""
         return self._read(start)
 
     def scan(self) -> Iterator[Record]:

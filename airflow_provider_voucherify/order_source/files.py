@@ -249,7 +249,7 @@ def _check_not_named_as_file(path: Any) -> None:
 
 
 def _why_not_a_file(path: Any) -> str:
-    """Say what stands at a place where there is no file that can be read more than once."""
+    """Explain why a path is not a file that can be read more than once."""
     try:
         mode = os.lstat(path).st_mode
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""What people should know about the orders of a source: what was left out, renamed, guessed, or looks wrong."""
+"""Findings about the orders of a source: what was left out, renamed, converted or guessed, or looks wrong."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Findings(msgspec.Struct):
 
     def see(self, body: bytes) -> None:
         """
-        See which of the watched paths an order fills.
+        Note which of the watched paths an order fills.
 
         :param body: The order as it is sent.
         """

@@ -1,4 +1,4 @@
-"""Where orders come from: streams of records that know their position and can go on from any of them."""
+"""Where orders come from: streams of records that know their position, and that can be read from any of them on."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ class Origin(msgspec.Struct, frozen=True):
     notes: tuple[Note, ...] = ()
 
     def position(self, line: int) -> str:
-        """Name a place for people: ``orders.jsonl:7``, ``orders.parquet row 7`` or ``orders[7]``."""
+        """Name a line for messages: ``orders.jsonl:7``, ``orders.parquet row 7`` or ``orders[7]``."""
         return f"{self.before}{line + self.first}{self.after}"
 
     def span(self, first: int, last: int) -> str:
-        """Name the place of several rows for people: ``orders.csv rows 4 to 7`` or ``orders[4] to orders[7]``."""
+        """Name several rows for messages: ``orders.csv rows 4 to 7`` or ``orders[4] to orders[7]``."""
         if self.after:
             return f"{self.position(first)} to {self.position(last)}"
         name = self.before.removesuffix(":").removesuffix(" row ")
@@ -75,7 +75,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 class Record(msgspec.Struct, gc=False):
     """
-    One order as the source gives it.
+    One order as it was read.
 
     :param origin: Where it comes from.
     :param number: How many records of the source lie before it.
@@ -83,8 +83,8 @@ class Record(msgspec.Struct, gc=False):
     :param body: Its JSON document, unchecked, with the names of the API and amounts and dates as given.
     :param next_line: How many lines of its file lie before what follows it.
     :param next_offset: How many bytes of its file lie before what follows it.
-    :param error: Why it is no order, if the source knows that already.
-    :param sound: Its facts, if the source vouches for it.
+    :param error: Why it is not an order, if the source knows that already.
+    :param sound: Its facts, if its fields and values are known to be valid, so that it need not be checked.
     :param was: Its position in an earlier import, if this is one of the orders that were not loaded there.
     :param next_file: The number of the file that what follows it is read from; -1 for its own.
     :param place: Its position, if that is not a line: that of several rows which are one order.
@@ -109,7 +109,7 @@ class Record(msgspec.Struct, gc=False):
 
     @property
     def position(self) -> str:
-        """Where it stands, for people."""
+        """Its position, for messages."""
         position = self.origin.position(self.line) if self.place is None else self.place
         return position if self.was is None else f"{position} ({self.was})"
 
@@ -126,7 +126,7 @@ class Record(msgspec.Struct, gc=False):
 
 class Source(ABC):
     """
-    A stream of orders that can be read again from any of its cursors, and gives the same each time.
+    A stream of orders that can be read again from any of its cursors, with the same result each time.
 
     :param options: How its orders are read.
     """
@@ -153,11 +153,11 @@ class Source(ABC):
     @abstractmethod
     def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008  # frozen
         """
-        Read the records from a place on.
+        Read the records from a cursor on.
 
         :param start: A cursor that this source gave, or ``Cursor()`` for the beginning.
-        :raises ConfigurationError: if there is nothing to read from, or it breaks off where no next order can be
-            found.
+        :raises ConfigurationError: if there is nothing to read, or the content is damaged so that the next order cannot
+            be found.
         """
 
     def scan(self) -> Iterator[Record]:
@@ -175,14 +175,14 @@ class Source(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """
-        Tell a short text that changes when the orders do: a run is not resumed on another source.
+        Return a short text that changes when the orders do, so that no import resumes with another source.
 
-        The orders change with their content, and with how they are to be read.
+        Content, names of files and options that change how orders are read all count.
         """
 
     @abstractmethod
     def origin(self, file: int) -> Origin:
-        """Tell what the records of a file, numbered from 0, have in common."""
+        """Return what the records of a file have in common, which are numbered from 0."""
 
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, in order, in lists of some."""
@@ -235,7 +235,7 @@ class ListSource(Source):
         return content_hash(self)
 
     def origin(self, file: int) -> Origin:
-        """Tell what all orders have in common."""
+        """Return what all orders have in common."""
         return self._origin
 
 
@@ -246,7 +246,7 @@ def source_ids_of(records: Iterator[Record]) -> Iterator[list[str | None]]:
 
 
 def rename_body(rename: Rename | None, body: bytes) -> tuple[bytes, str | None]:
-    """Give an order the names of the API, or say why that cannot be. One of a former import has them."""
+    """Give an order the names of the API, or return why that is impossible. A line of a reject file has them."""
     if rename is None:
         return body, None
     if b'"payload"' in body and read_line(body):
@@ -258,12 +258,12 @@ def rename_body(rename: Rename | None, body: bytes) -> tuple[bytes, str | None]:
 
 
 def options_document(options: SourceOptions) -> bytes:
-    """Write options as a document that is the same for equal options, for fingerprints."""
+    """Encode options for a fingerprint: equal options give equal bytes."""
     return msgspec.json.encode({name: repr(value) for name, value in msgspec.structs.asdict(options).items()})
 
 
 def content_hash(source: Source) -> str:
-    """Fingerprint a source that is in memory by the orders in it."""
+    """Hash the orders of a source that is in memory."""
     digest, count = hashlib.sha256(options_document(source.options)), 0
     for record in source.read():
         digest.update(record.body)

@@ -1,4 +1,4 @@
-"""Read orders that are columns in memory: data frames, and Arrow tables of any library."""
+"""Read orders from data frames and Arrow tables in memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TableSource(Source):
         self._origin = Origin("orders[", "]", 0, normalize=self.normalize)
 
     def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008
-        """Read the rows from a place on."""
+        """Read the rows from a cursor on."""
         batches = self._table.slice(start.line).to_batches(max_chunksize=BATCH_ROWS)
         rows = records(batches, self._plan, self._origin, self.name, start.number, start.line)
         records_of_rows = with_empty_rows(rows, start.number)
@@ -55,7 +55,7 @@ class TableSource(Source):
         return content_hash(self)
 
     def origin(self, file: int) -> Origin:
-        """Tell what all orders have in common."""
+        """Return what all orders have in common."""
         return self._origin
 
 

@@ -50,8 +50,8 @@ class Documents(NamedTuple):
     Rows as orders.
 
     :param texts: The JSON documents.
-    :param sound: What is told of each order, if by their types and values all of them are what the API takes; None
-        if that is to be checked.
+    :param sound: What is known of each order, if types and values prove all of them valid; None if each has to be
+        checked.
     """
 
     texts: pa.StringArray
@@ -65,7 +65,7 @@ def documents(
     Write rows as orders.
 
     What is null is left out, and so is a float that is not a number. Decimals are numbers with all their digits;
-    numbers with nothing behind the point are integers where the API takes integers, and text where it takes text.
+    numbers with zeros after the point are integers where the API takes integers, and text where it takes text.
     Text is read as a number, a list or an object where the API takes one. Times with a zone are written in UTC,
     those without one as they are.
 
@@ -79,12 +79,12 @@ def documents(
     order = _nest(values | {path: pa.repeat(scalar(value), length) for path, value in (constants or {}).items()})
     written = _object(order, ORDER)
     texts = _joined(written.parts, len(order))
-    texts.validate(full=True)  # Arrow reads text from Parquet without looking whether it is UTF-8
+    texts.validate(full=True)  # Arrow does not check whether text from Parquet is UTF-8
     return Documents(texts, sound_orders(order) if written.sound else None)
 
 
 def _nest(arrays: Mapping[tuple[str, ...], pa.Array]) -> pa.StructArray:
-    """Put flat columns into objects; one of which all fields are null is null itself."""
+    """Nest flat columns into objects. An object whose fields are all null is null itself."""
     groups: dict[str, dict[tuple[str, ...], pa.Array]] = {}
     for path, array in arrays.items():
         groups.setdefault(path[0], {})[path[1:]] = array
@@ -94,7 +94,7 @@ def _nest(arrays: Mapping[tuple[str, ...], pa.Array]) -> pa.StructArray:
 
 
 def _joined(parts: Sequence[Text], length: int) -> pa.StringArray:
-    """Put parts together, row by row; where one is null the whole is."""
+    """Join parts row by row. A row with a null part is null."""
     merged: list[Text] = []
     for part in parts:
         if isinstance(part, str) and merged and isinstance(merged[-1], str):
@@ -169,7 +169,7 @@ def _object(array: pa.StructArray, shape: Shape) -> _Value:
         value = _value(array.field(index), inner)
         if not value.sound and array.null_count:  # for what lies under a null may be
             value = value._replace(sound=_value(array.flatten()[index], inner).sound)
-        # whether it overrides has to be looked at, and names that the API does not know are treated row by row
+        # overrides are read from the value, and names that the API does not know are treated row by row
         sound = sound and value.sound and inner.kind is not Kind.BOOLEAN and known is not None
         if not value.nullable:
             after += ["," if certain else "", name, *value.parts]
@@ -205,7 +205,7 @@ def _map(array: pa.MapArray, shape: Shape) -> _Value:
 
 
 def _parted(array: pa.Array, texts: pa.StringArray) -> pa.StringArray:
-    """Part the entries of each list by commas."""
+    """Join the entries of each list with commas."""
     return pc.binary_join(pa.ListArray.from_arrays(pc.subtract(array.offsets, array.offsets[0]), texts), scalar(","))
 
 
@@ -235,7 +235,7 @@ def _integer(array: pa.Array, text: pa.StringArray, shape: Shape) -> _Value:
 
 
 def _number(text: pa.StringArray, shape: Shape, sound: bool) -> _Value:
-    """Take a number as it is written, but without a point and zeros where an integer is meant."""
+    """Keep a number as it is written, but without a point and zeros where an integer is expected."""
     sound = sound or shape.kind is Kind.ANYTHING
     if shape.kind is Kind.TEXT:
         return _Value.quoted(pc.replace_substring_regex(text, r"\.0+$", "") if shape.is_id else text, sound)
@@ -269,7 +269,7 @@ def _float_id(array: pa.Array) -> _Value:
 
 
 def _text(text: pa.StringArray, shape: Shape) -> _Value:
-    """Quote text, unless it is what the API takes without quotes."""
+    """Quote text, unless the API takes it without quotes."""
     match shape.kind:
         case Kind.INTEGER | Kind.NUMBER:
             literal = pc.match_substring_regex(text, f"^(?:{JSON_NUMBER})$")
@@ -305,7 +305,7 @@ def _quote(value: str) -> str:
 
 
 def _written(text: pa.StringArray, write: Callable[[str], str]) -> pa.StringArray:
-    """Write text one by one."""
+    """Write texts one by one."""
     return pc.if_else(
         text.is_valid(), string_array("" if value is None else write(value) for value in text.to_pylist()), pa.NULL
     )

@@ -31,7 +31,7 @@ class Reader(ABC):
     @abstractmethod
     def read(self, start: Cursor) -> Generator[Record, None, int]:
         """
-        Read the records from a place on.
+        Read the records from a cursor on.
 
         :return: How many records of the source lie before the end of the file.
         :raises ConfigurationError: if it cannot be read, or the next order cannot be found.
@@ -58,7 +58,7 @@ class JsonReader(Reader):
 
 def line_too_long(name: str, line: int | None = None) -> str:
     """
-    Say that a line is longer than an order may be.
+    Format the message about a line that is longer than an order may be.
 
     :param name: The name of the file.
     :param line: The number of the line from 1, if it is known.

@@ -36,7 +36,7 @@ class CsvFile(Reader):
 
     def read(self, start: Cursor) -> Generator[Record, None, int]:
         """
-        Read the rows from a place on. A row with too few or too many cells is a record with an error.
+        Read the rows from a cursor on. A row with too few or too many cells is a record with an error.
 
         :return: How many records of the source lie before the end of the file.
         :raises ConfigurationError: if the header names what is not a field of an order, or the quotes are such that the
@@ -223,7 +223,7 @@ def _text(cell: str) -> str:
 
 
 def _number(cell: str) -> str | msgspec.Raw:
-    """Read a number as it stands; the check refuses what is not one, and names it."""
+    """Keep a number as it is written; the check rejects what is not one, and names it."""
     return msgspec.Raw(cell.encode()) if _is_number(cell) else cell
 
 

@@ -22,7 +22,7 @@ class JsonArray(base.JsonReader):
     """A file that is a JSON array of orders, or an object with one (``json_path``)."""
 
     def read(self, start: Cursor) -> Generator[Record, None, int]:
-        """Read from a place on, up to where it is not JSON: after that no order can be found."""
+        """Read from a cursor on, up to where the text is not JSON: no order can be found after that."""
         keys = self._options.json_path.split(".") if self._options.json_path else []
         number, index, offset = start.number, start.line, start.offset
         with self._file.open(offset) as file:
@@ -116,13 +116,13 @@ class _Text:
         self._whole = False
 
     def __str__(self) -> str:
-        """What comes next, for people."""
+        """The next characters, for messages."""
         self._look(1)
         return repr(self._text[self._place : self._place + 20]) if not self.at_end else "the end of the file"
 
     @property
     def at_end(self) -> bool:
-        """Whether there is no more."""
+        """Whether the end of the text is reached."""
         return not self._look(1)
 
     def skip(self, sign: str) -> int:
@@ -145,7 +145,7 @@ class _Text:
 
     def value(self) -> bytes:
         """
-        Read a value as it stands.
+        Read a JSON value without changing it.
 
         :raises ValueError: if it is not JSON, or does not end.
         """

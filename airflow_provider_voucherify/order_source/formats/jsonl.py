@@ -26,7 +26,7 @@ class JsonLines(JsonReader):
     """
 
     def read(self, start: Cursor) -> Generator[Record, None, int]:
-        """Read the lines from a place on."""
+        """Read the lines from a cursor on."""
         origin, rename = self._origin, self._rename
         number, line, offset = start.number, start.line, start.offset
         with self._file.open(offset) as file:

@@ -12,15 +12,15 @@ KEPT_BYTES = 32 << 20  # a reader; some twenty chunks of 2000 orders
 PAGE_RECORDS = 500
 PAGE_BYTES = 4 << 20
 RECORD_BYTES = 200  # of memory, besides the body
-MAX_READERS = 2  # one for what is sent, one for what is settled
+MAX_READERS = 2  # one for chunks that are sent, one for outcomes
 
 
 class ReplayBuffer:
     """
-    Reads on from where something was read before, and again what was read last.
+    Keeps two readers open, each with the last records that it returned.
 
-    An import reads every chunk twice: once to send it, and once, some chunks later, to say what became of its
-    orders. Both go forward. So two readers stay where they are, each with the last records that it gave.
+    An import reads every chunk twice: once to send it, and once, some chunks later, to record the outcome of its
+    orders. Both advance through the source, so that two readers are enough.
 
     :param read: Reads from a place on, at whatever cost.
     :param kept_bytes: How many bytes of records each reader keeps, 32 MiB by default.
@@ -32,7 +32,7 @@ class ReplayBuffer:
         self._readers: list[_OpenReader] = []
 
     def read(self, start: Cursor) -> Iterator[Record]:
-        """Read from a place on."""
+        """Read from a cursor on."""
         number, place, reader = start.number, start, self._reader(start)
         while True:
             if not reader.has(number):  # another reader went far ahead with this reader
@@ -55,7 +55,7 @@ class ReplayBuffer:
 
 
 class _OpenReader:
-    """A reader, and the records that it gave last."""
+    """A reader, and the records that it returned last."""
 
     def __init__(self, number: int, records: Iterator[Record], kept_bytes: int) -> None:
         self._records = records
@@ -66,11 +66,11 @@ class _OpenReader:
         self._error: Exception | None = None
 
     def has(self, number: int) -> bool:
-        """Tell whether a record is here, or comes next."""
+        """Return whether a record is buffered, or is the next one."""
         return self._first <= number < self._next or (number == self._next and self._error is None)
 
     def page(self, number: int) -> list[Record]:
-        """Give some records from one on that is here, or comes next; none at the end."""
+        """Return some records from one on that is buffered or is the next one; none at the end."""
         if number == self._next:
             return self._turn()
         place = self._first

@@ -89,7 +89,7 @@ class Normalizer:
 
     def doubts(self, facts: int) -> bool:
         """
-        Return whether an order has to be looked at more closely.
+        Return whether an order needs a closer check than its types.
 
         :param facts: What is known of it, as bits of :class:`Facts`.
         """
@@ -298,7 +298,7 @@ class Normalizer:
         facts = order.facts
         if self.options.require_source_id and facts & Facts.NO_SOURCE_ID:
             raise InvalidOrderError(
-                "has no source_id, so that it could be neither found again nor told from its repetition; "
+                "has no source_id, so that it could neither be found again nor be distinguished from a repetition; "
                 "map a column to source_id, or state with require_source_id=False that this is intended",
                 (Note("order without source_id", "require_source_id"),),
             )

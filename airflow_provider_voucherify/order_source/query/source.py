@@ -56,7 +56,7 @@ class QuerySource(Source):
         return self._query.items_sql is not None or super().groups_rows
 
     def read(self, start: Cursor = Cursor()) -> Iterator[Record]:  # noqa: B008
-        """Read the rows from a place on."""
+        """Read the rows from a cursor on."""
         return self._rows.read(start)
 
     def scan(self) -> Iterator[Record]:

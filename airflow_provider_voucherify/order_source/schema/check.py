@@ -19,9 +19,9 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 
 class Note(NamedTuple):
     """
-    Something about an order that people should know: what was left out, renamed or guessed.
+    Something to report about an order: what was left out, renamed, converted or guessed.
 
-    :param finding: What, in words that are the same for all orders of the kind.
+    :param finding: What was found, in words that are the same for all orders of the kind.
     :param option: The option that decides it; None if no option does.
     """
 
@@ -33,8 +33,8 @@ class InvalidOrderError(ValueError):
     """
     An order that is not sent, with the reason.
 
-    :param reason: The reason, for people.
-    :param notes: What else to count of it.
+    :param reason: The reason, for messages.
+    :param notes: The findings to count.
     """
 
     def __init__(self, reason: str, notes: tuple[Note, ...] = ()) -> None:
@@ -99,7 +99,7 @@ _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
 def shown(value: object) -> str:
-    """Show a value of an order to people: as JSON, shortened if it is long."""
+    """Format a value of an order for a message: as JSON, shortened if it is long."""
     text = encode(value).decode()
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
 

@@ -254,7 +254,7 @@ class CheckedOrder(Protocol):
 
 class SoundOrder(msgspec.Struct, gc=False):
     """
-    What is known of an order whose source vouches for its fields and values, so that it need not be checked.
+    What is known of an order whose fields and values are known to be valid, so that it need not be checked.
 
     :param source_id: Its ``source_id``.
     :param facts: Bits of :class:`Facts`.
