@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -45,12 +46,12 @@ def postgres() -> Iterator[str]:
         initdb = [program("initdb"), "--pgdata", data, "--username", "airflow", "--auth", "trust", "--no-sync"]
         subprocess.run(initdb, user=OWNER, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         server = [program("postgres"), "-D", data, "-p", str(port), "-k", folder, "-c", "fsync=off"]
-        with _running(server, port, user=OWNER, cwd=folder):
+        with _running(server, port, stop=signal.SIGINT, user=OWNER, cwd=folder):  # at once, whoever is connected
             yield f"airflow@127.0.0.1:{port}/postgres"
 
 
 @contextlib.contextmanager
-def _running(command: list[str], port: int, **options: str | None) -> Iterator[None]:
+def _running(command: list[str], port: int, stop: int = signal.SIGTERM, **options: str | None) -> Iterator[None]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
     try:
         until = time.monotonic() + READY_WITHIN
@@ -60,7 +61,7 @@ def _running(command: list[str], port: int, **options: str | None) -> Iterator[N
             time.sleep(0.1)
         yield
     finally:
-        process.terminate()
+        process.send_signal(stop)
         process.wait()
 
 
