@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from types import SimpleNamespace
@@ -138,6 +141,43 @@ def test_a_query_that_fails_in_the_middle(connect, tmp_path) -> None:
         list(source.read())
     assert not list(tmp_path.glob("*.parquet"))
     assert not (tmp_path / "manifest.json").exists()
+
+
+SLOW_QUERY = """
+import sqlite3, sys, time
+from pathlib import Path
+from airflow_provider_voucherify.order_source import Query, open_source
+
+def connect():
+    connection = sqlite3.connect(":memory:")
+    connection.create_function("slow", 1, lambda row: time.sleep(60) if row == 150 else row)
+    return connection
+
+rows = "WITH RECURSIVE n(row) AS (SELECT 1 UNION ALL SELECT row + 1 FROM n WHERE row < 200)"
+query = Query(sql=f"{rows} SELECT slow(row) AS source_id FROM n", connect=connect, run=sys.argv[2])
+open_source(query=query, spool=Path(sys.argv[1])).fingerprint()
+"""
+
+
+def test_a_killed_process_leaves_no_half_result(tmp_path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", SLOW_QUERY, str(tmp_path), "monday"])
+    try:
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("*.parquet")) and time.monotonic() < until:
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    (left,) = tmp_path.glob("*.parquet")
+    assert not (tmp_path / "manifest.json").exists()
+
+    rows = "WITH RECURSIVE n(row) AS (SELECT 1 UNION ALL SELECT row + 1 FROM n WHERE row < 200)"
+    sql = f"{rows} SELECT row AS source_id FROM n"
+    query = Query(sql=sql, connect=lambda: sqlite3.connect(":memory:"), run="monday")
+    assert len(read(query, tmp_path)) == 200
+    (whole,) = tmp_path.glob("*.parquet")
+    assert whole != left
+    assert not (tmp_path / "unfinished.json").exists()
 
 
 @pytest.mark.parametrize(
