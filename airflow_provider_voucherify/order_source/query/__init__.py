@@ -1,1 +1,1 @@
-"""Orders that are the rows of a query, spooled: the one who calls brings the connection."""
+"""Read orders from the rows of a query, which are spooled to files. The caller brings the connection."""
