@@ -126,14 +126,14 @@ def chunks(
     chunk, size, last = Chunk(start, start), 2, None
     for part in checked_blocks(records, rules, findings, start.number):
         if isinstance(part, CheckedBlock):
-            bytes_of_block = sum(map(len, part.bodies)) + len(part.bodies)
+            bytes_of_block = part.size + len(part.bodies)
             if len(chunk.orders) + len(part.bodies) <= max_orders and size + bytes_of_block <= max_body_bytes:
                 chunk.add_block(part)
                 size += bytes_of_block
                 last = part.records[-1]
                 continue
-        single = [part] if isinstance(part, CheckedRecord) else map(CheckedRecord, *part)
-        for record, body, source_id, facts, error in single:
+        singles = [part] if isinstance(part, CheckedRecord) else part.singles()
+        for record, body, source_id, facts, error in singles:
             if error is None:
                 full = chunk.orders and (len(chunk.orders) >= max_orders or size + len(body) + 1 > max_body_bytes)
             else:

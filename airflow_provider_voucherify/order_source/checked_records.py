@@ -47,12 +47,18 @@ class CheckedBlock(NamedTuple):
     :param bodies: The JSON documents to send.
     :param source_ids: The ``source_id`` of each order, if it has one.
     :param facts: What is known of each order, as bits of :class:`Facts`.
+    :param size: The bytes of all bodies.
     """
 
     records: list[Record]
     bodies: list[bytes]
     source_ids: list[str | None]
     facts: list[int]
+    size: int
+
+    def singles(self) -> Iterator[CheckedRecord]:
+        """Return the records one by one."""
+        return map(CheckedRecord, self.records, self.bodies, self.source_ids, self.facts)
 
 
 def checked(
@@ -71,7 +77,7 @@ def checked(
         if isinstance(part, CheckedRecord):
             yield part
         else:
-            yield from map(CheckedRecord, *part)
+            yield from part.singles()
 
 
 def checked_blocks(
@@ -87,35 +93,34 @@ def checked_blocks(
     :return: All records in their order, in blocks or by themselves.
     """
     duplicates = _UpcomingDuplicates(rules, first)
-    for records_of_block in _blocks(records):
+    records, wanted = iter(records), 1  # few at first: it is not known how large they are
+    while taken := list(islice(records, wanted)):
+        bodies = [record.body for record in taken]
+        size = sum(map(len, bodies))
+        wanted = min(2 * wanted, BLOCK_RECORDS, max(1, BLOCK_BYTES * len(taken) // max(1, size)))
         block = None
-        if not rules.alter and duplicates.next_number > records_of_block[-1].number:
-            block = _check_block(records_of_block, findings)
+        if not rules.alter and duplicates.next_number > taken[-1].number:
+            block = _check_block(taken, bodies, size, findings)
         if block is None:
-            for record in records_of_block:
+            for record in taken:
                 yield _check(record, rules, duplicates.reason(record.number), findings)
         else:
             yield block
 
 
-def _blocks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Take some records at a time, few at first: it is not known how large they are."""
-    records, wanted = iter(records), 1
-    while block := list(islice(records, wanted)):
-        yield block
-        size = sum([len(record.body) for record in block])
-        wanted = min(2 * wanted, BLOCK_RECORDS, max(1, BLOCK_BYTES * len(block) // max(1, size)))
-
-
-def _check_block(records: list[Record], findings: Findings | None) -> CheckedBlock | None:
+def _check_block(
+    records: list[Record], bodies: list[bytes], size: int, findings: Findings | None
+) -> CheckedBlock | None:
     """Check records at once; return None if one of them has to be checked by itself."""
     origin = records[0].origin
     normalize = origin.normalize
-    if normalize.changes or origin is not records[-1].origin or any(record.error is not None for record in records):
+    if normalize.changes or origin is not records[-1].origin:
         return None
+    for record in records:
+        if record.error is not None:
+            return None
     if findings is not None and findings.through > records[0].number:
         return None
-    bodies = [record.body for record in records]
     orders: Sequence[CheckedOrder]
     if records[0].sound is None:
         orders = given = normalize.orders_as_given(bodies)
@@ -130,7 +135,7 @@ def _check_block(records: list[Record], findings: Findings | None) -> CheckedBlo
         return None
     if findings is not None:
         _count_block(findings, records, facts, kinds)
-    return CheckedBlock(records, bodies, [order.source_id for order in orders], facts)
+    return CheckedBlock(records, bodies, [order.source_id for order in orders], facts, size)
 
 
 def _count_block(findings: Findings, records: list[Record], facts: list[int], kinds: set[int]) -> None:

@@ -57,6 +57,11 @@ def number_scalar(number: int) -> pa.Int64Scalar:
     return pa.Int64Array.from_buffers(pa.int64(), 1, [None, pa.py_buffer(buffer("q", [number]))])[0]
 
 
+def integers(array: pa.Int64Array) -> list[int]:
+    """Convert integers without nulls to Python, many times faster than ``to_pylist``."""
+    return memoryview(array.buffers()[1]).cast("q")[array.offset : array.offset + len(array)].tolist()
+
+
 def any_of(flags: pa.BooleanArray) -> bool:
     """Return whether a flag is set; nulls are not."""
     return bool(pc.any(flags).as_py())

@@ -9,7 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from airflow_provider_voucherify.order_source.formats.arrow_arrays import decoded, number_scalar, plain_list, within
+from airflow_provider_voucherify.order_source.formats.arrow_arrays import (
+    decoded,
+    integers,
+    number_scalar,
+    plain_list,
+    within,
+)
 from airflow_provider_voucherify.order_source.schema.order import Facts, SoundOrder
 
 
@@ -32,7 +38,7 @@ def sound_orders(order: pa.StructArray) -> list[SoundOrder]:
         facts = pc.add(facts, _bits(nameless, Facts.NO_SOURCE_ID))
     if "created_at" in fields:
         facts = pc.add(facts, _bits(pc.invert(pc.is_null(fields["created_at"], nan_is_null=True)), Facts.CREATED_AT))
-    return list(map(SoundOrder, ids, facts.to_pylist()))
+    return list(map(SoundOrder, ids, integers(facts)))
 
 
 def _facts_of_items(fields: Mapping[str, pa.Array], length: int) -> pa.Array:

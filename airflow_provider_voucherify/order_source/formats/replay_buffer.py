@@ -63,6 +63,7 @@ class _OpenReader:
         self._first = self._next = number
         self._pages: deque[list[Record]] = deque()
         self._size = 0
+        self._page_records = 1  # more with each page: it is not known how large the records are
         self._error: Exception | None = None
 
     def has(self, number: int) -> bool:
@@ -83,21 +84,18 @@ class _OpenReader:
     def _turn(self) -> list[Record]:
         page: list[Record] = []
         try:
-            size = 0
-            for record in islice(self._records, PAGE_RECORDS):
-                page.append(record)
-                size += len(record.body)
-                if size > PAGE_BYTES:
-                    break
+            page.extend(islice(self._records, self._page_records))  # what came before an error stays in it
         except Exception as error:
             self._error = error  # the iterator would seem to be at its end
             if not page:
                 raise
         if not page:
             return page
+        size = _size(page)
+        self._page_records = min(2 * len(page), PAGE_RECORDS, max(1, PAGE_BYTES * len(page) // size))
         self._next += len(page)
         self._pages.append(page)
-        self._size += _size(page)
+        self._size += size
         while self._size > self._kept_bytes and len(self._pages) > 1:
             gone = self._pages.popleft()
             self._first += len(gone)
@@ -106,5 +104,5 @@ class _OpenReader:
 
 
 def _size(page: list[Record]) -> int:
-    texts = sum([len(record.place or "") + len(record.key or "") for record in page])
+    texts = sum([len(record.place) + len(record.key or "") for record in page if record.place is not None])
     return sum([len(record.body) for record in page]) + texts + len(page) * RECORD_BYTES

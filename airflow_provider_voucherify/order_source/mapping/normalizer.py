@@ -107,7 +107,7 @@ class Normalizer:
             orders = decode_orders(lines)
             if not lines.isascii():
                 lines.decode()  # what the decoder skips may still not be UTF-8
-            if len(max(bodies, key=len)) > 2 * MAX_NESTING:
+            if max(map(len, bodies)) > 2 * MAX_NESTING:
                 for body in bodies:
                     check_nesting(body)
         except (*MALFORMED, InvalidOrderError):

@@ -75,18 +75,18 @@ class Item(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """An item of an order. The API refuses an ``initial_quantity`` below 1 (seen in an example)."""
 
     source_id: Text = None
-    product_id: Text = None
-    sku_id: Text = None
     related_object: Literal["product", "sku"] | None = None
     quantity: Quantity = None
-    discount_quantity: SignedAmount = None
-    initial_quantity: Quantity = None
-    amount: Amount = None
-    discount_amount: Amount = None
-    initial_amount: Amount = None
     price: Amount = None
+    amount: Amount = None
+    product_id: Text = None
+    sku_id: Text = None
     product: Product | None = None
     sku: Product | None = None
+    discount_quantity: SignedAmount = None
+    initial_quantity: Quantity = None
+    discount_amount: Amount = None
+    initial_amount: Amount = None
     metadata: Object = None
     # computed by the API (documented): exported orders have them, and they change nothing
     id: Computed = _UNSET
@@ -144,15 +144,15 @@ class Order(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     point is refused even as ``12.0``: it is the mark of a computation in floats.
     """
 
-    id: Annotated[str, Meta(pattern=ID_PATTERN)] | None = None
     source_id: Text = None
     status: Literal["CREATED", "PAID", "CANCELED", "FULFILLED"] | None = None
     amount: Amount = None
-    initial_amount: Amount = None
-    discount_amount: Amount = None
+    customer: Customer | None = None
     items: Annotated[list[Item], Meta(max_length=MAX_ITEMS)] | None = None
     metadata: Object = None
-    customer: Customer | None = None
+    id: Annotated[str, Meta(pattern=ID_PATTERN)] | None = None
+    initial_amount: Amount = None
+    discount_amount: Amount = None
     referrer: Customer | None = None
     referrer_id: Text = None
     created_at: Computed = _UNSET
@@ -214,7 +214,7 @@ def facts_of(orders: Iterable[Order]) -> list[int]:
                 facts |= Facts.NULL_MARKER
         if order.referrer_id is not None or order.referrer is not None:
             facts |= order.facts_of_referrer()
-        if order.created_at:
+        if order.created_at is not _UNSET:
             facts |= Facts.CREATED_AT
         if not items:
             found.append(facts | Facts.NO_ITEMS)
