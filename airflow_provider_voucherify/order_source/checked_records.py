@@ -17,7 +17,7 @@ from airflow_provider_voucherify.order_source.schema.check import InvalidOrderEr
 from airflow_provider_voucherify.order_source.schema.order import CheckedOrder, Facts, facts_of
 from airflow_provider_voucherify.order_source.source import Record
 
-BLOCK_RECORDS = 40
+BLOCK_RECORDS = 100
 BLOCK_BYTES = 1 << 20
 
 
