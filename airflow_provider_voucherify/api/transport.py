@@ -15,8 +15,13 @@ import urllib3.exceptions
 
 from airflow_provider_voucherify import __version__
 from airflow_provider_voucherify.api.auth import KeyAuth, TokenAuth
-from airflow_provider_voucherify.api.body import BodyError, read_body
-from airflow_provider_voucherify.api.connection import (
+from airflow_provider_voucherify.api.error_responses import CYCLE_LIMIT, call_not_allowed, error_from, error_response
+from airflow_provider_voucherify.api.models import AccessToken
+from airflow_provider_voucherify.api.quota import FIRST_CALL_WAIT, QUOTA_JITTER, Quota
+from airflow_provider_voucherify.api.rate_headers import server_time
+from airflow_provider_voucherify.api.redaction import SecretUrl, one_line, urls_hidden_in_logs
+from airflow_provider_voucherify.api.response_body import BodyError, read_body
+from airflow_provider_voucherify.api.session import (
     TimeLimit,
     hint_of,
     limited,
@@ -24,11 +29,6 @@ from airflow_provider_voucherify.api.connection import (
     open_session,
     reason_of,
 )
-from airflow_provider_voucherify.api.error_responses import CYCLE_LIMIT, call_not_allowed, error_from, error_response
-from airflow_provider_voucherify.api.models import AccessToken
-from airflow_provider_voucherify.api.quota import FIRST_CALL_WAIT, QUOTA_JITTER, Quota
-from airflow_provider_voucherify.api.rate_headers import server_time
-from airflow_provider_voucherify.api.redaction import SecretUrl, one_line, urls_hidden_in_logs
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.exceptions import (
     ApiError,

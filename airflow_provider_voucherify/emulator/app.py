@@ -12,7 +12,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_provider_voucherify.emulator.admin import admin_routes
-from airflow_provider_voucherify.emulator.body import Body, plain_body, read_body, too_large
 from airflow_provider_voucherify.emulator.downloads import send_file, truncated_bytes
 from airflow_provider_voucherify.emulator.errors import ResponseError, unauthorized
 from airflow_provider_voucherify.emulator.fault_effects import alter, fail_before, finish, send_foreign_import
@@ -20,6 +19,7 @@ from airflow_provider_voucherify.emulator.fault_types import BodyLimit, ExpiredT
 from airflow_provider_voucherify.emulator.ids import new_id
 from airflow_provider_voucherify.emulator.project import Project
 from airflow_provider_voucherify.emulator.request import ApiRequest, ApiResponse
+from airflow_provider_voucherify.emulator.request_body import Body, plain_body, read_body, too_large
 from airflow_provider_voucherify.emulator.responses import CutResponse, json_response
 from airflow_provider_voucherify.emulator.routes import (
     API_ROUTES,

@@ -31,7 +31,7 @@ from airflow_provider_voucherify.emulator.fault_types import (
 )
 from airflow_provider_voucherify.emulator.faults import Faults
 from airflow_provider_voucherify.emulator.ids import new_id
-from airflow_provider_voucherify.emulator.imports import count_orders
+from airflow_provider_voucherify.emulator.import_queue import count_orders
 from airflow_provider_voucherify.emulator.limits import limit_reached
 from airflow_provider_voucherify.emulator.project import Project
 from airflow_provider_voucherify.emulator.request import ApiResponse

@@ -20,7 +20,7 @@ from airflow_provider_voucherify.emulator.exports import Exports, FileUrl
 from airflow_provider_voucherify.emulator.fault_types import Fault
 from airflow_provider_voucherify.emulator.faults import Faults
 from airflow_provider_voucherify.emulator.ids import new_id
-from airflow_provider_voucherify.emulator.imports import ImportQueue
+from airflow_provider_voucherify.emulator.import_queue import ImportQueue
 from airflow_provider_voucherify.emulator.limits import RateLimits
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
 from airflow_provider_voucherify.emulator.orders import Orders

@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from airflow_provider_voucherify.emulator.body import BodyForm
 from airflow_provider_voucherify.emulator.project import Project
 from airflow_provider_voucherify.emulator.request import ApiRequest
+from airflow_provider_voucherify.emulator.request_body import BodyForm
 
 Handler = Callable[[ApiRequest], Any]
 

@@ -17,7 +17,7 @@ from airflow_provider_voucherify.exceptions import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.task.state import TaskStateStore
 from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
-from airflow_provider_voucherify.triggers.polling import EventStatus, PollEvent, PollingTrigger
+from airflow_provider_voucherify.triggers.base import EventStatus, PollEvent, PollingTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

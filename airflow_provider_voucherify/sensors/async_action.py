@@ -31,7 +31,7 @@ from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.task.parameters import is_templated
 from airflow_provider_voucherify.task.waiting import WaitingTask
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
-from airflow_provider_voucherify.triggers.polling import EventStatus
+from airflow_provider_voucherify.triggers.base import EventStatus
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_voucherify.exceptions import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
-from airflow_provider_voucherify.triggers.polling import PollEvent, PollingTrigger
+from airflow_provider_voucherify.triggers.base import PollEvent, PollingTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_voucherify.triggers.polling import PollingTrigger
+from airflow_provider_voucherify.triggers.base import PollingTrigger
 from airflow_provider_voucherify.triggers.shared_poll import Resource
 
 

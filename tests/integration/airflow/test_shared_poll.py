@@ -12,8 +12,8 @@ from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.triggers import shared_poll
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
+from airflow_provider_voucherify.triggers.base import EventStatus, PollEvent
 from airflow_provider_voucherify.triggers.export import ExportTrigger
-from airflow_provider_voucherify.triggers.polling import EventStatus, PollEvent
 from tests.airflow_home import connection
 from tests.unit.api.raw_server import RawServer
 
