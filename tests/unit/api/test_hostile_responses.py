@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from airflow_provider_voucherify.api import connection, transport
+from airflow_provider_voucherify.api import session, transport
 from airflow_provider_voucherify.exceptions import (
     InvalidRequestError,
     NotFoundError,
@@ -181,7 +181,7 @@ def test_a_failure_after_the_request_was_sent_is_never_taken_for_one_before_it(m
     def broken(self, *_args):
         raise ssl.SSLError(1, "decryption failed or bad record mac")
 
-    monkeypatch.setattr(connection._LimitedReader, "readinto", broken)
+    monkeypatch.setattr(session._LimitedReader, "readinto", broken)
     with RawServer([OK]) as server, server.client(attempts=3) as client:
         with pytest.raises(TransportError) as raised:
             client.import_orders([{}])
