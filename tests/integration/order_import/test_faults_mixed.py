@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,7 @@ def import_all(emulator, source, folder, on_unknown):
                 max_body_bytes=100_000,
                 max_in_flight=3,
                 poll_interval=0.02,
+                lost_request_timeout=0.5,
                 on_unknown=on_unknown,
                 **LENIENT,
             ),
@@ -80,8 +82,8 @@ def import_all(emulator, source, folder, on_unknown):
             state_store=state_store,
         )
         try:
-            while job.advance():
-                pass
+            while pause := job.advance():
+                time.sleep(min(pause.seconds, 0.02))
         except VoucherifyError:
             continue
         return job.summary
