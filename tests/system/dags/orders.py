@@ -12,7 +12,7 @@ from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, O
 VARIANTS: dict[str, dict[str, Any]] = {
     "": {"retries": 2},
     "_once": {"retries": 0},
-    "_cut_short": {"retries": 3, "execution_timeout": timedelta(seconds=8)},
+    "_cut_short": {"retries": 8, "execution_timeout": timedelta(seconds=8)},
 }
 
 
