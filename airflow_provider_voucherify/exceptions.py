@@ -37,6 +37,7 @@ __all__ = [
     "InvalidRequestError",
     "ListingError",
     "NotFoundError",
+    "OrdersDifferError",
     "OrdersNotLoadedError",
     "OrdersRefusedError",
     "PagingLimitError",
@@ -281,6 +282,22 @@ class OrdersNotLoadedError(PermanentError):
     def __init__(self, summary: Any, message: str) -> None:
         super().__init__(summary, message)
         self.summary = summary
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
+class OrdersDifferError(PermanentError):
+    """
+    A reconciliation found more missing, different or unchecked orders than tolerated.
+
+    :param result: The :class:`~airflow_provider_voucherify.reconciliation.ReconcileResult`.
+    :param message: What is wrong with it.
+    """
+
+    def __init__(self, result: Any, message: str) -> None:
+        super().__init__(result, message)
+        self.result = result
 
     def __str__(self) -> str:
         return str(self.args[1])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.exceptions import ConfigurationError, ExportFileError
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,29 +25,34 @@ class Difference(msgspec.Struct, frozen=True):
 
     :param field: Its name, as in an export.
     :param given: The value in the source, as text.
-    :param found: The value at Voucherify, as text; None where it has none.
+    :param there: The value at Voucherify, as text; None where it has none.
     :param by_design: Whether Voucherify documents that it changes this value: an ``amount`` that is the sum of the
-        items instead of the one given.
+        items instead of the one given, or metadata outside the schema, which are kept as text.
     """
 
     field: str
     given: str
-    found: str | None
+    there: str | None
     by_design: bool
 
 
 class DifferentOrder(msgspec.Struct, frozen=True):
     """
-    An order that is in, with other values than given.
+    An order that is missing, or that is in with other values than given.
 
     :param number: How many records of the source lie before it.
-    :param id: Its id at Voucherify.
-    :param differences: The fields that differ.
+    :param id: Its id at Voucherify; None if it is missing.
+    :param differences: The fields that differ; none if it is missing.
     """
 
     number: int
-    id: str
+    id: str | None
     differences: list[Difference]
+
+    @property
+    def is_by_design(self) -> bool:
+        """Whether Voucherify changed all that differs by design."""
+        return bool(self.differences) and all(difference.by_design for difference in self.differences)
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -74,13 +79,16 @@ class Comparison:
 
     Only values that are given are compared: what the source leaves out, an import leaves as it is.
 
-    :param given: The orders of the source, as :class:`~.given.GivenWriter` writes them.
+    :param given: The orders of the source, as
+        :class:`~airflow_provider_voucherify.reconciliation.given.GivenWriter` writes them.
     :param found: The orders of the export: ``id``, ``source_id`` and the fields to compare.
     :param fields: The fields to compare, apart from metadata: names of both files.
     :param metadata_keys: The keys of the metadata to compare.
     :param spill_folder: A local folder for what does not fit into memory.
+    :param keep_last: Whether the last of the records that repeat a ``source_id`` is compared, instead of the first.
     :param memory_limit: How much memory DuckDB may use, such as ``1GB``.
     :raises ConfigurationError: if DuckDB is not installed.
+    :raises ExportFileError: if the export has an order more than once.
     """
 
     def __init__(
@@ -91,24 +99,45 @@ class Comparison:
         metadata_keys: Sequence[str],
         *,
         spill_folder: Path,
+        keep_last: bool = False,
         memory_limit: str = MEMORY_LIMIT,
     ) -> None:
         self._database = _open(spill_folder, memory_limit)
-        self._database.from_parquet(str(given)).create_view("given")
-        self._database.from_parquet(str(found)).create_view("found")
+        self._database.execute(f"CREATE VIEW given_records AS FROM read_parquet({_text(str(given))})")
+        self._database.execute(f"CREATE VIEW found AS FROM read_parquet({_text(str(found))})")
+        kept = "max" if keep_last else "min"
+        self._database.execute(
+            f"CREATE TABLE repeated AS SELECT source_id, {kept}(number) AS kept FROM given_records "  # noqa: S608
+            "GROUP BY source_id HAVING count(*) > 1"
+        )
+        self._database.execute(
+            "CREATE VIEW given AS SELECT given_records.* FROM given_records LEFT JOIN repeated USING (source_id) "
+            "WHERE kept IS NULL OR kept = number"
+        )
         found_columns = {name for name, *_ in self._database.execute("DESCRIBE found").fetchall()}
         compared = [_field_difference(name) for name in fields]
         compared += [_metadata_difference(key, found_columns) for key in metadata_keys]
         self._database.execute(
             f"""
             CREATE TABLE joined AS
-            SELECT given.number, given.status AS given_status, given.amount AS given_amount,
-                found.id, found.status AS found_status, found.amount AS found_amount,
-                list_filter([{", ".join(compared)}]::STRUCT(field VARCHAR, given VARCHAR, found VARCHAR,
+            SELECT given.number, found.id, found.status AS found_status, found.amount AS found_amount,
+                list_filter([{", ".join(compared)}]::STRUCT(field VARCHAR, given VARCHAR, there VARCHAR,
                     by_design BOOLEAN)[], lambda difference: difference IS NOT NULL) AS differences
             FROM given JOIN found USING (source_id)
             """  # noqa: S608  # names and keys are quoted; there are no parameters for names
         )
+        self._database.execute(
+            """
+            CREATE TABLE findings AS
+            SELECT number, NULL AS id, [] AS differences FROM given ANTI JOIN found USING (source_id)
+            UNION ALL SELECT number, id, differences FROM joined WHERE len(differences) > 0
+            """
+        )
+        if self._number("SELECT count(*) - count(DISTINCT number) FROM joined"):
+            self._database.close()
+            raise ExportFileError(
+                "The export has orders more than once, so that they cannot be compared. Reconcile again."
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -126,16 +155,23 @@ class Comparison:
         """The number of orders at Voucherify that the source does not have."""
         return self._number("SELECT count(*) FROM found ANTI JOIN given USING (source_id)")
 
-    def missing(self) -> Iterator[int]:
-        """Yield the numbers of the records that are not at Voucherify, in the order of the source."""
-        rows = self._rows("SELECT number FROM given ANTI JOIN found USING (source_id) ORDER BY number")
-        return (number for (number,) in rows)
+    @property
+    def repeated(self) -> int:
+        """The number of records that are not compared, as another one has their ``source_id``."""
+        return self._number("SELECT count(*) FROM given_records") - self._number("SELECT count(*) FROM given")
 
-    def different(self) -> Iterator[DifferentOrder]:
-        """Yield the orders whose values differ, in the order of the source."""
-        rows = self._rows("SELECT number, id, differences FROM joined WHERE len(differences) > 0 ORDER BY number")
+    def findings(self) -> Iterator[DifferentOrder]:
+        """Yield the orders that are missing or have other values, in the order of the source."""
+        rows = self._rows("SELECT number, id, differences FROM findings ORDER BY number")
         for number, order_id, differences in rows:
             yield DifferentOrder(number, order_id, [Difference(**difference) for difference in differences])
+
+    def by_design(self) -> dict[str, int]:
+        """Count the orders of which Voucherify changed a value by design, by field."""
+        query = (
+            "SELECT d.field, count(*) FROM (SELECT unnest(differences) AS d FROM joined) WHERE d.by_design GROUP BY 1"
+        )
+        return dict(self._database.execute(f"{query} ORDER BY 1").fetchall())
 
     def extra_orders(self) -> Iterator[dict[str, Any]]:
         """Yield the orders that the source does not have: id, source_id, status, amount, created_at, updated_at."""
@@ -148,14 +184,16 @@ class Comparison:
 
     def sample(self, size: int, seed: int) -> list[tuple[int, str]]:
         """
-        Choose some of the orders that are in both at random.
+        Choose some of the orders that are in both at random, of those that do not differ.
 
         :param size: How many.
         :param seed: The same seed chooses the same orders.
         :return: Number and id of each, in the order of the source.
         """
         rows = self._database.execute(
-            "SELECT number, id FROM joined ORDER BY hash(number + ?), number LIMIT ?", [seed, size]
+            "SELECT number, id FROM joined WHERE len(list_filter(differences, lambda d: NOT d.by_design)) = 0 "
+            "ORDER BY hash(number + ?), number LIMIT ?",
+            [seed, size],
         ).fetchall()
         return sorted(rows)
 
@@ -164,7 +202,8 @@ class Comparison:
         rows = self._database.execute(
             """
             SELECT status, sum(given_orders), sum(given_amount), sum(found_orders), sum(found_amount) FROM (
-                SELECT status, count(*) AS given_orders, coalesce(sum(amount), 0) AS given_amount,
+                SELECT status, count(*) AS given_orders,
+                    coalesce(sum(coalesce(amount, items_amount)), 0) AS given_amount,
                     0 AS found_orders, 0 AS found_amount
                 FROM given GROUP BY status
                 UNION ALL
@@ -203,23 +242,30 @@ def _open(spill_folder: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
 
 def _field_difference(name: str) -> str:
     given, found = f"given.{_quoted(name)}", f"found.{_quoted(name)}"
-    by_design = f"{found} IS NOT DISTINCT FROM given.items_amount" if name == "amount" else "false"
-    return _difference(name, f"{given}::VARCHAR", f"{found}::VARCHAR", by_design)
+    by_design = f"({found} IS NOT DISTINCT FROM given.items_amount)" if name == "amount" else "false"
+    # nothing and an amount of 0 are the same money
+    differs = f"{given} <> coalesce({found}, 0)" if name.endswith("amount") else f"{given} IS DISTINCT FROM {found}"
+    return _difference(name, f"{given}::VARCHAR", f"{found}::VARCHAR", differs, by_design)
 
 
 def _metadata_difference(key: str, found_columns: set[str]) -> str:
     name = f"{METADATA_PREFIX}{key}"
     path = _text("/" + key.replace("~", "~0").replace("/", "~1"))  # a JSON pointer: any key can be in it
-    given = f"json_extract_string(given.metadata, {path})"
-    found = f"found.{_quoted(name)}" if name in found_columns else f"json_extract_string(found.metadata, {path})"
+    given, kind = f"json_extract_string(given.metadata, {path})", f"json_type(given.metadata, {path})"
+    if name in found_columns:  # text, whatever it is at Voucherify
+        found, retyped = f"found.{_quoted(name)}", "false"
+    else:
+        found = f"json_extract_string(found.metadata, {path})"
+        retyped = f"({kind} <> 'VARCHAR' AND json_type(found.metadata, {path}) = 'VARCHAR')"
     same_number = f"(TRY_CAST({given} AS DOUBLE) = TRY_CAST({found} AS DOUBLE)) IS TRUE"
-    return _difference(name, given, found, "false", unless=same_number)
+    differs = f"({given} IS DISTINCT FROM {found} OR {retyped})"
+    return _difference(name, given, found, differs, f"({given} IS NOT DISTINCT FROM {found} OR {same_number})")
 
 
-def _difference(name: str, given: str, found: str, by_design: str, unless: str = "false") -> str:
+def _difference(name: str, given: str, found: str, differs: str, by_design: str) -> str:
     return (
-        f"CASE WHEN {given} IS NOT NULL AND {given} IS DISTINCT FROM {found} AND NOT ({unless}) "
-        f"THEN {{'field': {_text(name)}, 'given': {given}, 'found': {found}, 'by_design': {by_design}}} END"
+        f"CASE WHEN {given} IS NOT NULL AND {differs} "
+        f"THEN {{'field': {_text(name)}, 'given': {given}, 'there': {found}, 'by_design': {by_design}}} END"
     )
 
 

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_voucherify.exceptions import ExportFileError
 from airflow_provider_voucherify.reconciliation.comparison import Comparison, Difference, DifferentOrder, Money
 
 GIVEN = pa.schema(
@@ -55,7 +56,7 @@ def found(number: int, **fields) -> dict:
 def compare(tmp_path):
     opened = []
 
-    def compare(given_rows, found_rows, keys=()) -> Comparison:
+    def compare(given_rows, found_rows, keys=(), **options) -> Comparison:
         pq.write_table(pa.Table.from_pylist(given_rows, GIVEN), tmp_path / "given.parquet")
         pq.write_table(pa.Table.from_pylist(found_rows, FOUND), tmp_path / "found.parquet")
         comparison = Comparison(
@@ -64,6 +65,7 @@ def compare(tmp_path):
             ["status", "amount", "customer_id"],
             keys,
             spill_folder=tmp_path,
+            **options,
         )
         opened.append(comparison)
         return comparison
@@ -76,21 +78,20 @@ def compare(tmp_path):
 def test_orders_that_agree_match(compare):
     comparison = compare([given(0), given(1)], [found(1), found(0)])
     assert comparison.in_both == 2
-    assert list(comparison.missing()) == []
-    assert list(comparison.different()) == []
+    assert list(comparison.findings()) == []
     assert comparison.extra == 0
 
 
 def test_missing_and_extra_orders_are_found(compare):
     comparison = compare([given(2), given(0), given(1)], [found(1), found(7), found(8, source_id=None)])
-    assert list(comparison.missing()) == [0, 2]
+    assert [(order.number, order.id) for order in comparison.findings()] == [(0, None), (2, None)]
     assert comparison.extra == 2
     assert [order["id"] for order in comparison.extra_orders()] == ["ord_7", "ord_8"]
 
 
 def test_each_field_that_differs_is_named(compare):
     comparison = compare([given(0, amount=5, customer_id="cust_1"), given(1)], [found(0, status="CANCELED"), found(1)])
-    assert list(comparison.different()) == [
+    assert list(comparison.findings()) == [
         DifferentOrder(
             0,
             "ord_0",
@@ -105,27 +106,50 @@ def test_each_field_that_differs_is_named(compare):
 
 def test_what_is_not_given_is_not_compared(compare):
     comparison = compare([given(0, status=None, amount=None)], [found(0, customer_id="cust_1")], ["shop"])
-    assert list(comparison.different()) == []
+    assert list(comparison.findings()) == []
 
 
 def test_an_amount_that_is_the_sum_of_the_items_is_by_design(compare):
     comparison = compare([given(0, amount=90, items_amount=100)], [found(0, amount=100)])
-    (order,) = comparison.different()
+    (order,) = comparison.findings()
     assert order.differences == [Difference("amount", "90", "100", True)]
+    assert order.is_by_design
+    assert comparison.by_design() == {"amount": 1}
 
 
-@pytest.mark.parametrize(
-    ("value", "kept"), [("de", "de"), (1.50, "1.5"), (True, "true"), (3, 3), (None, "x"), ("1.0", 1)]
-)
-def test_metadata_that_is_kept_as_text_is_equal(compare, value, kept):
+@pytest.mark.parametrize(("value", "kept"), [("de", "de"), (3, 3), (None, "x"), (1.50, 1.5)])
+def test_equal_metadata_match(compare, value, kept):
     comparison = compare([given(0, metadata={"shop": value})], [found(0, metadata={"shop": kept})], ["shop"])
-    assert list(comparison.different()) == []
+    assert list(comparison.findings()) == []
+
+
+@pytest.mark.parametrize(("value", "kept"), [(1.50, "1.5"), (True, "true"), (3, "3"), ("1.0", 1)])
+def test_metadata_that_are_kept_as_text_are_by_design(compare, value, kept):
+    comparison = compare([given(0, metadata={"shop": value})], [found(0, metadata={"shop": kept})], ["shop"])
+    (order,) = comparison.findings()
+    assert order.is_by_design
+    assert comparison.by_design() == {"metadata.shop": 1}
+    assert comparison.sample(10, 1) == [(0, "ord_0")]
+
+
+@pytest.mark.parametrize(("keep_last", "amount"), [(False, "1"), (True, "2")])
+def test_one_of_the_orders_that_repeat_a_source_id_is_compared(compare, keep_last, amount):
+    rows = [given(0, amount=1), given(1, source_id="o-0", amount=2)]
+    comparison = compare(rows, [found(0)], keep_last=keep_last)
+    (order,) = comparison.findings()
+    assert order.differences == [Difference("amount", amount, "100", False)]
+    assert (comparison.repeated, comparison.in_both) == (1, 1)
+
+
+def test_an_export_with_an_order_twice_proves_nothing(compare):
+    with pytest.raises(ExportFileError, match="more than once"):
+        compare([given(0)], [found(0), found(0, id="ord_9")])
 
 
 @pytest.mark.parametrize("key", ["shop", 'in "quotes"', "it's", "a.b", "ü", "a/b~c", "*", "0"])
 def test_metadata_that_differs_is_named(compare, key):
     comparison = compare([given(0, metadata={key: "de"})], [found(0, metadata={})], [key])
-    (order,) = comparison.different()
+    (order,) = comparison.findings()
     assert order.differences == [Difference(f"metadata.{key}", "de", None, False)]
 
 

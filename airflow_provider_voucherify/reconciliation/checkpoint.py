@@ -1,0 +1,106 @@
+"""How far a reconciliation has come: one small JSON document, from which another process can resume."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from airflow_provider_voucherify.core.state_store import StateStore
+from airflow_provider_voucherify.exceptions import StateError
+from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
+from airflow_provider_voucherify.reconciliation.result import ReconcileResult
+
+
+class ReconcileState(msgspec.Struct, kw_only=True):
+    """
+    How far a reconciliation has come.
+
+    :param fingerprint: Hash of the source and the options.
+    :param run: The run that it belongs to: another run needs a fresh export.
+    :param export: The state of the export, kept after its download so that a retry downloads it again.
+    :param result: What was found; None before the comparison.
+    :param sample: Number and id of the orders whose items are still to be read.
+    :param api_calls: Calls made by earlier tries.
+    """
+
+    fingerprint: str
+    run: str | None = None
+    export: dict[str, Any] | None = None
+    result: ReconcileResult | None = None
+    sample: list[tuple[int, str]] = []
+    api_calls: int = 0
+
+    @property
+    def export_ids(self) -> list[str]:
+        """The exports requested so far."""
+        parts = (self.export or {}).get("parts", ())
+        return [part["export_id"] for part in parts if part.get("export_id")]
+
+    def to_json(self) -> dict[str, Any]:
+        """Encode the state as a JSON document."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        return document
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> ReconcileState:
+        """
+        Decode a JSON document.
+
+        :param document: What :meth:`to_json` returned.
+        :raises StateError: if it is something else.
+        """
+        try:
+            return msgspec.convert(document, cls)
+        except msgspec.ValidationError as error:
+            raise StateError(
+                f"The state of this reconciliation cannot be read ({error}). Start over with restart=True."
+            ) from None
+
+
+def open_state(
+    state_store: StateStore, source: str, config: ReconcileConfig, *, run: str | None, restart: bool
+) -> ReconcileState:
+    """
+    Load the reconciliation to resume, or start one.
+
+    :param state_store: Where the state is saved.
+    :param source: The fingerprint of the source.
+    :param config: The options.
+    :param run: The run: the state of another one is of no use, as its export is out of date.
+    :param restart: Whether to start over. With a name of the run, only what another run saved is left out.
+    :raises StateError: if the saved state cannot be read.
+    """
+    fingerprint = hashlib.sha256(source.encode() + msgspec.json.encode(config)).hexdigest()
+    fresh = ReconcileState(fingerprint=fingerprint, run=run)
+    document = state_store.load()
+    if document is None or document.get("run") != run or (restart and run is None):
+        return fresh
+    state = ReconcileState.from_json(document)
+    return state if state.fingerprint == fingerprint else fresh
+
+
+class ExportStateStore:
+    """
+    Keeps the state of the export within that of the reconciliation, and keeps it when the export is downloaded.
+
+    :param state: The state of the reconciliation.
+    :param state_store: Where that is saved.
+    """
+
+    def __init__(self, state: ReconcileState, state_store: StateStore) -> None:
+        self._state = state
+        self._state_store = state_store
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the state of the export; None before there is one."""
+        return self._state.export
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Replace the state of the export."""
+        self._state.export = document
+        self._state_store.save(self._state.to_json())
+
+    def clear(self) -> None:
+        """Keep it: the file may be needed again by a retry, and the export can be downloaded again."""

@@ -1,0 +1,359 @@
+"""A reconciliation, from the export to the report."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.api.polling import Pause, Poller
+from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, ResumedStateStore, StateStore
+from airflow_provider_voucherify.core.storage import StoragePath, check_writable
+from airflow_provider_voucherify.exceptions import ConfigurationError, NotFoundError, QuotaError
+from airflow_provider_voucherify.order_export import ExportConfig, ExportJob
+from airflow_provider_voucherify.order_source.checked_records import CheckedRecord, checked
+from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
+from airflow_provider_voucherify.order_source.source import Record, Source
+from airflow_provider_voucherify.reconciliation import report_files
+from airflow_provider_voucherify.reconciliation.checkpoint import ExportStateStore, ReconcileState, open_state
+from airflow_provider_voucherify.reconciliation.comparison import Comparison, Difference, DifferentOrder
+from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
+from airflow_provider_voucherify.reconciliation.items import compare_items
+from airflow_provider_voucherify.reconciliation.report_files import DifferentLine, LineFiles
+from airflow_provider_voucherify.reconciliation.result import ReconcileResult
+from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, RejectLine
+
+NO_SOURCE_ID = "has no source_id, so that it cannot be found at Voucherify"
+
+log = logging.getLogger(__name__)
+
+
+class ReconcileJob:
+    """
+    Compares the orders of a source with those that Voucherify has: one export, joined on ``source_id``.
+
+    Call :meth:`run`, or drive the job yourself and wait in your own way::
+
+        job = ReconcileJob(client, open_source(paths="orders.jsonl"), report_path=Path("report"))
+        while pause := job.advance():
+            time.sleep(pause.seconds)
+        print(job.summary.missing)
+
+    :param client: The API.
+    :param source: The orders.
+    :param config: The options.
+    :param report_path: A folder for ``missing/``, ``different/``, ``by_design/`` (amounts alone), ``extra/``,
+        ``unchecked/`` and ``summary.json``.
+    :param state_store: Where the state is saved. By default ``state.json`` under ``report_path``.
+    :param run: The name of this run. Another try of it resumes; another run needs a fresh export.
+    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
+    :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
+    :param failures: How many polls failed in a row before, in a trigger.
+    :param calls: How many calls were made elsewhere for this reconciliation, in a trigger.
+    :param clock: Returns the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: Endpoints,
+        source: Source,
+        config: ReconcileConfig = ReconcileConfig(),  # noqa: B008  # frozen
+        *,
+        report_path: StoragePath | None = None,
+        state_store: StateStore | None = None,
+        run: str | None = None,
+        restart: bool = False,
+        resume_from: dict[str, Any] | None = None,
+        failures: int = 0,
+        calls: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if state_store is None:
+            state_store = NoStateStore() if report_path is None else FileStateStore(report_path)
+        self._client = client
+        self._source = source
+        self._config = config
+        self._report_path = report_path
+        self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
+        self._run = run
+        self._restart = restart
+        self._calls_elsewhere = calls
+        self._clock = clock
+        self._poller = Poller(config.poll_seconds, failures=failures)
+        self._state: ReconcileState | None = None
+        self._export: ExportJob | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._summary: ReconcileResult | None = None
+
+    def open(self) -> ReconcileState:
+        """
+        Load the state of the reconciliation to resume, or start one. :meth:`advance` does this by itself.
+
+        :raises ConfigurationError: if DuckDB is not installed, the window is not one, or ``report_path`` cannot be
+            written.
+        :raises StateError: if the saved state cannot be read.
+        """
+        if self._state is None:
+            if importlib.util.find_spec("duckdb") is None:
+                raise ConfigurationError(
+                    "A reconciliation needs DuckDB: install airflow-provider-voucherify[reconcile] where the task runs."
+                )
+            request = self._config.request
+            if self._report_path is not None:
+                check_writable(self._report_path, "report_path")
+            self._state = open_state(
+                self._state_store, self._source.fingerprint(), self._config, run=self._run, restart=self._restart
+            )
+            self._calls_before = self._state.api_calls + self._calls_elsewhere - self._client.transport.calls
+            if self._state.result is None:
+                folder = self._folder = tempfile.TemporaryDirectory(dir=self._config.spill_path)
+                self._export = ExportJob(
+                    self._client,
+                    request,
+                    Path(folder.name) / "found.parquet",
+                    ExportConfig(header_mapping=self._config.header_mapping, poll_interval=self._config.poll_interval),
+                    state_store=ExportStateStore(self._state, self._state_store),
+                    failures=self._poller.failures,
+                    clock=self._clock,
+                )
+        return self._state
+
+    def run(self) -> ReconcileResult:
+        """
+        Make the whole reconciliation, sleeping while Voucherify works.
+
+        :raises VoucherifyError: as :meth:`advance` does.
+        """
+        while pause := self.advance():
+            time.sleep(pause.seconds)
+        return self.summary
+
+    def advance(self) -> Pause | None:
+        """
+        Do all that can be done now.
+
+        :return: What to wait for; None when the report is written.
+        :raises OrdersDifferError: if more orders are missing, different or unchecked than the options tolerate.
+        :raises VoucherifyError: as an export does, and if the source cannot be read.
+        """
+        state = self.open()
+        if self._summary is not None:
+            return None
+        try:
+            if state.result is None and (pause := self._compare()):
+                return pause
+            if pause := self._read_sample():
+                return pause
+        except QuotaError as error:
+            return self._poller.pause_for_quota(error, self._clock())
+        finally:
+            state.api_calls = self._calls
+            self._state_store.save(state.to_json())
+        self._finish()
+        return None
+
+    @property
+    def state(self) -> ReconcileState:
+        """The state of the reconciliation."""
+        return self.open()
+
+    @property
+    def failures(self) -> int:
+        """How many polls failed in a row up to now."""
+        return self._poller.failures if self._export is None else self._export.failures
+
+    @property
+    def summary(self) -> ReconcileResult:
+        """
+        What was found, once :meth:`advance` has returned None.
+
+        :raises RuntimeError: before.
+        """
+        if self._summary is None:
+            raise RuntimeError("The reconciliation is not finished.")
+        return self._summary
+
+    @property
+    def _calls(self) -> int:
+        return self._calls_before + self._client.transport.calls
+
+    def _compare(self) -> Pause | None:
+        """Export, read the source, and join the two."""
+        assert self._export is not None  # noqa: S101  # without a result there is an export to make
+        assert self._folder is not None  # noqa: S101
+        if pause := self._export.advance():
+            return pause
+        from airflow_provider_voucherify.reconciliation.given import GivenWriter  # loads pyarrow
+
+        state, config, folder = self.state, self._config, Path(self._folder.name)
+        if self._report_path is not None:
+            report_files.clear(self._report_path)
+        result = ReconcileResult(
+            export_ids=state.export_ids,
+            report_path=None if self._report_path is None else str(self._report_path),
+        )
+        writer = GivenWriter(self._source, config.metadata_keys)
+        with LineFiles(self._report_path) as files:
+            for record in writer.write(folder / "given.parquet"):
+                result.unchecked += 1
+                result.add_reason(f"{record.position}: {NO_SOURCE_ID}")
+                files.write("unchecked", self._line(record, None, OutcomeCode.INVALID, NO_SOURCE_ID))
+            with Comparison(
+                folder / "given.parquet",
+                folder / "found.parquet",
+                config.fields,
+                writer.given.metadata_keys,
+                spill_folder=folder,
+                keep_last=config.on_duplicate == "last",
+            ) as comparison:
+                result.orders = writer.given.orders
+                result.repeated = comparison.repeated
+                result.extra = comparison.extra
+                result.by_design = comparison.by_design()
+                result.money = comparison.money()
+                self._write_findings(comparison.findings(), result, files)
+                if config.on_extra == "report":
+                    for order in comparison.extra_orders():
+                        files.write("extra", order | {"run_id": self._run})
+                left = max(0, config.max_calls - self._calls)
+                sample = comparison.sample(min(config.items_sample, left), seed=result.orders)
+        result.matched = result.orders - result.missing - result.different - result.unchecked - result.repeated
+        state.result, state.sample = result, sample
+        self._folder.cleanup()
+        self._export = None
+        return None
+
+    def _write_findings(self, findings: Iterator[DifferentOrder], result: ReconcileResult, files: LineFiles) -> None:
+        """Read the source again, up to the last order that is missing or different, for positions and payloads."""
+        finding = next(findings, None)
+        if finding is None:
+            return
+        for order in checked(self._source.scan()):
+            if order.record.number < finding.number:
+                continue
+            self._write_finding(finding, order.record, result, files)
+            if (finding := next(findings, None)) is None:
+                return
+
+    def _write_finding(
+        self, finding: DifferentOrder, record: Record, result: ReconcileResult, files: LineFiles
+    ) -> None:
+        source_id = source_id_of(record.body)
+        if not finding.differences:
+            result.missing += 1
+            line = self._line(record, source_id, OutcomeCode.NOT_FOUND, "is not at Voucherify")
+            result.add_reason(str(Outcome(line.position, source_id, line.reason, b"")))
+            files.write("missing", line)
+        elif finding.is_by_design:
+            if any(difference.field == "amount" for difference in finding.differences):
+                files.write("by_design", self._different_line(record, source_id, finding.id, finding.differences))
+        else:
+            result.different += 1
+            different = self._different_line(record, source_id, finding.id, finding.differences)
+            result.add_reason(str(Outcome(different.position, source_id, different.reason, b"")))
+            files.write("different", different)
+
+    def _line(self, record: Record, source_id: str | None, code: OutcomeCode, reason: str) -> RejectLine:
+        payload = _payload(record.body)
+        return RejectLine(
+            position=record.position,
+            source_id=source_id,
+            code=code,
+            reason=reason,
+            retryable=code is OutcomeCode.NOT_FOUND,
+            run_id=self._run,
+            payload=payload,
+        )
+
+    def _different_line(
+        self, record: Record, source_id: str | None, order_id: str | None, differences: list[Difference]
+    ) -> DifferentLine:
+        told = "; ".join(
+            f"{difference.field} given {difference.given}, at Voucherify "
+            f"{'nothing' if difference.there is None else difference.there}"
+            for difference in differences
+        )
+        return DifferentLine(
+            position=record.position,
+            source_id=source_id,
+            code=OutcomeCode.DIFFERENT,
+            reason=told,
+            retryable=True,
+            run_id=self._run,
+            payload=_payload(record.body),
+            id=order_id,
+            differences=differences,
+        )
+
+    def _read_sample(self) -> Pause | None:
+        """Read the orders of the sample one by one, and compare their items."""
+        state, result = self.state, self.state.result
+        assert result is not None  # noqa: S101  # the comparison made it
+        if not state.sample:
+            return None
+        wanted = dict(state.sample)
+        for order in checked(self._source.scan()):
+            if (order_id := wanted.pop(order.record.number, None)) is None:
+                continue
+            there = self._poller.poll(partial(self._get_order, order_id))
+            if there is None:
+                return self._poller.pause()
+            self._compare_items(order, order_id, there, result)
+            result.items_sampled += 1
+            state.sample = [entry for entry in state.sample if entry[0] != order.record.number]
+            self._state_store.save(state.to_json())
+            if not wanted:
+                break
+        return None
+
+    def _get_order(self, order_id: str) -> dict[str, Any]:
+        try:
+            return self._client.get_order(order_id)
+        except NotFoundError:  # removed since the export
+            return {}
+
+    def _compare_items(
+        self, order: CheckedRecord, order_id: str, there: dict[str, Any], result: ReconcileResult
+    ) -> None:
+        given: dict[str, Any] = msgspec.json.decode(order.body)
+        differences = compare_items(given, there) if there else [Difference("order", order_id, None, False)]
+        if all(difference.by_design for difference in differences):
+            return
+        line = self._different_line(order.record, given.get("source_id"), order_id, differences)
+        report_files.add_item_line(self._report_path, line)
+        result.different += 1
+        result.matched -= 1
+        result.add_reason(str(Outcome(line.position, line.source_id, line.reason, b"")))
+
+    def _finish(self) -> None:
+        result = self.state.result
+        assert result is not None  # noqa: S101  # the comparison made it
+        result.api_calls = self._calls
+        if self._report_path is not None:
+            report_files.write_summary(self._report_path, result.to_xcom())
+        if result.repeated:
+            log.warning("%d orders repeat a source_id: one of each is compared (on_duplicate).", result.repeated)
+        for field, count in result.by_design.items():
+            log.info("%d orders have another %s by design.", count, field)
+        log.info("%s", result)
+        self._summary = result
+        # removed whatever it came to: after a repair, another try needs a fresh export
+        self._state_store.clear()
+        result.check(self._config, self._client.transport.settings.name)
+
+
+def _payload(body: bytes) -> msgspec.Raw:
+    """Return a body as it can stand in a line: as it is where that is JSON, else as text."""
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "backslashreplace")))
+    return msgspec.Raw(body.strip().replace(b"\n", b" ").replace(b"\r", b" "))

@@ -1,0 +1,106 @@
+"""What a reconciliation found, and whether that is good enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from airflow_provider_voucherify.core.validation import tolerated
+from airflow_provider_voucherify.exceptions import OrdersDifferError
+from airflow_provider_voucherify.reconciliation.comparison import Money
+from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
+
+MAX_REASONS = 10
+
+
+class ReconcileResult(msgspec.Struct, kw_only=True):
+    """
+    The result of a reconciliation: ``matched + missing + different + unchecked + repeated == orders``.
+
+    :param orders: Orders in the source.
+    :param matched: Orders that are at Voucherify as they were given, those changed by design included.
+    :param missing: Orders that are not at Voucherify.
+    :param different: Orders that are at Voucherify with other values.
+    :param extra: Orders at Voucherify, in the window if there is one, that the source does not have.
+    :param unchecked: Orders without a ``source_id``, which cannot be found.
+    :param repeated: Orders that repeat the ``source_id`` of the one that is compared.
+    :param by_design: How many orders have another value by design, by field: an ``amount`` that is the sum of the
+        items, and metadata outside the schema that are kept as text (documented).
+    :param items_sampled: How many orders were read to compare their line items.
+    :param money: The sums of the amounts by status on both sides.
+    :param export_ids: The exports.
+    :param api_calls: Calls made.
+    :param report_path: Where the files about the orders are.
+    :param reasons: The first orders that are missing or different, for the message.
+    """
+
+    orders: int = 0
+    matched: int = 0
+    missing: int = 0
+    different: int = 0
+    extra: int = 0
+    unchecked: int = 0
+    repeated: int = 0
+    by_design: dict[str, int] = {}
+    items_sampled: int = 0
+    money: list[Money] = []
+    export_ids: list[str] = []
+    api_calls: int = 0
+    report_path: str | None = None
+    reasons: list[str] = []
+
+    def __str__(self) -> str:
+        report = f" Report: {self.report_path}" if self.report_path else ""
+        return (
+            f"Reconciled {self.orders:,} orders: {self.matched:,} matched, {self.missing:,} missing, "
+            f"{self.different:,} different, {self.unchecked:,} without source_id, {self.repeated:,} repeated; "
+            f"{self.extra:,} extra at Voucherify ({self.api_calls:,} API calls).{report}"
+        )
+
+    def add_reason(self, reason: str) -> None:
+        """
+        Keep one of the first reasons.
+
+        :param reason: The order, and what is wrong with it.
+        """
+        if len(self.reasons) < MAX_REASONS:
+            self.reasons.append(reason)
+
+    def to_xcom(self) -> dict[str, Any]:
+        """Return counts, sums, ids and the path: no order goes into XCom."""
+        result: dict[str, Any] = msgspec.to_builtins(self)
+        del result["reasons"]
+        return result
+
+    def check(self, config: ReconcileConfig, connection: str) -> None:
+        """
+        Compare what was found with what is tolerated.
+
+        :param config: The options.
+        :param connection: The name of the connection, for the message.
+        :raises OrdersDifferError: if more orders are missing, different or unchecked.
+        """
+        over = [
+            f"{count:,} are {kind} (at most {limit:g} tolerated by {option})"
+            for kind, option, count, limit in (
+                ("missing", "max_missing", self.missing, config.max_missing),
+                ("different", "max_different", self.different, config.max_different),
+                ("without source_id", "max_unchecked", self.unchecked, config.max_unchecked),
+            )
+            if not tolerated(count, limit, self.orders)
+        ]
+        if not over:
+            return
+        where = (
+            f"All of them are under {self.report_path}: give missing/ or different/ as orders_path to an import, with "
+            "the same options of the source, to repair them."
+            if self.report_path
+            else "With a report_path, all of them would be there with their payloads."
+        )
+        first = "".join(f"\n  {reason}" for reason in self.reasons)
+        raise OrdersDifferError(
+            self,
+            f"Of {self.orders:,} orders compared with connection {connection!r}, {' and '.join(over)}. {where} "
+            f"The first:{first}",
+        )
