@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_voucherify.order_export import ExportJob
     from airflow_provider_voucherify.order_import import ImportJob
+    from airflow_provider_voucherify.reconciliation import ReconcileJob
 
 
 class VoucherifyOperator(VoucherifyTask, BaseOperator):
@@ -84,7 +85,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
             return TaskStateStore(store, key)
         return file or NoStateStore()
 
-    def _pauses(self, job: ImportJob | ExportJob, deadline: float) -> Iterator[Pause]:
+    def _pauses(self, job: ImportJob | ExportJob | ReconcileJob, deadline: float) -> Iterator[Pause]:
         """Drive a job to its end, which no request may exceed, and yield the waits that it needs."""
         self.hook.set_deadline(deadline)
         waiting_for = "Voucherify"
@@ -98,7 +99,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
     def _wait(
         self,
         pause: Pause,
-        job: ImportJob | ExportJob,
+        job: ImportJob | ExportJob | ReconcileJob,
         context: Context,
         deadline: float,
         trigger: type[PollingTrigger],

@@ -1,16 +1,24 @@
 """Orders into Voucherify and out of it: the operators under the names to import them by."""
 
-from airflow_provider_voucherify.exceptions import ExportFailedError, OrdersNotLoadedError, OrdersRefusedError
+from airflow_provider_voucherify.exceptions import (
+    ExportFailedError,
+    OrdersDifferError,
+    OrdersNotLoadedError,
+    OrdersRefusedError,
+)
 from airflow_provider_voucherify.operators.export_orders import OrdersExportOperator
 from airflow_provider_voucherify.operators.import_orders import ImportOrdersOperator
+from airflow_provider_voucherify.operators.reconcile_orders import ReconcileOrdersOperator
 from airflow_provider_voucherify.operators.single_orders import CreateOrderOperator, UpdateOrderOperator
 
 __all__ = [
     "CreateOrderOperator",
     "ExportFailedError",
     "ImportOrdersOperator",
+    "OrdersDifferError",
     "OrdersExportOperator",
     "OrdersNotLoadedError",
     "OrdersRefusedError",
+    "ReconcileOrdersOperator",
     "UpdateOrderOperator",
 ]

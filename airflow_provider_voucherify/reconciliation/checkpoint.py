@@ -12,6 +12,8 @@ from airflow_provider_voucherify.exceptions import StateError
 from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
 from airflow_provider_voucherify.reconciliation.result import ReconcileResult
 
+STATE_FILE = "reconciliation.json"  # another name than that of an import in the same folder
+
 
 class ReconcileState(msgspec.Struct, kw_only=True):
     """
@@ -40,7 +42,7 @@ class ReconcileState(msgspec.Struct, kw_only=True):
 
     def to_json(self) -> dict[str, Any]:
         """Encode the state as a JSON document."""
-        document: dict[str, Any] = msgspec.to_builtins(self)
+        document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return document
 
     @classmethod

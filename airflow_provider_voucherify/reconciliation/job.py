@@ -23,7 +23,12 @@ from airflow_provider_voucherify.order_source.checked_records import CheckedReco
 from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.source import Record, Source
 from airflow_provider_voucherify.reconciliation import report_files
-from airflow_provider_voucherify.reconciliation.checkpoint import ExportStateStore, ReconcileState, open_state
+from airflow_provider_voucherify.reconciliation.checkpoint import (
+    STATE_FILE,
+    ExportStateStore,
+    ReconcileState,
+    open_state,
+)
 from airflow_provider_voucherify.reconciliation.comparison import Comparison, Difference, DifferentOrder
 from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
 from airflow_provider_voucherify.reconciliation.items import compare_items
@@ -52,7 +57,7 @@ class ReconcileJob:
     :param config: The options.
     :param report_path: A folder for ``missing/``, ``different/``, ``by_design/`` (amounts alone), ``extra/``,
         ``unchecked/`` and ``summary.json``.
-    :param state_store: Where the state is saved. By default ``state.json`` under ``report_path``.
+    :param state_store: Where the state is saved. By default ``reconciliation.json`` under ``report_path``.
     :param run: The name of this run. Another try of it resumes; another run needs a fresh export.
     :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
     :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
@@ -77,7 +82,7 @@ class ReconcileJob:
         clock: Callable[[], float] = time.time,
     ) -> None:
         if state_store is None:
-            state_store = NoStateStore() if report_path is None else FileStateStore(report_path)
+            state_store = NoStateStore() if report_path is None else FileStateStore(report_path, STATE_FILE)
         self._client = client
         self._source = source
         self._config = config

@@ -28,7 +28,10 @@ def test_the_shown_emulator_starts():
     exec(BLOCKS[-1], {"Emulator": Emulator})
 
 
-@pytest.mark.parametrize("cls", [orders.ImportOrdersOperator, orders.OrdersExportOperator, AsyncActionSensor])
+@pytest.mark.parametrize(
+    "cls",
+    [orders.ImportOrdersOperator, orders.OrdersExportOperator, orders.ReconcileOrdersOperator, AsyncActionSensor],
+)
 def test_every_parameter_is_in_the_readme(cls):
     own = set(inspect.signature(cls.__init__).parameters) - {"self", "kwargs"}
     assert [name for name in sorted(own) if f"`{name}" not in README and f" {name}" not in README] == []

@@ -13,6 +13,7 @@ from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.exceptions import OrdersDifferError
 from airflow_provider_voucherify.order_source import open_source
 from airflow_provider_voucherify.reconciliation import ReconcileConfig, ReconcileJob
+from airflow_provider_voucherify.reconciliation.checkpoint import STATE_FILE
 from tests.orders import order, write_jsonl
 
 ORDERS = [order(number) for number in range(300)]
@@ -59,7 +60,7 @@ def test_orders_as_given_match(tmp_path, client):
     assert all(
         (sums.given_orders, sums.given_amount) == (sums.found_orders, sums.found_amount) for sums in result.money
     )
-    assert not (tmp_path / "report" / "state.json").exists()
+    assert not (tmp_path / "report" / "reconciliation.json").exists()
 
 
 def test_changes_behind_our_back_are_found_and_repaired(tmp_path, client):
@@ -133,7 +134,7 @@ class DyingStore(FileStateStore):
     """Dies before or after one of its calls, and saves nothing from then on."""
 
     def __init__(self, folder, moment):
-        super().__init__(folder)
+        super().__init__(folder, STATE_FILE)
         self._left = moment
 
     def _moment(self):

@@ -11,6 +11,7 @@ from airflow_provider_voucherify.operators.orders import (
     CreateOrderOperator,
     ImportOrdersOperator,
     OrdersExportOperator,
+    ReconcileOrdersOperator,
     UpdateOrderOperator,
 )
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
@@ -18,6 +19,7 @@ from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 REQUIRED = {
     ImportOrdersOperator: {"orders": []},
     OrdersExportOperator: {"output_path": "orders.parquet"},
+    ReconcileOrdersOperator: {"orders": []},
     CreateOrderOperator: {"order": {}},
     UpdateOrderOperator: {"order_id": "order-1", "changes": {}},
     AsyncActionSensor: {"async_action_id": "aa_1"},
@@ -41,6 +43,7 @@ VALUES = {
     "spool_path": "spool",
     "cycle_calls_left": 5,
     "fields": ["id"],
+    "compare": ["status"],
     "filters": {"junction": "and"},
     "order": "-created_at",
     "max_rows_per_file": 10,
@@ -86,6 +89,11 @@ def test_every_parameter_can_be_mapped_over(cls, name):
         (ImportOrdersOperator, {"durable": "False"}, "durable must be True or False, got 'False'"),
         (ImportOrdersOperator, {"timeout": "1h"}, "timeout must be a number, got '1h'"),
         (ImportOrdersOperator, {"timeout": timedelta(0)}, "timeout must be above 0 seconds"),
+        (
+            ReconcileOrdersOperator,
+            {"compare": ["stauts"]},
+            "compare: 'stauts' is not a field .*; did you mean 'status'?",
+        ),
         (OrdersExportOperator, {"deferrable": "yes"}, "deferrable must be True or False, got 'yes'"),
         (OrdersExportOperator, {"max_rows_per_file": 0}, "max_rows_per_file must be at least 1, got 0"),
         (AsyncActionSensor, {"max_failed": -1}, "max_failed must be at least 0, got -1"),

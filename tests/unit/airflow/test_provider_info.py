@@ -11,7 +11,11 @@ from airflow.providers_manager import ProvidersManager
 
 from airflow_provider_voucherify.get_provider_info import get_provider_info
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
-from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
+from airflow_provider_voucherify.operators.orders import (
+    ImportOrdersOperator,
+    OrdersExportOperator,
+    ReconcileOrdersOperator,
+)
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 
 
@@ -42,7 +46,7 @@ def test_every_module_that_is_named_can_be_imported(kind):
 
 def test_every_link_of_an_operator_is_named_and_no_other():
     named = set(get_provider_info()["extra-links"])
-    operators = (ImportOrdersOperator, OrdersExportOperator, AsyncActionSensor)
+    operators = (ImportOrdersOperator, OrdersExportOperator, ReconcileOrdersOperator, AsyncActionSensor)
     links = {type(link) for operator in operators for link in operator.operator_extra_links}
     assert named == {f"{link.__module__}.{link.__qualname__}" for link in links}
 

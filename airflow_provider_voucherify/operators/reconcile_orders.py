@@ -1,0 +1,138 @@
+"""Compare the orders of a source with those that Voucherify has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.links.dashboard import ExportLink
+from airflow_provider_voucherify.operators._base import WaitingOperator
+from airflow_provider_voucherify.order_source import SourceOptions
+from airflow_provider_voucherify.reconciliation import ReconcileConfig, ReconcileJob
+from airflow_provider_voucherify.reconciliation.checkpoint import STATE_FILE, ReconcileState
+from airflow_provider_voucherify.reconciliation.config import check_compare
+from airflow_provider_voucherify.task.order_source import OrderInput, ReadsOrders
+from airflow_provider_voucherify.task.parameters import is_templated, takes_options
+from airflow_provider_voucherify.task.storage import storage_path
+from airflow_provider_voucherify.triggers.export import ExportTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
+    """
+    Compares orders with those that Voucherify has: one export, joined with the source on ``source_id`` by DuckDB (the
+    extra ``reconcile``), and line items of a random sample.
+
+    What Voucherify changes by design is counted in ``by_design``, not as different: an ``amount`` that is the sum of
+    the items, and metadata outside the schema that are kept as text (documented). ``created_at``, which becomes the
+    time of the import (documented), is not compared.
+
+    The result is ``{"orders", "matched", "missing", "different", "extra", "unchecked", "repeated", "by_design",
+    "items_sampled", "money", "export_ids", "api_calls", "report_path"}``, with the sums of the amounts by status on
+    both sides in ``money``, and ``matched + missing + different + unchecked + repeated == orders``.
+
+    :param report_path: A folder for ``missing/part-*.jsonl`` and ``different/part-*.jsonl``, which can be given to
+        ``ImportOrdersOperator`` as ``orders_path`` with the same options of the source; ``by_design/`` (amounts
+        alone), ``extra/`` and ``unchecked/``; and ``summary.json``. Mapped tasks need one each:
+        ``…/{{ ti.map_index }}``. (templated)
+    :param durable: Whether a retry resumes with the export of the last try. The state is saved in Airflow's task state
+        store (3.3 and newer) or under ``report_path``. Once the reconciliation has finished, whatever it found, another
+        try makes a fresh export.
+    :param restart: Whether to start over, whatever an earlier run saved; a retry in the same run resumes all the same.
+    :param deferrable: Whether to wait in the triggerer, if a wait takes 5 seconds or more. By default as
+        ``[operators] default_deferrable`` says.
+    :param timeout: Seconds, or a timedelta, for the whole reconciliation; 6 hours by default.
+    :param voucherify_conn_id: The connection. (templated)
+    :raises OrdersDifferError: if more orders are missing, different or unchecked than tolerated, naming the first.
+    """
+
+    template_fields: Sequence[str] = (
+        *ReadsOrders.order_template_fields,
+        "report_path",
+        "compare",
+        "window_start",
+        "window_end",
+        "voucherify_conn_id",
+    )
+    template_fields_renderers = {**ReadsOrders.order_template_renderers, "compare": "json"}
+    template_ext: Sequence[str] = ReadsOrders.order_template_ext
+    operator_extra_links = (ExportLink(),)
+
+    compare: Sequence[str] | None
+
+    @takes_options(OrderInput, SourceOptions, ReconcileConfig)
+    def __init__(
+        self, *, report_path: str | None = None, timeout: float | timedelta = timedelta(hours=6), **kwargs: Any
+    ) -> None:
+        super().__init__(timeout=timeout, **kwargs)
+        self.report_path = report_path
+        self._check_order_input()
+        if not is_templated(self.compare):
+            check_compare(self.compare)
+        self._state: ReconcileState | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Compare the orders, or resume with the export that an earlier try requested."""
+        state_store = self._state_store(context)
+        return self._drive(context, state_store, self._time_limit.deadline(), restart=self.restart)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Resume where the task was deferred."""
+        resumed = self._resume(event)
+        if self._is_of_an_earlier_try(resumed, context):
+            return self.execute(context)
+        state_store = self._state_store(context)
+        document = state_store.load() or resumed.resume_state["state"]
+        self._publish_ids(context, ReconcileState.from_json(document))
+        self._check_time(resumed)
+        return self._drive(
+            context,
+            state_store,
+            resumed.resume_state["deadline"],
+            resume_from=document,
+            failures=resumed.failures,
+            calls=resumed.calls,
+        )
+
+    def _drive(self, context: Context, state_store: StateStore, deadline: float, **resume: Any) -> dict[str, Any]:
+        self._is_durable = not isinstance(state_store, NoStateStore)
+        job = ReconcileJob(
+            self.hook,
+            self._source(context),
+            self._options(ReconcileConfig),
+            report_path=self._folder,
+            state_store=state_store,
+            run=context["run_id"],
+            **resume,
+        )
+        state = self._state = job.open()
+        self._publish_ids(context, state)
+        for pause in self._pauses(job, deadline):
+            self._publish_ids(context, state)
+            self._wait(pause, job, context, deadline, ExportTrigger, export_ids=list(pause.ids))
+        self._publish_ids(context, state)
+        return job.summary.to_xcom()
+
+    def _publish_ids(self, context: Context, state: ReconcileState) -> None:
+        if state.export_ids:
+            context["ti"].xcom_push(key="export_ids", value=state.export_ids)
+            ExportLink().show(context, self.hook, state.export_ids[-1])
+
+    def _running_at_voucherify(self) -> list[str]:
+        return [f"export {export_id}" for export_id in self._state.export_ids] if self._state else []
+
+    @property
+    def _folder(self) -> ObjectStoragePath | None:
+        return storage_path("report_path", self.report_path) if self.report_path else None
+
+    def _state_store(self, context: Context) -> StateStore:
+        folder = self._folder
+        return self._choose_state_store(
+            context, "order_reconciliation", None if folder is None else FileStateStore(folder, STATE_FILE)
+        )
