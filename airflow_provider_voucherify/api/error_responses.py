@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_voucherify.api.quota import Quota
 from airflow_provider_voucherify.api.redaction import one_line
+from airflow_provider_voucherify.api.too_many_requests import TOO_MANY_REQUESTS, error_of_429
 from airflow_provider_voucherify.exceptions import (
     ApiError,
     AuthenticationError,
@@ -17,13 +17,11 @@ from airflow_provider_voucherify.exceptions import (
     NotFoundError,
     PayloadTooLargeError,
     PlanExceededError,
-    QuotaError,
     RequestRefusedError,
     ServerError,
     UnavailableError,
 )
 
-CYCLE_LIMIT = "api_calls_cycle"
 SIZE_KEYS = frozenset({"query_too_large", "payload_too_large"})
 PASSING = frozenset({408, 409, 423, 425})
 MAX_PAGE = 200
@@ -85,6 +83,8 @@ def error_from(response: ErrorResponse) -> ApiError:
     :return: The error, not raised yet.
     """
     key = response.key or ""
+    if response.status == TOO_MANY_REQUESTS:
+        return error_of_429(response)
     match response.status:
         case 401 | 403:
             return AuthenticationError(response)
@@ -92,10 +92,6 @@ def error_from(response: ErrorResponse) -> ApiError:
             return PlanExceededError(response)
         case 404:
             return NotFoundError(response)
-        case 429 if response.limit_type == CYCLE_LIMIT or "subscription" in key:
-            return PlanExceededError(response)
-        case 429:
-            return QuotaError(response)
         case status if status >= 500:
             return ServerError(response)
         case 413:
@@ -108,29 +104,6 @@ def error_from(response: ErrorResponse) -> ApiError:
             return InvalidRequestError(response)
         case _:
             return RequestRefusedError(response)
-
-
-def call_not_allowed(connection: str, request: str, quota: Quota, retry_at: float) -> QuotaError:
-    """
-    Make the error of a call that is not sent because of the quota.
-
-    :param connection: The name of the connection.
-    :param request: Method and path.
-    :param quota: What does not allow it.
-    :param retry_at: When it can be sent, in seconds since the epoch.
-    """
-    return QuotaError(
-        ErrorResponse(
-            connection=connection,
-            request=request,
-            status=429,
-            message=f"not sent, to leave {quota.reserved_calls:g} calls to others",
-            from_api=False,
-            limit=quota.limit,
-            remaining=quota.remaining,
-            retry_at=retry_at,
-        )
-    )
 
 
 def _text(value: object) -> str | None:

@@ -15,9 +15,9 @@ import urllib3.exceptions
 
 from airflow_provider_voucherify import __version__
 from airflow_provider_voucherify.api.auth import KeyAuth, TokenAuth
-from airflow_provider_voucherify.api.error_responses import CYCLE_LIMIT, call_not_allowed, error_from, error_response
+from airflow_provider_voucherify.api.error_responses import error_from, error_response
 from airflow_provider_voucherify.api.models import AccessToken
-from airflow_provider_voucherify.api.quota import FIRST_CALL_WAIT, QUOTA_JITTER, Quota
+from airflow_provider_voucherify.api.quota import QUOTA_JITTER, Quota
 from airflow_provider_voucherify.api.rate_headers import server_time
 from airflow_provider_voucherify.api.redaction import SecretUrl, one_line, urls_hidden_in_logs
 from airflow_provider_voucherify.api.response_body import BodyError, read_body
@@ -30,6 +30,12 @@ from airflow_provider_voucherify.api.session import (
     reason_of,
 )
 from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.api.too_many_requests import (
+    is_refused,
+    limits_in_error,
+    observe_limits,
+    wait_for_call,
+)
 from airflow_provider_voucherify.exceptions import (
     ApiError,
     AuthenticationError,
@@ -148,7 +154,13 @@ class Transport:
             self._check_deadline(method, path)
             if auth is self._token:
                 auth.renew()
-            self._begin_call(method, path)
+            wait_for_call(
+                self.quota,
+                connection=self.settings.name,
+                request=f"{method} {path}",
+                longest=self._longest_quota_wait(),
+                sleep=self._sleep,
+            )
             try:
                 response = self._send(
                     method,
@@ -214,7 +226,7 @@ class Transport:
         :param response: A response of status 400 or above.
         :param name: The name of the file in errors.
         """
-        if response.status_code == 429:
+        if is_refused(response):
             self._observe(response)
         if response.status_code == 401 and self._token is not None:
             self._token.discard()
@@ -237,6 +249,9 @@ class Transport:
     def _response_limit(self) -> TimeLimit:
         return TimeLimit(min(self._response_timeout, self._seconds_left()))
 
+    def _longest_quota_wait(self) -> float:
+        return min(self.max_quota_wait, self._seconds_left())
+
     def _check_deadline(self, method: str, path: str) -> None:
         if self.is_over:
             raise WaitTimeoutError(
@@ -246,19 +261,6 @@ class Transport:
 
     def _sleep_until_deadline(self, seconds: float) -> None:
         self._sleep(min(seconds, self._seconds_left()))
-
-    def _begin_call(self, method: str, path: str) -> None:
-        """Wait until the quota allows a call."""
-        left = min(self.max_quota_wait, self._seconds_left())
-        while wait := self.quota.begin_call():
-            if wait > FIRST_CALL_WAIT and wait > left:
-                raise call_not_allowed(self.settings.name, f"{method} {path}", self.quota, time.time() + wait)
-            if wait > FIRST_CALL_WAIT:
-                log.info(
-                    "Waiting %.1f s for the quota: %s of %s calls left.", wait, self.quota.remaining, self.quota.limit
-                )
-            self._sleep(wait)
-            left -= wait
 
     # one request
 
@@ -323,16 +325,9 @@ class Transport:
 
     def _observe(self, response: requests.Response) -> None:
         self.server_offset = server_time(response.headers, now := time.time()) - now
-        # the headers of a limit of the billing cycle say nothing of the period
-        if response.headers.get("X-Rate-Limit-Type") != CYCLE_LIMIT:
-            self.quota.observe(response.headers, refused=response.status_code == 429)
+        observe_limits(self.quota, response)
 
     def _error_response(self, response: requests.Response, method: str, path: str) -> ErrorResponse:
-        quota: dict[str, Any] = {}
-        if response.status_code == 429:
-            quota = {
-                "limit": self.quota.limit, "remaining": self.quota.remaining, "retry_at": self.quota.retry_at,
-            }  # fmt: skip
         return error_response(
             response.status_code,
             _error_body(response),
@@ -340,7 +335,7 @@ class Transport:
             headers=response.headers,
             connection=self.settings.name,
             request=f"{method} {path}",
-            **quota,
+            **limits_in_error(self.quota, response),
         )
 
     # retries
@@ -350,7 +345,7 @@ class Transport:
             case TokenUnavailableError():
                 return False
             case QuotaError():
-                return self.quota.seconds_to_wait() <= min(self.max_quota_wait, self._seconds_left())
+                return self.quota.seconds_to_wait() <= self._longest_quota_wait()
             case UnavailableError() | TransportError(sent=False):
                 return True
             case TransportError() | ServerError():
