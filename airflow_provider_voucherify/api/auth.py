@@ -62,8 +62,8 @@ class TokenAuth(AuthBase):
         """
         Fetch a token if there is none, or if it expires soon. Call this before a request is sent.
 
-        :raises TokenUnavailableError: if it cannot be fetched for now. A failure of any other kind must not look like
-            one of the request, which was not sent.
+        :raises TokenUnavailableError: if it cannot be fetched for now. Its failure must not be taken for one of
+            the request, which was not sent.
         """
         with self._lock:
             if self._token is None or self._clock() >= self._renew_at:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 100
 LAST_PAGE = 100
-# Pages of async actions, which are kept without end (documented): more than anything here looks back for.
+# Pages of async actions, which are never deleted (documented): more than any search here needs.
 MAX_ACTION_PAGES = 1000
 OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 ORDER_FIELDS = (

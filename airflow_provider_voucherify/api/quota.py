@@ -140,7 +140,7 @@ class Quota:
         """
         Begin a call if it may be made now. :meth:`end_call` must follow.
 
-        :return: 0.0 if the call has begun; else how many seconds to wait before the next attempt to begin it.
+        :return: 0.0 if the call may be made; else how many seconds to wait before the next attempt to begin it.
         """
         project, now = self._project, self._clock()
         with project.lock:

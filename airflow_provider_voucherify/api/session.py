@@ -124,7 +124,7 @@ class _LimitedResponse(http.client.HTTPResponse):
 
 
 class _LimitedConnection:
-    """Records whether a request was sent: errors of the connection itself, such as those of TLS, do not tell."""
+    """Records whether a request was sent: errors of the connection itself, such as those of TLS, do not say so."""
 
     response_class: Any = _LimitedResponse
     sock: Any
@@ -204,7 +204,7 @@ def open_session(user_agent: str) -> requests.Session:
 
 def never_sent(error: Exception) -> bool:
     """
-    Return whether a request was certainly not sent, as far as the kind of error tells.
+    Return whether a request was certainly not sent, judged by the kind of error.
 
     :param error: What requests raised.
     """

@@ -48,7 +48,7 @@ class AnswerLost(RequestFault, kw_only=True, frozen=True):
 
 
 class Late(RequestFault, kw_only=True, frozen=True):
-    """A request that is carried out after its connection was dropped: a client that looks at once finds nothing.
+    """A request that is carried out after its connection was dropped: a client that searches at once finds nothing.
 
     :param seconds: real seconds between the drop and the work.
     """

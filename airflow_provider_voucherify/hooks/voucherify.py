@@ -135,7 +135,7 @@ class VoucherifyHook(Endpoints, BaseHook):
         """
         Test the connection with one cheap call.
 
-        :return: Whether it works, and a message that tells problems of the keys and of the host apart.
+        :return: Whether it works, and a message that says whether the keys or the host are wrong.
         """
         try:
             client = self._connect(attempts=1)

@@ -41,14 +41,14 @@ class VoucherifyOperator(VoucherifyTask, BaseOperator):
 
 class WaitingOperator(WaitingTask, VoucherifyOperator):
     """
-    What the operators share that wait for Voucherify, in the worker or deferred, and that a retry goes on with.
+    Base of the operators that wait for Voucherify, in the worker or deferred, and whose work a retry resumes.
 
-    :param durable: Whether a retry, or the clearing of a failed task, goes on where the last try stood.
-    :param restart: Whether to begin anew, whatever an earlier run left; a retry in the same run goes on all the same.
+    :param durable: Whether a retry, or the clearing of a failed task, resumes where the last try stopped.
+    :param restart: Whether to ignore the state of an earlier DAG run; a retry in the same run resumes nevertheless.
     :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
         ``[operators] default_deferrable`` says.
     :param timeout: Seconds, or a timedelta, from the start of the try to its end in a
-        :class:`~airflow_provider_voucherify.exceptions.WaitTimeoutError`. What runs at Voucherify goes on.
+        :class:`~airflow_provider_voucherify.exceptions.WaitTimeoutError`. What runs at Voucherify continues.
     """
 
     poll_interval: float | timedelta
@@ -145,9 +145,9 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         """Say what a kill does not end. The state is safe: it was written before and after each request."""
         if running := self._running_at_voucherify():
             self.log.warning(
-                "Killed. This goes on at Voucherify, which cannot cancel it: %s. A retry %s.",
+                "Killed. This continues at Voucherify, which cannot cancel it: %s. A retry %s.",
                 ", ".join(running),
-                "takes it up" if self._is_durable else "begins anew, as no state is kept",
+                "resumes it" if self._is_durable else "starts over, as no state is kept",
             )
         else:
-            self.log.warning("Killed. Nothing of this task goes on at Voucherify.")
+            self.log.warning("Killed. Nothing of this task is running at Voucherify.")

@@ -36,7 +36,7 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
     The result is ``{"orders", "loaded", "rejected", "unknown", "superseded", "with_customer", "with_override",
     "chunks", "async_action_ids", "api_calls", "report_path", "findings"}``, with ``loaded + rejected + unknown ==
     orders``, the ids of the first 100 actions, and the number of findings about the orders: what was left out, renamed,
-    guessed or looks wrong, listed in the log, ``summary.json`` and ``report.html``.
+    guessed or seems wrong, listed in the log, ``summary.json`` and ``report.html``.
 
     :param report_path: A folder for the orders that were not loaded, ``rejected/part-*.jsonl`` and
         ``unknown/part-*.jsonl``, each with position, source_id, reason and payload; ``summary.json`` and

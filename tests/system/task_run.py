@@ -80,7 +80,7 @@ class TaskRun:
         return self._wait(lambda: (state := self.state) in states and state, seconds, " or ".join(states))
 
     def wait_for_end(self, seconds: float = 90) -> str:
-        """Wait until the run has ended, and tell how."""
+        """Wait until the run has ended, and return its final state."""
         run = f"/dags/{self.dag_id}/dagRuns/{self.run_id}"
         return self._wait(lambda: (state := self.airflow.get(run)["state"]) in ENDED and state, seconds, "the end")
 
@@ -120,7 +120,7 @@ class TaskRun:
         return self._wait(running, 60, "the process")
 
     def component(self) -> str:
-        """Wait for the process that runs the task, and tell the component that it belongs to."""
+        """Wait for the process that runs the task, and return the component that it belongs to."""
         above = {process.pid for process in self.process().parents()}
         return next(name for name, pid in self.airflow.pids.items() if pid in above)
 

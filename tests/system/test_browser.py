@@ -21,7 +21,7 @@ from tests.system.conftest import SECRET, program
 from tests.system.shop import ExportJourney, ImportJourney
 from tests.system.task_run import ENDED
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --window-size=1400,1500"
@@ -53,9 +53,9 @@ class Browser:
             elements = (within or driver).find_elements(By.CSS_SELECTOR, selector)
             return next((element for element in elements if re.search(text, element.text)), None)
 
-        # the page is drawn anew while it is looked at
+        # the page is rendered again while it is read
         passing = [NoSuchElementException, StaleElementReferenceException]
-        waiting = WebDriverWait(self.driver, PATIENCE, ignored_exceptions=passing)
+        waiting = WebDriverWait(self.driver, TIMEOUT, ignored_exceptions=passing)
         return waiting.until(seen, f"There is no {selector} with {text!r}.")
 
     @contextmanager

@@ -17,7 +17,7 @@ LIMIT_OF_THE_STORE = 65_535
 
 
 def each(journeys: Iterable[Journey], story: Callable[[Journey], None]) -> None:
-    """Tell the story of each journey at the same time, for most of it is waiting."""
+    """Run all journeys at the same time, as each of them mostly waits."""
     journeys = list(journeys)
     with ThreadPoolExecutor(len(journeys)) as threads:
         ends = [threads.submit(story, journey) for journey in journeys]

@@ -351,13 +351,13 @@ def test_a_killed_task_says_what_goes_on_and_its_retry_takes_it_up(monkeypatch, 
         (sent,) = emulator.calls()["imports"]
     assert run.xcoms["import"]["loaded"] == 1
     action = sent["async_action_id"]
-    assert f"goes on at Voucherify, which cannot cancel it: async action {action}. A retry takes it up." in log()
+    assert f"continues at Voucherify, which cannot cancel it: async action {action}. A retry resumes it." in log()
 
 
 # dry run
 
 
-def test_a_dry_run_sends_nothing_and_tells_what_it_would(emulator, tmp_path, log):
+def test_a_dry_run_sends_nothing_and_returns_what_it_would_send(emulator, tmp_path, log):
     orders = [order(number) for number in range(100)] + [{"amount": "much"}]
     run = run_import(
         orders=orders, chunk_size=10, dry_run=True, max_rejected=1, report_path=tmp_path.as_uri(), cycle_calls_left=30

@@ -95,7 +95,7 @@ def test_mapped_over_many(emulator):
 @pytest.mark.parametrize(
     ("keys", "works", "message"), [("right", True, "accepts the keys"), ("wrong", False, "refuses the keys")]
 )
-def test_the_connection_tells_wrong_keys(emulator, monkeypatch, keys, works, message):
+def test_the_connection_test_reports_wrong_keys(emulator, monkeypatch, keys, works, message):
     token = emulator.app_token if keys == "right" else "wrong"
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", f"voucherify://{emulator.app_id}:{token}@{emulator.url[7:]}/http")
     assert_that, told = VoucherifyHook("shop").test_connection()
@@ -104,7 +104,7 @@ def test_the_connection_tells_wrong_keys(emulator, monkeypatch, keys, works, mes
     assert token not in told or keys == "wrong"
 
 
-def test_the_connection_tells_a_wrong_host(monkeypatch):
+def test_the_connection_test_reports_a_wrong_host(monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", "voucherify://app:token@nowhere.invalid")
     works, told = VoucherifyHook("shop").test_connection()
     assert not works

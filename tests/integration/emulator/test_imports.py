@@ -174,7 +174,7 @@ def test_imports_run_one_at_a_time_in_the_order_of_their_posts():
         assert ended == sorted(ended)
 
 
-def test_the_account_tells_idle_time_and_bodies_posted_twice():
+def test_the_call_log_shows_idle_time_and_bodies_posted_twice():
     with Emulator(speed=100, import_base_ms=5000, import_order_ms=0) as emulator:
         api = Api(emulator)
         body = json.dumps(orders(1)).encode()

@@ -36,7 +36,7 @@ def test_nothing_is_left_of_a_temporary_one():
         requests.get(emulator.url, timeout=5)
     left = set(threading.enumerate()) - threads
     for thread in left:
-        thread.join(10)  # AnyIO tells its workers to end, and does not wait for them
+        thread.join(10)  # AnyIO stops its workers, and does not wait for them
     assert [thread.name for thread in left if thread.is_alive()] == []
 
 

@@ -40,5 +40,5 @@ def test_an_export_killed_at_each_step_is_resumed_and_exact(tmp_path):
     anew = {
         outcome["killed"] for outcome, exports in zip(outcomes, more, strict=True) if exports != EXPORTS_OF_A_WINDOW
     }
-    # only what had removed its state is made anew; the last one was never killed
+    # only what had removed its state is exported again; the last one was never killed
     assert anew == {"after Path.unlink", "after FileStateStore.clear", None}

@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = "airflow_provider_voucherify"
 ROOT = Path(__file__).parents[3]
 
-# Airflow's own imports come first. A warning about one of ours is told of the file that imports, or of common.compat
+# Airflow's own imports come first. A warning about one of ours names the file that imports, or of common.compat
 CODE = """
 import importlib, runpy, sys, warnings
 from airflow.providers.common.compat.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator, task

@@ -1,4 +1,4 @@
-"""What OpenLineage is told of an export."""
+"""Datasets that an export reports to OpenLineage."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def test_the_output_has_schema_and_size(path, namespace, name):
     assert (statistics.rowCount, statistics.size, statistics.fileCount) == (7, 700, 2)
 
 
-def test_a_task_that_did_not_end_tells_nothing():
+def test_a_task_that_did_not_end_reports_no_datasets():
     assert OrdersExportOperator(task_id="export", output_path="x").get_openlineage_facets_on_complete(None) is None

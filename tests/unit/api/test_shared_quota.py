@@ -56,7 +56,7 @@ def test_clients_of_one_project_share_what_they_know(clock):
     assert other.limit is None
 
 
-def test_projects_are_told_apart_by_host_and_application():
+def test_limits_are_kept_by_host_and_application():
     limit = limit_of_project("https://a.example", "app")
     assert limit_of_project("https://a.example", "app") is limit
     assert limit_of_project("https://b.example", "app") is not limit

@@ -233,7 +233,7 @@ def rows_of(content):
     return list(csv.reader(io.StringIO(content.decode(errors="replace"), newline="")))[1:]
 
 
-def test_an_end_within_a_row_is_noticed_where_neither_length_nor_gzip_tells():
+def test_a_file_cut_within_a_row_is_detected_without_length_or_gzip():
     """At all places but those at which a row ends, as a whole file could."""
     for cut in range(1, len(ORDERS)):
         content = ORDERS[:cut]

@@ -1,4 +1,4 @@
-"""Text becomes values, and what does not parse is told."""
+"""Conversion of text to values, and the report of what does not parse."""
 
 from __future__ import annotations
 
