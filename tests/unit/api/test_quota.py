@@ -7,20 +7,7 @@ from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_voucherify.api.quota import FIRST_PROBE, LAST_PROBE, Quota
 
-NOW = 1_700_000_000.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
+from .clock import NOW
 
 
 def headers(limit=100, remaining=100, **more):

@@ -19,21 +19,9 @@ from airflow_provider_voucherify.api.quota import (
     limit_of_project,
 )
 
+from .clock import NOW
+
 API = "https://api.voucherify.io"
-NOW = 1_700_000_000.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 def headers(remaining, resets_in=60.0, now=NOW):
@@ -103,9 +91,9 @@ def test_calls_in_flight_count_before_their_responses_arrive(clock):
     quota.begin_call()
     quota.observe(headers(remaining=23))
     quota.end_call()
-    begun = [quota.begin_call() for _ in range(10)]
-    assert begun.count(0.0) == 3
-    assert all(0 < wait < 1 for wait in begun[3:])
+    waits = [quota.begin_call() for _ in range(10)]
+    assert waits.count(0.0) == 3
+    assert all(0 < wait < 1 for wait in waits[3:])
 
 
 def test_a_margin_is_left_for_what_others_use_until_the_reset(clock):
