@@ -34,6 +34,7 @@ __all__ = [
     "ErrorResponse",
     "ExportFailedError",
     "ExportFileError",
+    "FencedError",
     "InvalidRequestError",
     "ListingError",
     "NotFoundError",
@@ -84,7 +85,11 @@ class SourceChangedError(PermanentError):
 
 
 class StateError(PermanentError):
-    """The saved state of a job cannot be read, or contradicts itself."""
+    """The saved state of a job is missing, cannot be read, or contradicts itself."""
+
+
+class FencedError(PermanentError):
+    """Another process took the place of this one, which stopped: both work with the same state or report."""
 
 
 # transport

@@ -6,8 +6,9 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
+
+from airflow_provider_voucherify.core.storage import local_path
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def folder_lock(folder: Any) -> Iterator[bool]:
     :param folder: A folder that exists: a path of ``pathlib``, ``upath`` or Airflow's ``ObjectStoragePath``.
     :return: Whether access is exclusive. It is not on object storage, and not on file systems without locks.
     """
-    local = _local_path(folder)
+    local = local_path(folder)
     if local is None:
         yield False
         return
@@ -37,11 +38,3 @@ def _lock(descriptor: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _local_path(path: Any) -> str | None:
-    file_system = getattr(path, "fs", None)
-    if file_system is None:
-        return str(path) if isinstance(path, Path) else None
-    protocols = (file_system.protocol,) if isinstance(file_system.protocol, str) else file_system.protocol
-    return str(path.path) if "file" in protocols else None

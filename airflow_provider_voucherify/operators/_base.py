@@ -15,7 +15,7 @@ from airflow_provider_voucherify.core.state_store import FileStateStore, NoState
 from airflow_provider_voucherify.core.validation import check_switch, seconds_of
 from airflow_provider_voucherify.exceptions import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
-from airflow_provider_voucherify.task.state import TaskStateStore
+from airflow_provider_voucherify.task.state import TaskStateStore, name_of_try
 from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
 from airflow_provider_voucherify.triggers.base import EventStatus, PollEvent, PollingTrigger
 
@@ -71,19 +71,20 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         self.timeout = seconds_of("timeout", timeout)
         self._is_durable = False
 
-    def _choose_state_store(self, context: Context, key: str, file: FileStateStore | None) -> StateStore:
+    def _choose_state_store(self, context: Context, key: str, file: ObjectStoragePath | None) -> StateStore:
         """
-        Choose where the state is kept: in Airflow from 3.3 on, in a file below it.
+        Choose where the state is saved: in Airflow's task state store (3.3 and newer), otherwise in a file.
 
-        :param context: The task.
-        :param key: What Airflow keeps it under.
-        :param file: The file, if there is a place for one.
+        :param context: The context of the task, whose try becomes the owner.
+        :param key: The key in the task state store.
+        :param file: The file; None if there is no place for one.
         """
         if not self.durable:
             return NoStateStore()
+        owner = name_of_try(context)
         if (store := context.get("task_state_store")) is not None:
-            return TaskStateStore(store, key)
-        return file or NoStateStore()
+            return TaskStateStore(store, key, owner)
+        return NoStateStore() if file is None else FileStateStore(file.parent, file.name, owner=owner)
 
     def _pauses(self, job: ImportJob | ExportJob | ReconcileJob, deadline: float) -> Iterator[Pause]:
         """Drive a job to its end, which no request may exceed, and yield the waits that it needs."""

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.core.state_store import STATE_FILE, NoStateStore, StateStore
 from airflow_provider_voucherify.links.dashboard import ExportLink
 from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_export import ExportConfig, ExportJob, ExportRequest
@@ -145,5 +145,4 @@ class OrdersExportOperator(OptionsMixin, WaitingOperator):
 
     def _state_store(self, context: Context) -> StateStore:
         output = Output.of(self._output_path, self._options(ExportRequest), self._options(ExportConfig))
-        beside = output.beside("state.json")
-        return self._choose_state_store(context, "order_export", FileStateStore(beside.parent, beside.name))
+        return self._choose_state_store(context, "order_export", output.beside(STATE_FILE))

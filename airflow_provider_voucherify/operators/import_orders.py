@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.core.state_store import STATE_FILE, NoStateStore, StateStore
 from airflow_provider_voucherify.core.validation import check_number, check_switch
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.operators._base import WaitingOperator
@@ -180,7 +180,7 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
     def _state_store(self, context: Context) -> StateStore:
         folder = self._folder
         state_store = self._choose_state_store(
-            context, "order_import", None if folder is None else FileStateStore(folder)
+            context, "order_import", None if folder is None else folder / STATE_FILE
         )
         if self.durable and isinstance(state_store, NoStateStore):
             self.log.warning(

@@ -70,7 +70,7 @@ def open_state(state_store: StateStore, request: ExportRequest, *, restart: str 
     requested = [request.fields, request.filters, request.sort_order, request.window]
     fingerprint = hashlib.sha256(msgspec.json.encode(requested)).hexdigest()
     fresh = ExportState(fingerprint=fingerprint, parts=parts_of(request), restarted_by=restart)
-    document = state_store.load()
+    document = state_store.claim(restart=bool(restart))
     if document is None or (restart and document.get("restarted_by") != restart):
         return fresh
     state = ExportState.from_json(document)

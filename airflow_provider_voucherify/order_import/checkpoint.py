@@ -279,7 +279,7 @@ def load_state(
     :raises SourceChangedError: if that import was of another source.
     :raises StateError: if the saved document is not the state of an import.
     """
-    document = state_store.load()
+    document = state_store.claim(restart=restart)
     state = None if document is None else ImportState.from_json(document)
     if state is None or not _resumes(state, fingerprint, run, restart):
         return ImportState.start(fingerprint, config, run=run, restarted=restart), False
