@@ -57,7 +57,8 @@ class StateStore(Protocol):
 
     def check(self) -> None:
         """
-        Check that this writer is still the owner. Do it before each request that changes something.
+        Check that this writer is still the owner. Each :meth:`save` does it, too: save right before each request that
+        changes something.
 
         :raises FencedError: if it is not, naming the other one.
         """

@@ -20,7 +20,7 @@ from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
 from airflow_provider_voucherify.triggers.base import EventStatus, PollEvent, PollingTrigger
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_voucherify.order_export import ExportJob
     from airflow_provider_voucherify.order_import import ImportJob

@@ -179,9 +179,7 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
 
     def _state_store(self, context: Context) -> StateStore:
         folder = self._folder
-        state_store = self._choose_state_store(
-            context, "order_import", None if folder is None else folder / STATE_FILE
-        )
+        state_store = self._choose_state_store(context, "order_import", None if folder is None else folder / STATE_FILE)
         if self.durable and isinstance(state_store, NoStateStore):
             self.log.warning(
                 "There is no place for the state of this import: a retry will start over. Give a report_path, or use "

@@ -191,7 +191,6 @@ class ExportJob:
                 return Pause(SEARCH_WAIT, "an export whose response was lost")
         part.sent_at, part.searches = self._now(), 0
         self._save()
-        self._state_store.check()
         try:
             self._accept(part, request.submit(self._client))
         except QuotaError as error:

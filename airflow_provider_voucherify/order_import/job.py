@@ -103,7 +103,7 @@ class ImportJob:
 
         :raises ConfigurationError: if ``report_path`` cannot be written, or has the orders in it, or lies among them.
         :raises SourceChangedError: if the import to resume was of another source.
-        :raises StateError: if the saved state cannot be read.
+        :raises StateError: if the saved state is missing or cannot be read.
         """
         if self._state is not None:
             return self._state
@@ -130,7 +130,7 @@ class ImportJob:
         self._calls_counted = self._client.transport.calls
         rules = find_rules(self._source, self._config, state.checkpoint)
         self._scheduler = Scheduler(self._source, state.checkpoint, rules)
-        self._outcomes = Outcomes(state, self._report, self._config, self._clock)
+        self._outcomes = Outcomes(state, self._report, self._config, self._state_store.check, self._clock)
         self._lost_submissions = LostSubmissions(
             self._client, state.checkpoint, self._scheduler, self._config.lost_request_seconds, self._clock
         )
@@ -164,6 +164,7 @@ class ImportJob:
         Do all that can be done now.
 
         :return: What to wait for; None when every order has its outcome and the report is written.
+        :raises FencedError: if another process has claimed the state since, such as the retry of this task.
         :raises OrdersNotLoadedError: if more orders were rejected or are unknown than the options tolerate.
         :raises VoucherifyError: if the import cannot continue. The saved state says exactly where it stands.
         """
@@ -332,6 +333,7 @@ class ImportJob:
             reasons=state.observations.failures,
             findings=state.checkpoint.findings.report(),
         )
+        self._state_store.check()
         self._report.write_summary(summary.to_document(), html_report(summary, state.observations))
         for count, effect in (
             (summary.with_customer, "had customers, who move through segments (customers)"),

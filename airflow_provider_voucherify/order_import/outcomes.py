@@ -98,14 +98,23 @@ class Outcomes:
     :param state: Has the counters, and the queue of what is sent again.
     :param report: Where orders that were not loaded are written.
     :param config: The options: ``max_resends`` and ``on_unknown``.
+    :param check: Checks that this process still owns the state, before it writes to the report.
     :param clock: Returns the time in seconds since the epoch.
     """
 
-    def __init__(self, state: ImportState, report: Report, config: ImportConfig, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        state: ImportState,
+        report: Report,
+        config: ImportConfig,
+        check: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
         self._state = state
         self._report = report
         self._max_attempts = 1 + config.max_resends
         self._resends_unknown = config.on_unknown == "resend"
+        self._check = check
         self._clock = clock
 
     def record_submission(self, submission: Submission, chunk: Chunk, outcome: ChunkOutcome) -> None:
@@ -147,6 +156,8 @@ class Outcomes:
         superseded = chunk.superseded
         rejected = [*chunk.rejected, *(chunk.outcome(*entry) for entry in outcome.rejected.items())]
         unknown = [chunk.outcome(*entry) for entry in outcome.unknown.items()]
+        if rejected or unknown or superseded:
+            self._check()
         self._report.write("rejected", number, rejected, async_action_id=async_action_id, attempt=attempt)
         self._report.write("unknown", number, unknown, async_action_id=async_action_id, attempt=attempt)
         self._report.write("superseded", number, superseded)

@@ -39,23 +39,23 @@ def kill_at(step: int, moment: str, log: Path) -> None:
         os.write(descriptor, name.encode())
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def counted(original):
+    def counted(original, name):
         def call(self, *args, **kwargs):
             nonlocal taken
             taken += 1
             is_it = taken == step
             if is_it and moment == "before":
-                kill(original.__qualname__)
+                kill(name)
             try:
                 return original(self, *args, **kwargs)
             finally:
                 if is_it:
-                    kill(original.__qualname__)
+                    kill(name)
 
         return call
 
     for cls, name in STEPS:
-        setattr(cls, name, counted(getattr(cls, name)))
+        setattr(cls, name, counted(getattr(cls, name), f"{cls.__name__}.{name}"))
 
 
 def export(url: str, folder: Path, window: ExportWindow) -> None:

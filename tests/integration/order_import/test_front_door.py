@@ -44,7 +44,9 @@ def test_a_tolerated_loss_ends_with_a_report(client, tmp_path):
     assert (summary.loaded, summary.rejected, summary.report_path) == (1, 1, str(tmp_path))
     assert job.summary is summary
     assert json.loads((tmp_path / "summary.json").read_bytes())["rejected"] == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"rejected", "state.json", "summary.json", "report.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "rejected", "state.json", ".state.json.owner", "summary.json", "report.html",
+    }  # fmt: skip
 
 
 def test_the_report_of_an_earlier_import_is_removed(client, tmp_path):
