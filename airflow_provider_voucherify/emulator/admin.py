@@ -1,4 +1,4 @@
-"""The routes under ``/emulator/`` that control the emulator: they need no keys, and are not counted as calls."""
+"""Routes under ``/emulator/`` that control the emulator: they need no keys, and do not count as calls."""
 
 from __future__ import annotations
 

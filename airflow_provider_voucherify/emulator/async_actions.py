@@ -98,7 +98,7 @@ class SeededAction(Struct, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"Async action: {error}") from None
 
     def timeline(self) -> list[Step]:
-        """Return what is shown when, in order.
+        """Return the steps with their times, in order.
 
         :raises ValueError: neither a status nor steps are given, or both.
         """
@@ -175,7 +175,7 @@ class AsyncActions:
         return connection.execute("SELECT 1 FROM async_actions WHERE id = ?", (action_id,)).fetchone() is not None
 
     def show_progress(self, action_id: str | None, seconds: float = 0) -> None:
-        """Let the progress of the action that runs grow with the time.
+        """Increase the progress of the running action with time.
 
         :param action_id: the action, or None when none runs any more.
         :param seconds: real seconds it will take.

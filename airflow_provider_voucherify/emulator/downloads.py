@@ -21,7 +21,7 @@ _GZIP_LEVEL = 1
 
 
 class DownloadTokens:
-    """Tokens in the URLs of files: signed, so that none need be remembered.
+    """Tokens in the URLs of files: signed, so that none has to be stored.
 
     :param seconds: life of a token in real seconds.
     """

@@ -58,7 +58,7 @@ class Late(RequestFault, kw_only=True, frozen=True):
 
 
 class Locked(RequestFault, kw_only=True, frozen=True):
-    """A 423 (documented) before anything was done: the resource is in use, and will be free again."""
+    """A 423 (documented) before anything was done: the resource is locked for now."""
 
     times: Annotated[int, Meta(ge=0)] = 1
 

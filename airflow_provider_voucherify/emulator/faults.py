@@ -1,4 +1,4 @@
-"""The faults of a running emulator: read from text, armed, and fired at the events that they wait for."""
+"""The faults of a running emulator: parsed, armed, and fired by the events that trigger them."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def _check_depth(name: str, encoded: bytes) -> None:
 
 
 def new_order(payload: OrderPayload, created_at: str, updated_at: str | None) -> OrderRecord:
-    """Return an order without contents yet; its id is Voucherify's, whatever id was sent (U: what is done with that).
+    """Return an empty order with an id of its own, whatever id was sent (what Voucherify does with that: unknown).
 
     :param payload: the payload it is made by.
     :param created_at: ISO time.

@@ -85,7 +85,7 @@ class Item(Struct, kw_only=True, omit_defaults=True, tag_field="object", tag="or
     metadata: Metadata | None = None
 
     def calculate(self) -> None:
-        """Fill in what Voucherify works out from price and quantity: amount, initial values and subtotal."""
+        """Fill in what Voucherify calculates from price and quantity: amount, initial values and subtotal."""
         if self.price is not None and (self.quantity is not None or self.amount is None):
             self.amount = self.price * (1 if self.quantity is None else self.quantity)
         if self.initial_quantity is None and self.quantity:
@@ -161,7 +161,7 @@ _TYPE_NAMES = {
 
 
 def _explain(error: str) -> ResponseError:
-    """Say msgspec's error in the words of Voucherify's examples."""
+    """Convert msgspec's error to the wording of Voucherify's examples."""
     rule, _, path = error.partition(" - at `$")
     path = re.sub(r"^\[\d+\]", "", path.rstrip("`")) or "."
     name = path.rpartition(".")[2]

@@ -74,7 +74,7 @@ class Project:
             raise
 
     def start(self) -> None:
-        """Start to process imports and exports, on the running event loop."""
+        """Start processing imports and exports, on the running event loop."""
         self._loop = asyncio.get_running_loop()
         self.spawn(self.imports.run())
         self.exports.resume()
@@ -102,7 +102,7 @@ class Project:
         return not self._ending.is_set()
 
     def end_pauses(self) -> None:
-        """Let every pause end, so that the requests in it are served before the emulator stops; from any thread."""
+        """End all pauses, so that the requests in them are served before the emulator stops; from any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._ending.set)
 
@@ -122,7 +122,7 @@ class Project:
         return action_id
 
     def reset(self) -> None:
-        """Restore the state of the start: no data, tokens or counts, full quota, the initial faults."""
+        """Restore the initial state: no data, tokens or counts, full quota, the initial faults."""
         self.stop()
         self.database.clear()
         self._fill()

@@ -1,4 +1,4 @@
-"""What leaves the emulator: JSON responses, and raw ones that break off as no web framework would let them."""
+"""Responses: JSON, and raw ones that break off in ways that a web framework does not allow."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class DripResponse(StreamingResponse):
 
 
 class BombResponse(StreamingResponse):
-    """Send spaces, nothing but spaces.
+    """Send a body that consists of spaces.
 
     :param size: how many, in bytes.
     :param status: HTTP status.

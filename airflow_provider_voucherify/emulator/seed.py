@@ -63,7 +63,7 @@ def _order(number: int, chance: random.Random) -> OrderPayload:
 
 
 def _row(kind: str, number: int, moment: datetime) -> dict[str, Any]:
-    """Return a row with the few fields that every warehouse asks of its kind."""
+    """Return a row with the most common fields of its kind."""
     key, time, customer = f"{kind}-{number}", timestamp(moment), derived_id("cust_", f"customer-{number % 1000}")
     rows: dict[str, dict[str, Any]] = {
         "voucher": {"id": key, "code": f"CODE{number}", "voucher_type": "DISCOUNT_VOUCHER", "active": True,

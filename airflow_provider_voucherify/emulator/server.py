@@ -232,7 +232,7 @@ class Emulator:
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
-    """HTTP with the transport in the scope of a request, so that a fault can close the connection."""
+    """HTTP protocol that adds the transport to the scope of a request, so that a fault can close the connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

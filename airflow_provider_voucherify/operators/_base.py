@@ -1,4 +1,4 @@
-"""What the operators share: the connection, the wait, and the state that a retry takes up."""
+"""Base classes of the operators: the connection, the wait, and the state that a retry resumes."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
             raise self._timed_out(pause.reason)
 
     def _check_time(self, event: PollEvent) -> None:
-        """End a task whose time was over before there was anything to do."""
+        """Fail a task whose time limit was reached while it waited."""
         if event.status is EventStatus.TIMEOUT:
             raise self._timed_out(
                 f"a response. {event.last_error}" if event.last_error else event.resume_state["waiting_for"]
@@ -140,10 +140,10 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
 
     @abstractmethod
     def _running_at_voucherify(self) -> list[str]:
-        """Name what was handed to Voucherify and is not over, as far as this process knows."""
+        """List what was submitted to Voucherify and has not ended, as far as this process knows."""
 
     def on_kill(self) -> None:
-        """Say what a kill does not end. The state is safe: it was written before and after each request."""
+        """Log what a kill does not stop. The state is safe: it was written before and after each request."""
         if running := self._running_at_voucherify():
             self.log.warning(
                 "Killed. This continues at Voucherify, which cannot cancel it: %s. A retry %s.",

@@ -1,4 +1,4 @@
-"""Orders into Voucherify and out of it: the operators under the names to import them by."""
+"""The public import path of the operators for orders."""
 
 from airflow_provider_voucherify.exceptions import (
     ExportFailedError,

@@ -1,4 +1,4 @@
-"""Orders into Voucherify one by one, as they change."""
+"""Create and update single orders in Voucherify."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far an export has come: one small JSON document, from which another process can resume."""
+"""The checkpoint of an export: a small JSON document from which another process can resume."""
 
 from __future__ import annotations
 

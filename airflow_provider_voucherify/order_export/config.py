@@ -1,4 +1,4 @@
-"""The options of an export: how it is made and stored, whatever it is asked for."""
+"""The options of an export: how it is made and stored, independent of the request."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ class ExportJob:
         log.info("Export %s has %s.", export_id, part)
 
     def _poll(self) -> Pause | None:
-        """Ask which exports have ended."""
+        """Poll which exports have ended."""
         exports = self._poller.poll(self._pending)
         if exports is None:
             return self._poller.pause(self.state.export_ids)

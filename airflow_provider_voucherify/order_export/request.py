@@ -1,4 +1,4 @@
-"""What an export is asked for, checked before it is sent: the API's own error does not say what is wrong."""
+"""The request of an export, checked before it is sent, as the API's own error does not say what is wrong."""
 
 from __future__ import annotations
 

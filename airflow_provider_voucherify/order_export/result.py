@@ -1,4 +1,4 @@
-"""What an export has published."""
+"""The result of an export: what was published."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         return PokeReturnValue(True, self._check(actions))
 
     def execute(self, context: Context) -> Any:
-        """Wait in the worker or deferred, and return what the actions came to."""
+        """Wait in the worker or deferred, and return the results of the actions."""
         self._check_ids()
         AsyncActionLink().show(context, self.hook, self._ids[-1])
         deadline = self._time_limit.deadline()
@@ -126,7 +126,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
             raise self._timeout_error() from None
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
-        """Poll the actions when the trigger has resumed the task, and wait on if they have not ended."""
+        """Poll the actions when the trigger has resumed the task, and continue to wait if they have not ended."""
         AsyncActionLink().show(context, self.hook, self._ids[-1])
         resumed = self._resume(event)
         if self._is_of_an_earlier_try(resumed, context):

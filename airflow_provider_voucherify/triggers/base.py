@@ -136,7 +136,7 @@ class PollingTrigger(BaseTrigger):
 
     @abstractmethod
     def _is_ready(self, ended: set[str]) -> bool:
-        """Take note of the ids that have ended, and return whether the task has something to do."""
+        """Record the ids that have ended, and return whether the task has something to do."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll together with the other triggers of the connection, and yield one event."""

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Resource(StrEnum):
-    """What triggers wait for."""
+    """The kind of resource that triggers wait for."""
 
     ASYNC_ACTIONS = "async actions"
     EXPORTS = "exports"

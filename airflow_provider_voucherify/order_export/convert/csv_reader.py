@@ -134,7 +134,7 @@ class CsvReader:
 
 
 class _File:
-    """What Arrow reads: nobody else holds it, so its end is the end of the reading."""
+    """The stream that Arrow reads. Arrow alone holds it: when it is freed, reading has ended."""
 
     closed = False
 

@@ -70,7 +70,7 @@ class CsvStream(io.RawIOBase):
         return True
 
     def interrupt(self) -> None:
-        """End reads from other threads at the next piece: nobody needs their bytes any more."""
+        """Stop reads of other threads at the next block: their bytes are not needed any more."""
         self._is_interrupted = True
 
     def read(self, size: int = -1) -> bytes:

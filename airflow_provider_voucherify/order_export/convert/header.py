@@ -92,7 +92,7 @@ def _asked_for_twice(header: Sequence[str], fields: Sequence[str]) -> set[int]:
 
 
 def normal_form(header: str) -> str:
-    """Reduce a header or field name to what does not depend on how it is written for people."""
+    """Normalize a header or field name, so that ``Source ID`` and ``source_id`` are equal."""
     return re.sub(r"[\s_.:]", "", header.casefold())
 
 

@@ -35,7 +35,7 @@ def order_schema(request: ExportRequest) -> pa.Schema:
 
 
 def dictionary_columns(schema: pa.Schema) -> list[str]:
-    """List the columns with few distinct values: a dictionary of the others costs more than it saves."""
+    """List the columns with few distinct values: for the others, a dictionary costs more than it saves."""
     return [field.name for field in schema if pa.types.is_dictionary(field.type)]
 
 

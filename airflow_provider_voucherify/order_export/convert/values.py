@@ -39,7 +39,7 @@ def convert(cells: pa.ChunkedArray, target: pa.DataType) -> tuple[pa.ChunkedArra
 
 
 def _convert_part(cells: pa.ChunkedArray, target: pa.DataType, offset: int, bad: list[int]) -> list[pa.Array]:
-    """Split in half until the cells that do not parse stand alone: the cast itself decides which these are."""
+    """Bisect the cells until those that do not parse are isolated: the cast itself decides which these are."""
     try:
         return list(_cast_leniently(cells, target).chunks)
     except pa.ArrowInvalid:

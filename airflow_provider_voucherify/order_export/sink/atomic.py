@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class OutputPath(StoragePath, Protocol):
-    """What else is used of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
+    """The methods used of ``pathlib.Path``, ``upath.UPath`` and Airflow's ``ObjectStoragePath``."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""What a publication is doing, for the one after it: its owner, and the files that it may leave."""
+"""The journal of a publication, from which the next one cleans up: its owner, and the files that it may leave."""
 
 from __future__ import annotations
 

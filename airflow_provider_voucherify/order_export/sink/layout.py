@@ -1,4 +1,4 @@
-"""Where the rows go: one Parquet file, files of a limited size, or a dataset partitioned by day. Loads no pyarrow."""
+"""The layout of the output: a Parquet file, files of a limited size, or a dataset by day. Loads no pyarrow."""
 
 from __future__ import annotations
 
