@@ -76,7 +76,7 @@ def open_state(
     """
     fingerprint = hashlib.sha256(source.encode() + msgspec.json.encode(config)).hexdigest()
     fresh = ReconcileState(fingerprint=fingerprint, run=run)
-    document = state_store.load()
+    document = state_store.claim(restart=restart)
     if document is None or document.get("run") != run or (restart and run is None):
         return fresh
     state = ReconcileState.from_json(document)
@@ -95,9 +95,17 @@ class ExportStateStore:
         self._state = state
         self._state_store = state_store
 
+    def claim(self, *, restart: bool = False) -> dict[str, Any] | None:
+        """Return the state of the export; None before there is one. The reconciliation has claimed the store."""
+        return None if restart else self._state.export
+
     def load(self) -> dict[str, Any] | None:
         """Return the state of the export; None before there is one."""
         return self._state.export
+
+    def check(self) -> None:
+        """Check that no other process has claimed the store of the reconciliation."""
+        self._state_store.check()
 
     def save(self, document: dict[str, Any]) -> None:
         """Replace the state of the export."""
