@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 
+import pytest
+
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.order_source.open_source import open_source
 from tests.integration.order_import.test_order_import import client_of, counts, outcomes, prepare, run
@@ -15,19 +17,22 @@ BAD = sorted(random.Random(37).sample(range(ORDERS), 37))
 REASON = "Property .items[0].initial_quantity cannot be lower than 1"
 
 
+@pytest.mark.slow
 def test_37_bad_orders_in_a_hundred_thousand(tmp_path):
     path = write_jsonl(tmp_path / "orders.jsonl", (order(number) for number in range(ORDERS)))
     with Emulator(import_base_ms=0, import_order_ms=0) as emulator:
         for number in BAD:
             emulator.add_fault("rejected_order", source_id=f"order-{number}", details=REASON)
-        summary = run(prepare(emulator, open_source(paths=path), tmp_path, chunk_size=2000, max_bisections=1000))
+        summary = run(
+            prepare(emulator, open_source(paths=path), tmp_path / "first", chunk_size=2000, max_bisections=1000)
+        )
         assert counts(summary) == (ORDERS, ORDERS - 37, 37, 0)
         assert emulator.count_orders() == ORDERS - 37
         assert summary.api_calls == emulator.calls()["total"]
         print(f"{summary.api_calls} calls, {emulator.calls()['calls']}")
         # a request for each half, all the way down, for each bad order; and the 50 chunks, their results, some polls
         assert summary.api_calls < 2 * 11 * 37 + 2 * 11 * 37 + 200
-        rejected = outcomes(tmp_path / "rejected")
+        rejected = outcomes(tmp_path / "first" / "rejected")
         assert sorted(entry["position"] for entry in rejected) == sorted(f"orders.jsonl:{number + 1}" for number in BAD)
         assert {entry["reason"] for entry in rejected} == {f"Invalid payload: {REASON}"}
         assert [entry["payload"] for entry in rejected] == [order(int(entry["source_id"][6:])) for entry in rejected]
