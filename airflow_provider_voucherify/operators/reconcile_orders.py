@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.core.state_store import NoStateStore, StateStore
 from airflow_provider_voucherify.links.dashboard import ExportLink
 from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_source import SourceOptions
@@ -134,5 +134,5 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
     def _state_store(self, context: Context) -> StateStore:
         folder = self._folder
         return self._choose_state_store(
-            context, "order_reconciliation", None if folder is None else FileStateStore(folder, STATE_FILE)
+            context, "order_reconciliation", None if folder is None else folder / STATE_FILE
         )
