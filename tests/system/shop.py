@@ -119,7 +119,7 @@ class ImportJourney(Journey):
     def check_store(self) -> None:
         """See that the task store keeps the result, so that another try of the run sends nothing again."""
         stored = self.run.stored
-        assert set(stored) == {"order_import"}
+        assert set(stored) == {"order_import", "order_import_owner"}
         assert stored["order_import"]["finished"]["loaded"] == ORDERS
 
 

@@ -36,7 +36,8 @@ def test_orders_arrive_and_the_state_can_be_read_on_the_way(set_out):
         if journey.way == "deferred":
             journey.run.wait_for_state("deferred")
         stored = journey.run.stored
-        assert set(stored) - {"progress"} == {f"order_{journey.direction}"}
+        key = f"order_{journey.direction}"
+        assert set(stored) - {"progress"} == {key, f"{key}_owner"}
         text = json.dumps(stored)
         assert ("aa_" if journey.direction == "import" else "exp_") in text
         assert len(text) < LIMIT_OF_THE_STORE
