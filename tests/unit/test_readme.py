@@ -19,7 +19,7 @@ EXAMPLES = "\n".join(path.read_text() for path in (ROOT / "example_dags").glob("
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.parametrize("block", BLOCKS[:-3])
+@pytest.mark.parametrize("block", BLOCKS[:-4])
 def test_a_shown_dag_is_a_part_of_an_example(block):
     assert textwrap.indent(block, "    ") in EXAMPLES or block in EXAMPLES
 
