@@ -33,7 +33,13 @@ for variant, options in VARIANTS.items():
                 max_active_runs=8,
             ):
                 if direction == "import":
-                    ImportOrdersOperator(orders_path="{{ params.path }}", chunk_size=5, max_in_flight=8, **common)
+                    ImportOrdersOperator(
+                        orders_path="{{ params.path }}",
+                        chunk_size=5,
+                        max_in_flight=8,
+                        lost_request_timeout=5,  # the emulator carries out at once what it gets
+                        **common,
+                    )
                 else:
                     OrdersExportOperator(
                         output_path="{{ params.path }}", fields=["id", "source_id", "amount"], **common
