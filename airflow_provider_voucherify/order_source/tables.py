@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 
@@ -63,12 +64,22 @@ def _table(orders: Any) -> pa.Table:
     pandas = sys.modules.get("pandas")
     try:
         if pandas is not None and isinstance(orders, pandas.DataFrame):
-            return pa.Table.from_pandas(_with_index(orders), preserve_index=False)
+            return pa.Table.from_pandas(_with_uuids_as_text(_with_index(orders)), preserve_index=False)
         return pa.table(orders)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"orders of type {type(orders).__name__} cannot be read as a table: {error}"
         ) from error
+
+
+def _with_uuids_as_text(frame: Any) -> Any:
+    """Write UUIDs as text, which older versions of Arrow do not convert."""
+    copy = frame.copy(deep=False)
+    for position, kind in enumerate(frame.dtypes):
+        column = frame.iloc[:, position]
+        if kind.kind == "O" and isinstance(next((v for v in column if isinstance(v, str | UUID)), None), UUID):
+            copy.isetitem(position, column.map(str, na_action="ignore"))
+    return copy
 
 
 def _with_index(frame: Any) -> Any:
