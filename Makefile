@@ -24,7 +24,7 @@ demo: $(VENV)/demo
 
 # Two sessions at a time, as they mostly wait
 test: $(VENV)/dev
-	@echo 'Running $(SESSIONS). All take about 25 minutes on 2 cores.'
+	@echo 'Running $(SESSIONS). All take about 40 minutes on 2 cores.'
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(SESSIONS)
 
 tests system lowest: $(VENV)/dev
