@@ -140,7 +140,7 @@ def _check_block(
 
 def _count_block(findings: Findings, records: list[Record], facts: list[int], kinds: set[int]) -> None:
     findings.through = records[-1].number + 1
-    for kind in kinds:
+    for kind in sorted(kinds, key=facts.index):
         if kind & Facts.COUNTED:
             findings.count(kind, records[facts.index(kind)].position, facts.count(kind))
     for record in records:

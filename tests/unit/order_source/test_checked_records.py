@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_voucherify.order_source import checked_records
@@ -56,6 +56,12 @@ def outcome(source: Source, block: int, rules: dict[str, str]) -> tuple[list[Any
     kind=st.sampled_from(["jsonl", "json with indents", "list"]),
     customers=st.sampled_from(["send", "send", "strip", "reject"]),
     mapped=st.booleans(),
+)
+@example(
+    orders=[{"ammount": 1}, {"amount": 0, "customer": {"source_id": "c"}}, {}],
+    kind="jsonl",
+    customers="send",
+    mapped=False,
 )
 def test_blocks_change_nothing(orders: list[dict], kind: str, customers: str, mapped: bool) -> None:
     options = {"column_mapping": {"nowhere": "metadata.nowhere"}} if mapped else {}
