@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import Any
+from typing import ClassVar
 
 import msgspec
 
+from airflow_provider_voucherify.core.job_state import JobState
 from airflow_provider_voucherify.core.state_store import StateStore
-from airflow_provider_voucherify.exceptions import StateError
 from airflow_provider_voucherify.order_export.parts import ExportPart, parts_of
 from airflow_provider_voucherify.order_export.request import ExportRequest
 
 log = logging.getLogger(__name__)
 
 
-class ExportState(msgspec.Struct, kw_only=True):
+class ExportState(JobState, kw_only=True):
     """
     How far an export has come.
 
@@ -25,6 +25,8 @@ class ExportState(msgspec.Struct, kw_only=True):
     :param splits: How many windows were split.
     :param restarted_by: The run that started over.
     """
+
+    unreadable: ClassVar[str] = "The state of this export cannot be read ({error}). Start over with restart=True."
 
     fingerprint: str
     parts: list[ExportPart]
@@ -35,26 +37,6 @@ class ExportState(msgspec.Struct, kw_only=True):
     def export_ids(self) -> list[str]:
         """The exports requested so far."""
         return [part.export_id for part in self.parts if part.export_id]
-
-    def to_json(self) -> dict[str, Any]:
-        """Encode the state as a JSON document."""
-        document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
-        return document
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> ExportState:
-        """
-        Decode a JSON document.
-
-        :param document: What :meth:`to_json` returned.
-        :raises StateError: if it is something else.
-        """
-        try:
-            return msgspec.convert(document, cls)
-        except msgspec.ValidationError as error:
-            raise StateError(
-                f"The state of this export cannot be read ({error}). Start over with restart=True."
-            ) from None
 
 
 def open_state(state_store: StateStore, request: ExportRequest, *, restart: str | None) -> ExportState:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import ClassVar, Self
 
 import msgspec
 
+from airflow_provider_voucherify.core.job_state import JobState
 from airflow_provider_voucherify.core.state_store import StateStore
-from airflow_provider_voucherify.exceptions import SourceChangedError, StateError
+from airflow_provider_voucherify.exceptions import SourceChangedError
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_source.duplicates import FoundDuplicates
 from airflow_provider_voucherify.order_source.findings import Findings
@@ -176,7 +177,7 @@ class Counters(msgspec.Struct, kw_only=True):
         return self.loaded + self.rejected + self.unknown
 
 
-class ImportState(msgspec.Struct, kw_only=True):
+class ImportState(JobState, kw_only=True):
     """
     The document that is saved.
 
@@ -190,6 +191,11 @@ class ImportState(msgspec.Struct, kw_only=True):
     :param action_ids: The first 100 actions; all of them if the import does not wait.
     :param action_seconds: The average processing time of an action; None before the first.
     """
+
+    unreadable: ClassVar[str] = (
+        "The state of the import cannot be read ({error}). It may be of another version of this provider: finish the "
+        "import with that version, or start over with restart=True, which sends all orders."
+    )
 
     fingerprint: str
     run: str | None = None
@@ -233,27 +239,6 @@ class ImportState(msgspec.Struct, kw_only=True):
             checkpoint=checkpoint,
             action_ids=self.action_ids,
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document."""
-        # not to_builtins: it leaves tuples, which Airflow's task state store does not accept
-        return msgspec.json.decode(msgspec.json.encode(self), type=dict[str, Any])
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Self:
-        """
-        Read the document.
-
-        :param document: A document that :meth:`to_json` returned.
-        :raises StateError: if it is not one.
-        """
-        try:
-            return msgspec.convert(document, cls)
-        except msgspec.ValidationError as error:
-            raise StateError(
-                f"The state of the import cannot be read ({error}). It may be of another version of this provider: "
-                "finish the import with that version, or start over with restart=True, which sends all orders."
-            ) from error
 
 
 def load_state(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
+from airflow_provider_voucherify.core.job_state import JobState
 from airflow_provider_voucherify.core.state_store import StateStore
-from airflow_provider_voucherify.exceptions import StateError
 from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
 from airflow_provider_voucherify.reconciliation.result import ReconcileResult
 
 STATE_FILE = "reconciliation.json"  # another name than that of an import in the same folder
 
 
-class ReconcileState(msgspec.Struct, kw_only=True):
+class ReconcileState(JobState, kw_only=True):
     """
     How far a reconciliation has come.
 
@@ -26,6 +26,10 @@ class ReconcileState(msgspec.Struct, kw_only=True):
     :param sample: Number and id of the orders whose items are still to be read.
     :param api_calls: Calls made by earlier tries.
     """
+
+    unreadable: ClassVar[str] = (
+        "The state of this reconciliation cannot be read ({error}). Start over with restart=True."
+    )
 
     fingerprint: str
     run: str | None = None
@@ -39,26 +43,6 @@ class ReconcileState(msgspec.Struct, kw_only=True):
         """The exports requested so far."""
         parts = (self.export or {}).get("parts", ())
         return [part["export_id"] for part in parts if part.get("export_id")]
-
-    def to_json(self) -> dict[str, Any]:
-        """Encode the state as a JSON document."""
-        document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
-        return document
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> ReconcileState:
-        """
-        Decode a JSON document.
-
-        :param document: What :meth:`to_json` returned.
-        :raises StateError: if it is something else.
-        """
-        try:
-            return msgspec.convert(document, cls)
-        except msgspec.ValidationError as error:
-            raise StateError(
-                f"The state of this reconciliation cannot be read ({error}). Start over with restart=True."
-            ) from None
 
 
 def open_state(
