@@ -34,7 +34,7 @@ from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
 from airflow_provider_voucherify.reconciliation.items import compare_items
 from airflow_provider_voucherify.reconciliation.report_files import DifferentLine, LineFiles
 from airflow_provider_voucherify.reconciliation.result import ReconcileResult
-from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, RejectLine
+from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, RejectLine, payload_of
 
 NO_SOURCE_ID = "has no source_id, so that it cannot be found at Voucherify"
 
@@ -267,7 +267,6 @@ class ReconcileJob:
             files.write("different", different)
 
     def _line(self, record: Record, source_id: str | None, code: OutcomeCode, reason: str) -> RejectLine:
-        payload = _payload(record.body)
         return RejectLine(
             position=record.position,
             source_id=source_id,
@@ -275,13 +274,13 @@ class ReconcileJob:
             reason=reason,
             retryable=code is OutcomeCode.NOT_FOUND,
             run_id=self._run,
-            payload=payload,
+            payload=payload_of(record.body),
         )
 
     def _different_line(
         self, record: Record, source_id: str | None, order_id: str | None, differences: list[Difference]
     ) -> DifferentLine:
-        told = "; ".join(
+        reason = "; ".join(
             f"{difference.field} given {difference.given}, at Voucherify "
             f"{'nothing' if difference.there is None else difference.there}"
             for difference in differences
@@ -290,10 +289,10 @@ class ReconcileJob:
             position=record.position,
             source_id=source_id,
             code=OutcomeCode.DIFFERENT,
-            reason=told,
+            reason=reason,
             retryable=True,
             run_id=self._run,
-            payload=_payload(record.body),
+            payload=payload_of(record.body),
             id=order_id,
             differences=differences,
         )
@@ -353,12 +352,3 @@ class ReconcileJob:
         # removed whatever it came to: after a repair, another try needs a fresh export
         self._state_store.clear()
         result.check(self._config, self._client.transport.settings.name)
-
-
-def _payload(body: bytes) -> msgspec.Raw:
-    """Return a body as it can stand in a line: as it is where that is JSON, else as text."""
-    try:
-        msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "backslashreplace")))
-    return msgspec.Raw(body.strip().replace(b"\n", b" ").replace(b"\r", b" "))

@@ -138,11 +138,6 @@ def write_line(outcome: Outcome, submitted: Submitted = NOT_SUBMITTED, run_id: s
     :param run_id: The run that writes the line.
     :return: A JSON document, with the newline that ends it.
     """
-    try:
-        msgspec.json.decode(outcome.payload)
-        payload = outcome.payload
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        payload = _write_line(outcome.payload.decode("utf-8", "backslashreplace"))
     line = RejectLine(
         position=outcome.position,
         source_id=outcome.source_id,
@@ -153,10 +148,23 @@ def write_line(outcome: Outcome, submitted: Submitted = NOT_SUBMITTED, run_id: s
         attempt=submitted.attempt,
         retryable=outcome.retryable,
         run_id=run_id,
-        # a newline between the tokens of an order that was given over several lines would end the line
-        payload=msgspec.Raw(payload.replace(b"\n", b" ").replace(b"\r", b" ")),
+        payload=payload_of(outcome.payload),
     )
     return _write_line(line) + b"\n"
+
+
+def payload_of(body: bytes) -> msgspec.Raw:
+    """
+    Return an order as it can stand in a line: as it was given where that is JSON, else as text.
+
+    :param body: The order as it was given.
+    """
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        body = _write_line(body.decode("utf-8", "backslashreplace"))
+    # a newline between the tokens of an order that was given over several lines would end the line
+    return msgspec.Raw(body.replace(b"\n", b" ").replace(b"\r", b" "))
 
 
 def read_line(body: bytes) -> RejectLine | None:
