@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 from airflow_provider_voucherify.core.state_store import STATE_FILE, NoStateStore, StateStore
 from airflow_provider_voucherify.core.validation import check_number, check_switch
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
@@ -19,7 +17,6 @@ from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.task.observability import Telemetry
 from airflow_provider_voucherify.task.order_source import OrderInput, ReadsOrders
 from airflow_provider_voucherify.task.parameters import from_json, takes_options
-from airflow_provider_voucherify.task.storage import storage_path
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 
 if TYPE_CHECKING:
@@ -172,10 +169,6 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
             cycle_calls_left=calls_left,
         )
         return {"dry_run": True, **result.to_xcom()}
-
-    @property
-    def _folder(self) -> ObjectStoragePath | None:
-        return storage_path("report_path", self.report_path) if self.report_path else None
 
     def _state_store(self, context: Context) -> StateStore:
         folder = self._folder

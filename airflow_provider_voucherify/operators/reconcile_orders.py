@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 from airflow_provider_voucherify.core.state_store import NoStateStore, StateStore
 from airflow_provider_voucherify.links.dashboard import ExportLink
 from airflow_provider_voucherify.operators._base import WaitingOperator
@@ -17,7 +15,6 @@ from airflow_provider_voucherify.reconciliation.checkpoint import STATE_FILE, Re
 from airflow_provider_voucherify.reconciliation.config import check_compare
 from airflow_provider_voucherify.task.order_source import OrderInput, ReadsOrders
 from airflow_provider_voucherify.task.parameters import is_templated, takes_options
-from airflow_provider_voucherify.task.storage import storage_path
 from airflow_provider_voucherify.triggers.export import ExportTrigger
 
 if TYPE_CHECKING:
@@ -126,10 +123,6 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
 
     def _running_at_voucherify(self) -> list[str]:
         return [f"export {export_id}" for export_id in self._state.export_ids] if self._state else []
-
-    @property
-    def _folder(self) -> ObjectStoragePath | None:
-        return storage_path("report_path", self.report_path) if self.report_path else None
 
     def _state_store(self, context: Context) -> StateStore:
         folder = self._folder

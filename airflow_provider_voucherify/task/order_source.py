@@ -16,7 +16,7 @@ from airflow_provider_voucherify.task.parameters import OptionsMixin, from_json
 from airflow_provider_voucherify.task.storage import storage_path
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 SPOOL_FOLDER = "spool"
 
@@ -116,6 +116,11 @@ class ReadsOrders(OptionsMixin):
             spool=self._spool_folder() if query else None,
             **msgspec.structs.asdict(self._options(SourceOptions)),
         )
+
+    @property
+    def _folder(self) -> ObjectStoragePath | None:
+        """The folder of the report."""
+        return storage_path("report_path", self.report_path) if self.report_path else None
 
     def _query(self, context: Context) -> Query:
         conn_id = str(self.sql_conn_id)
