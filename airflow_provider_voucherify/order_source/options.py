@@ -105,7 +105,7 @@ class SourceOptions(Options, frozen=True):
 
     @property
     def group_columns(self) -> tuple[str, ...]:
-        """The columns whose values tell the orders apart; none if each row is an order."""
+        """The columns whose values identify the orders; none if each row is an order."""
         given = self.group_by
         return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 

@@ -88,7 +88,7 @@ class Record(msgspec.Struct, gc=False):
     :param was: Its position in an earlier import, if this is one of the orders that were not loaded there.
     :param next_file: The number of the file that what follows it is read from; -1 for its own.
     :param place: Its position, if that is not a line: that of several rows which are one order.
-    :param key: What tells it apart from other orders of several rows.
+    :param key: What identifies it among orders of several rows.
     :param empty_rows: How many empty rows are left out between the record before it and this one; with the last record
         of a file those after it count too.
     """

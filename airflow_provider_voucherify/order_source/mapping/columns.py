@@ -14,7 +14,7 @@ from airflow_provider_voucherify.order_source.schema.check import Note
 from airflow_provider_voucherify.order_source.schema.field_types import ANYTHING, ORDER, Shape, guess
 
 SHOWN_COLUMNS = 10
-KEY = "group_by"  # where rows have what tells their orders apart, until they are grouped
+KEY = "group_by"  # where rows keep the values that identify their order, until they are grouped
 
 
 class Column(msgspec.Struct, frozen=True):

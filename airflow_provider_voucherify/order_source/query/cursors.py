@@ -51,7 +51,7 @@ def run(connection: Any, sql: str, parameters: Any = None, *, number: int = 0, a
     :param sql: The query.
     :param parameters: Its parameters, a list or an object, as the driver takes them. None gives the driver none, so
         that a percent sign in the query stays one.
-    :param number: Tells several cursors of one connection apart.
+    :param number: Distinguishes several cursors of one connection.
     :param arrow: Whether Arrow batches are wanted, if the driver has them.
     :return: The cursor; a relation of DuckDB for Arrow batches.
     """
