@@ -131,6 +131,14 @@ class Checkpoint(msgspec.Struct, kw_only=True):
         self.next_number += 1
         return number
 
+    def has_outcome(self, number: int) -> bool:
+        """
+        Return whether the outcome of a chunk is in the counters, or another chunk took over its orders.
+
+        :param number: The number of the chunk.
+        """
+        return number < self.next_number and all(sent.number != number for sent in self.in_flight)
+
     def remember_action(self, action_id: str) -> None:
         """
         Add an action to the recent ones.

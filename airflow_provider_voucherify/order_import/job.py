@@ -123,6 +123,7 @@ class ImportJob:
                 "Resuming: %d orders have an outcome, %d chunks are in flight.",
                 state.counters.settled, len(state.checkpoint.in_flight),
             )  # fmt: skip
+            self._report.remove_unsaved(state.checkpoint.has_outcome)
         else:
             self._report.clear()
             state.observations.mark(self._clock(), 0)

@@ -7,7 +7,8 @@ Every job writes one format, and :func:`read_line` reads it, so that a corrected
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -22,6 +23,7 @@ KINDS = ("rejected", "unknown", "superseded")
 SUMMARY_FILE = "summary.json"
 PAGE_FILE = "report.html"
 MAX_SHOWN_ID = 100
+PART_FILE = re.compile(r"part-(\d{6,})\.jsonl")
 
 log = logging.getLogger(__name__)
 
@@ -184,8 +186,9 @@ class Report:
     """
     Writes the outcome of orders under a folder.
 
-    A file is named by its chunk, so a chunk that is settled twice, because a worker died in between,
-    writes the same file again.
+    A file is named by its chunk, and written before the state says that the chunk has its outcome. What a worker wrote
+    right before it died is removed by :meth:`remove_unsaved`: the outcome of those orders is found once more, perhaps
+    another one, in a chunk of another number or size.
 
     :param path: The folder, on any file system; None writes to the log alone.
     :param run_id: The run, for the lines of the reject files.
@@ -243,6 +246,19 @@ class Report:
                     part.unlink()
             for name in (SUMMARY_FILE, PAGE_FILE):
                 (self._path / name).unlink(missing_ok=True)
+
+    def remove_unsaved(self, is_saved: Callable[[int], bool]) -> None:
+        """
+        Remove the files of chunks whose outcome was not saved any more: it will be written again.
+
+        :param is_saved: Returns whether the state has the outcome of the chunk with a number.
+        """
+        if self._path is not None:
+            for kind in KINDS:
+                for part in (self._path / kind).glob("part-*.jsonl"):
+                    named = PART_FILE.fullmatch(part.name)
+                    if named and not is_saved(int(named[1])):
+                        part.unlink()
 
     def write_summary(self, summary: dict[str, Any], page: str | None = None) -> None:
         """
