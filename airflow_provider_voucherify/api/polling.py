@@ -25,16 +25,17 @@ class Pause:
 
     :param seconds: How long to wait.
     :param reason: What the job waits for, for logs and error messages.
-    :param ids: The async actions or exports that the job waits for; empty if it waits for something else.
-    :param min_ended: How many of these async actions must have ended before the job can continue. Exports are always
-        waited for in full.
+    :param async_action_ids: The async actions that the job waits for.
+    :param min_ended: How many of these async actions must have ended before the job can continue.
+    :param export_ids: The exports that the job waits for, all of them.
     :param quota_error: The error of the call that the quota did not allow, if that is what the job waits for.
     """
 
     seconds: float
     reason: str
-    ids: tuple[str, ...] = ()
+    async_action_ids: tuple[str, ...] = ()
     min_ended: int = 0
+    export_ids: tuple[str, ...] = ()
     quota_error: QuotaError | None = None
 
 
@@ -109,13 +110,15 @@ class Poller:
         """End a row of failures."""
         self._failures = 0
 
-    def pause(self, ids: Iterable[str] = ()) -> Pause:
+    def pause(self, export_ids: Iterable[str] = ()) -> Pause:
         """
         Make the pause after a failed poll.
 
-        :param ids: The async actions or exports that were polled.
+        :param export_ids: The exports that were polled.
         """
-        return Pause(self._delay, f"a response. {self._last_error}", tuple(ids), quota_error=self._quota_error)
+        return Pause(
+            self._delay, f"a response. {self._last_error}", export_ids=tuple(export_ids), quota_error=self._quota_error
+        )
 
     def pause_for_quota(self, error: QuotaError, now: float) -> Pause:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
@@ -58,3 +59,16 @@ class ExportLink(DashboardLink):
     name = "Voucherify exports"
     xcom_key = "export_link"
     resource = "exports"
+
+
+def publish_exports(context: Context, hook: VoucherifyHook, export_ids: Sequence[str]) -> None:
+    """
+    Push the ids of exports to XCom, and point the link of the task to the last of them.
+
+    :param context: The task.
+    :param hook: The hook of its connection.
+    :param export_ids: The exports requested up to now.
+    """
+    if export_ids:
+        context["ti"].xcom_push(key="export_ids", value=list(export_ids))
+        ExportLink().show(context, hook, export_ids[-1])

@@ -6,18 +6,21 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, conf
 
 from airflow_provider_voucherify.api.polling import Pause
+from airflow_provider_voucherify.core.job_state import JobState
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
 from airflow_provider_voucherify.core.validation import check_switch, seconds_of
 from airflow_provider_voucherify.exceptions import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.task.state import TaskStateStore, name_of_try
 from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
+from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.base import EventStatus, PollEvent, PollingTrigger
+from airflow_provider_voucherify.triggers.export import ExportTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from airflow_provider_voucherify.order_export import ExportJob
     from airflow_provider_voucherify.order_import import ImportJob
     from airflow_provider_voucherify.reconciliation import ReconcileJob
+
+    Job = ImportJob | ExportJob | ReconcileJob
 
 
 class VoucherifyOperator(VoucherifyTask, BaseOperator):
@@ -41,8 +46,11 @@ class VoucherifyOperator(VoucherifyTask, BaseOperator):
 
 class WaitingOperator(WaitingTask, VoucherifyOperator):
     """
-    Base of the operators that wait for Voucherify, in the worker or deferred, and whose work a retry resumes.
+    Base of the operators that drive a job, wait for Voucherify in the worker or deferred, and whose work a retry
+    resumes.
 
+    :cvar state_type: The state of the job.
+    :cvar state_key: Its key in Airflow's task state store.
     :param durable: Whether a retry, or the clearing of a failed task, resumes where the last try stopped.
     :param restart: Whether to ignore the state of an earlier DAG run; a retry in the same run resumes nevertheless.
     :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
@@ -50,6 +58,9 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
     :param timeout: Seconds, or a timedelta, from the start of the try to its end in a
         :class:`~airflow_provider_voucherify.exceptions.WaitTimeoutError`. What runs at Voucherify continues.
     """
+
+    state_type: ClassVar[type[JobState]]
+    state_key: ClassVar[str]
 
     poll_interval: float | timedelta
 
@@ -70,23 +81,93 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         self.deferrable = deferrable
         self.timeout = seconds_of("timeout", timeout)
         self._is_durable = False
+        self._state: Any = None
 
-    def _choose_state_store(self, context: Context, key: str, file: ObjectStoragePath | None) -> StateStore:
-        """
-        Choose where the state is saved: in Airflow's task state store (3.3 and newer), otherwise in a file.
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Do the work, or resume what an earlier try started."""
+        return self._drive(context, self._state_store(context), self._time_limit.deadline(), restart=self.restart)
 
-        :param context: The context of the task, whose try becomes the owner.
-        :param key: The key in the task state store.
-        :param file: The file; None if there is no place for one.
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Resume where the task was deferred."""
+        resumed = self._resume(event)
+        if self._is_of_an_earlier_try(resumed, context):
+            return self.execute(context)
+        state_store = self._state_store(context)
+        document = state_store.load() or resumed.resume_state["state"]
+        self._publish(context, self.state_type.from_json(document))
+        self._check_time(resumed)
+        return self._drive(
+            context,
+            state_store,
+            resumed.resume_state["deadline"],
+            resume_from=document,
+            failures=resumed.failures,
+            calls=resumed.calls,
+        )
+
+    def _drive(
+        self, context: Context, state_store: StateStore, deadline: float, *, calls: int = 0, **resume: Any
+    ) -> dict[str, Any]:
+        self._is_durable = not isinstance(state_store, NoStateStore)
+        job = self._job(context, calls, state_store=state_store, run=context["run_id"], **resume)
+        state = self._state = job.open()
+        self._publish(context, state)
+        try:
+            for pause in self._pauses(job, deadline):
+                self._publish(context, state)
+                self._wait(pause, job, context, deadline)
+        finally:
+            self._publish(context, state)
+        return self._finish(context, job)
+
+    @abstractmethod
+    def _job(self, context: Context, calls: int, **resume: Any) -> Any:
         """
+        Make the job of the parameters.
+
+        :param context: The task.
+        :param calls: How many calls a trigger made for it.
+        :param resume: Where its state is saved, the run, and what it resumes from.
+        """
+
+    @abstractmethod
+    def _publish(self, context: Context, state: Any) -> None:
+        """
+        Show what is known of the job meanwhile: ids at Voucherify as XComs and links, metrics.
+
+        :param context: The task.
+        :param state: The state of the job.
+        """
+
+    @abstractmethod
+    def _finish(self, context: Context, job: Any) -> dict[str, Any]:
+        """
+        Return the result of the task.
+
+        :param context: The task.
+        :param job: The job, which has ended.
+        """
+
+    @abstractmethod
+    def _state_file(self) -> ObjectStoragePath | None:
+        """Return the file of the state where Airflow has no task state store; None if there is no place for one."""
+
+    def _state_store(self, context: Context) -> StateStore:
+        """Choose where the state is saved: in Airflow's task state store (3.3 and newer), otherwise in a file."""
         if not self.durable:
             return NoStateStore()
         owner = name_of_try(context)
         if (store := context.get("task_state_store")) is not None:
-            return TaskStateStore(store, key, owner)
-        return NoStateStore() if file is None else FileStateStore(file.parent, file.name, owner=owner)
+            return TaskStateStore(store, self.state_key, owner)
+        if (file := self._state_file()) is not None:
+            return FileStateStore(file.parent, file.name, owner=owner)
+        self.log.warning(
+            "There is no place for the state of this task: a retry will start over. Give a report_path, or use "
+            "Airflow 3.3 or newer; durable=False states that this is intended."
+        )
+        return NoStateStore()
 
-    def _pauses(self, job: ImportJob | ExportJob | ReconcileJob, deadline: float) -> Iterator[Pause]:
+    def _pauses(self, job: Job, deadline: float) -> Iterator[Pause]:
         """Drive a job to its end, which no request may exceed, and yield the waits that it needs."""
         self.hook.set_deadline(deadline)
         waiting_for = "Voucherify"
@@ -97,15 +178,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         except (AirflowTaskTimeout, WaitTimeoutError):
             raise self._timed_out(waiting_for) from None
 
-    def _wait(
-        self,
-        pause: Pause,
-        job: ImportJob | ExportJob | ReconcileJob,
-        context: Context,
-        deadline: float,
-        trigger: type[PollingTrigger],
-        **arguments: Any,
-    ) -> None:
+    def _wait(self, pause: Pause, job: Job, context: Context, deadline: float) -> None:
         """
         Wait in the worker, at most until the deadline; or defer, which ends this process.
 
@@ -114,6 +187,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         if pause.quota_error is not None and pause.seconds > deadline - time.time():
             raise pause.quota_error
         if self._defers(pause.seconds, deadline):
+            trigger, arguments = _trigger_of(pause)
             self._defer_to(
                 trigger,
                 context,
@@ -152,3 +226,11 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
             )
         else:
             self.log.warning("Killed. Nothing of this task is running at Voucherify.")
+
+
+def _trigger_of(pause: Pause) -> tuple[type[PollingTrigger], dict[str, Any]]:
+    """Choose the trigger for a wait, with its arguments; one without ids waits for the time alone."""
+    if pause.export_ids:
+        return ExportTrigger, {"export_ids": list(pause.export_ids)}
+    ids = {"async_action_ids": list(pause.async_action_ids), "min_ended": pause.min_ended}
+    return AsyncActionTrigger, ids

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voucherify.core.state_store import STATE_FILE, NoStateStore, StateStore
-from airflow_provider_voucherify.links.dashboard import ExportLink
+from airflow_provider_voucherify.core.state_store import STATE_FILE
+from airflow_provider_voucherify.links.dashboard import ExportLink, publish_exports
 from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_export import ExportConfig, ExportJob, ExportRequest
 from airflow_provider_voucherify.order_export.checkpoint import ExportState
@@ -16,10 +16,9 @@ from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.task.observability import export_lineage, publish_export
 from airflow_provider_voucherify.task.parameters import JSON_FILES, OptionsMixin, is_templated, takes_options
 from airflow_provider_voucherify.task.storage import storage_path
-from airflow_provider_voucherify.triggers.export import ExportTrigger
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 
@@ -64,49 +63,25 @@ class OrdersExportOperator(OptionsMixin, WaitingOperator):
     template_fields_renderers = {"fields": "json", "filters": "json"}
     template_ext: Sequence[str] = JSON_FILES
     operator_extra_links = (ExportLink(),)
+    state_type = ExportState
+    state_key = "order_export"
 
     @takes_options(ExportRequest, ExportConfig)
     def __init__(self, *, output_path: str, timeout: float | timedelta = timedelta(hours=6), **kwargs: Any) -> None:
         super().__init__(timeout=timeout, **kwargs)
         self.output_path = output_path
         self._result: dict[str, Any] | None = None
-        self._state: ExportState | None = None
         self._check_known_options()
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Export the orders, or resume the exports that an earlier try requested."""
-        restart = context["run_id"] if self.restart else None
-        return self._drive(context, self._time_limit.deadline(), restart=restart)
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Resume where the task was deferred."""
-        resumed = self._resume(event)
-        if self._is_of_an_earlier_try(resumed, context):
-            return self.execute(context)
-        document = self._state_store(context).load() or resumed.resume_state["state"]
-        self._publish_ids(context, ExportState.from_json(document))
-        self._check_time(resumed)
-        return self._drive(context, resumed.resume_state["deadline"], resume_from=document, failures=resumed.failures)
-
-    def _drive(self, context: Context, deadline: float, **resume: Any) -> dict[str, Any]:
-        state_store = self._state_store(context)
-        self._is_durable = not isinstance(state_store, NoStateStore)
-        job = ExportJob(
-            self.hook,
-            self._options(ExportRequest),
-            self._output_path,
-            self._options(ExportConfig),
-            state_store=state_store,
-            **resume,
+    def _job(self, context: Context, calls: int, **resume: Any) -> ExportJob:
+        return ExportJob(
+            self.hook, self._options(ExportRequest), self._output_path, self._options(ExportConfig), **resume
         )
-        state = self._state = job.open()
-        self._publish_ids(context, state)
-        for pause in self._pauses(job, deadline):
-            self._publish_ids(context, state)
-            if pause.seconds:
-                self.log.info("Waiting for %s.", pause.reason)
-            self._wait(pause, job, context, deadline, ExportTrigger, export_ids=list(pause.ids))
-        self._publish_ids(context, state)
+
+    def _publish(self, context: Context, state: ExportState) -> None:
+        publish_exports(context, self.hook, state.export_ids)
+
+    def _finish(self, context: Context, job: ExportJob) -> dict[str, Any]:
         result = job.summary
         if result.unknown_columns:
             self.log.warning("Columns that were not requested are left out: %s.", ", ".join(result.unknown_columns))
@@ -114,11 +89,6 @@ class OrdersExportOperator(OptionsMixin, WaitingOperator):
         self._result = asdict(result)
         publish_export(context, self.outlets, self._result)
         return self._result
-
-    def _publish_ids(self, context: Context, state: ExportState) -> None:
-        if state.export_ids:
-            context["ti"].xcom_push(key="export_ids", value=state.export_ids)
-            ExportLink().show(context, self.hook, state.export_ids[-1])
 
     def _running_at_voucherify(self) -> list[str]:
         requested = [part for part in self._state.parts if part.sent_at or part.export_id] if self._state else []
@@ -143,6 +113,7 @@ class OrdersExportOperator(OptionsMixin, WaitingOperator):
     def _output_path(self) -> Any:
         return storage_path("output_path", self.output_path)
 
-    def _state_store(self, context: Context) -> StateStore:
+    def _state_file(self) -> ObjectStoragePath:
         output = Output.of(self._output_path, self._options(ExportRequest), self._options(ExportConfig))
-        return self._choose_state_store(context, "order_export", output.beside(STATE_FILE))
+        file: ObjectStoragePath = output.beside(STATE_FILE)
+        return file

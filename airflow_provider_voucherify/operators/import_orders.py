@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voucherify.core.state_store import STATE_FILE, NoStateStore, StateStore
+from airflow_provider_voucherify.core.state_store import STATE_FILE
 from airflow_provider_voucherify.core.validation import check_number, check_switch
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
 from airflow_provider_voucherify.operators._base import WaitingOperator
@@ -17,10 +17,9 @@ from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.task.observability import Telemetry
 from airflow_provider_voucherify.task.order_source import OrderInput, ReadsOrders
 from airflow_provider_voucherify.task.parameters import from_json, takes_options
-from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 
 class ImportOrdersOperator(ReadsOrders, WaitingOperator):
@@ -61,6 +60,8 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
     template_fields_renderers = ReadsOrders.order_template_renderers
     template_ext: Sequence[str] = ReadsOrders.order_template_ext
     operator_extra_links = (AsyncActionLink(),)
+    state_type = ImportState
+    state_key = "order_import"
 
     @takes_options(OrderInput, SourceOptions, ImportConfig)
     def __init__(
@@ -78,75 +79,40 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
         self._check_order_input()
         self.dry_run_only = dry_run  # dry_run is a method of every operator
         self.cycle_calls_left = cycle_calls_left
-        self._state: ImportState | None = None
+        self._telemetry: Telemetry | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Import the orders, or resume the import that an earlier try started."""
-        if self.dry_run_only:
-            return self._dry_run(context)
-        state_store = self._state_store(context)
-        return self._drive(context, state_store, self._time_limit.deadline(), restart=self.restart)
+        return self._dry_run(context) if self.dry_run_only else super().execute(context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Resume where the task was deferred."""
-        resumed = self._resume(event)
-        if self._is_of_an_earlier_try(resumed, context):
-            return self.execute(context)
-        state_store = self._state_store(context)
-        document = state_store.load() or resumed.resume_state["state"]
-        self._publish_ids(context, ImportState.from_json(document))
-        self._check_time(resumed)
-        return self._drive(
-            context,
-            state_store,
-            resumed.resume_state["deadline"],
-            resume_from=document,
-            failures=resumed.failures,
-            calls=resumed.calls,
-        )
-
-    def _drive(self, context: Context, state_store: StateStore, deadline: float, **resume: Any) -> dict[str, Any]:
-        self._is_durable = not isinstance(state_store, NoStateStore)
-        job = ImportJob(
+    def _job(self, context: Context, calls: int, **resume: Any) -> ImportJob:
+        self._telemetry = None  # counts from the state that the job opens
+        return ImportJob(
             self.hook,
             self._source(context),
             self._options(ImportConfig),
             report_path=self._folder,
-            state_store=state_store,
-            run=context["run_id"],
-            on_progress=lambda progress: self._show(context, telemetry, progress),
+            calls=calls,
+            on_progress=self._show,
             **resume,
         )
-        state = self._state = job.open()
-        telemetry = Telemetry(context, state.counters)
-        self._publish_ids(context, state)
-        try:
-            for pause in self._pauses(job, deadline):
-                telemetry.count(state.counters)
-                self._wait(
-                    pause,
-                    job,
-                    context,
-                    deadline,
-                    AsyncActionTrigger,
-                    async_action_ids=list(pause.ids),
-                    min_ended=pause.min_ended,
-                )
-        finally:
-            self._publish_ids(context, state)
-            telemetry.count(state.counters)
-        telemetry.clear()
-        return job.summary.to_xcom()
 
-    def _show(self, context: Context, telemetry: Telemetry, progress: Progress) -> None:
-        telemetry.show(progress)
-        if self._state is not None:
-            self._publish_ids(context, self._state)
+    def _show(self, progress: Progress) -> None:
+        if self._telemetry is not None:
+            self._telemetry.show(progress)
 
-    def _publish_ids(self, context: Context, state: ImportState) -> None:
+    def _publish(self, context: Context, state: ImportState) -> None:
         context["ti"].xcom_push(key="async_action_ids", value=state.action_ids)
         if recent := state.checkpoint.recent_action_ids:
             AsyncActionLink().show(context, self.hook, recent[-1])
+        if self._telemetry is None:
+            self._telemetry = Telemetry(context, state.counters)
+        self._telemetry.count(state.counters)
+
+    def _finish(self, context: Context, job: ImportJob) -> dict[str, Any]:
+        if self._telemetry is not None:
+            self._telemetry.clear()
+        return job.summary.to_xcom()
 
     def _running_at_voucherify(self) -> list[str]:
         submissions = self._state.checkpoint.in_flight if self._state else []
@@ -170,12 +136,5 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
         )
         return {"dry_run": True, **result.to_xcom()}
 
-    def _state_store(self, context: Context) -> StateStore:
-        folder = self._folder
-        state_store = self._choose_state_store(context, "order_import", None if folder is None else folder / STATE_FILE)
-        if self.durable and isinstance(state_store, NoStateStore):
-            self.log.warning(
-                "There is no place for the state of this import: a retry will start over. Give a report_path, or use "
-                "Airflow 3.3 or newer; durable=False states that this is intended."
-            )
-        return state_store
+    def _state_file(self) -> ObjectStoragePath | None:
+        return None if self._folder is None else self._folder / STATE_FILE

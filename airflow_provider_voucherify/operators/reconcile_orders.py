@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voucherify.core.state_store import NoStateStore, StateStore
-from airflow_provider_voucherify.links.dashboard import ExportLink
+from airflow_provider_voucherify.links.dashboard import ExportLink, publish_exports
 from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_source import SourceOptions
 from airflow_provider_voucherify.reconciliation import ReconcileConfig, ReconcileJob
@@ -15,10 +14,9 @@ from airflow_provider_voucherify.reconciliation.checkpoint import STATE_FILE, Re
 from airflow_provider_voucherify.reconciliation.config import check_compare
 from airflow_provider_voucherify.task.order_source import OrderInput, ReadsOrders
 from airflow_provider_voucherify.task.parameters import is_templated, takes_options
-from airflow_provider_voucherify.triggers.export import ExportTrigger
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 
 class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
@@ -60,6 +58,8 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
     template_fields_renderers = {**ReadsOrders.order_template_renderers, "compare": "json"}
     template_ext: Sequence[str] = ReadsOrders.order_template_ext
     operator_extra_links = (ExportLink(),)
+    state_type = ReconcileState
+    state_key = "order_reconciliation"
 
     compare: Sequence[str] | None
 
@@ -72,60 +72,25 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
         self._check_order_input()
         if not is_templated(self.compare):
             check_compare(self.compare)
-        self._state: ReconcileState | None = None
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Compare the orders, or resume with the export that an earlier try requested."""
-        state_store = self._state_store(context)
-        return self._drive(context, state_store, self._time_limit.deadline(), restart=self.restart)
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Resume where the task was deferred."""
-        resumed = self._resume(event)
-        if self._is_of_an_earlier_try(resumed, context):
-            return self.execute(context)
-        state_store = self._state_store(context)
-        document = state_store.load() or resumed.resume_state["state"]
-        self._publish_ids(context, ReconcileState.from_json(document))
-        self._check_time(resumed)
-        return self._drive(
-            context,
-            state_store,
-            resumed.resume_state["deadline"],
-            resume_from=document,
-            failures=resumed.failures,
-            calls=resumed.calls,
-        )
-
-    def _drive(self, context: Context, state_store: StateStore, deadline: float, **resume: Any) -> dict[str, Any]:
-        self._is_durable = not isinstance(state_store, NoStateStore)
-        job = ReconcileJob(
+    def _job(self, context: Context, calls: int, **resume: Any) -> ReconcileJob:
+        return ReconcileJob(
             self.hook,
             self._source(context),
             self._options(ReconcileConfig),
             report_path=self._folder,
-            state_store=state_store,
-            run=context["run_id"],
+            calls=calls,
             **resume,
         )
-        state = self._state = job.open()
-        self._publish_ids(context, state)
-        for pause in self._pauses(job, deadline):
-            self._publish_ids(context, state)
-            self._wait(pause, job, context, deadline, ExportTrigger, export_ids=list(pause.ids))
-        self._publish_ids(context, state)
-        return job.summary.to_xcom()
 
-    def _publish_ids(self, context: Context, state: ReconcileState) -> None:
-        if state.export_ids:
-            context["ti"].xcom_push(key="export_ids", value=state.export_ids)
-            ExportLink().show(context, self.hook, state.export_ids[-1])
+    def _publish(self, context: Context, state: ReconcileState) -> None:
+        publish_exports(context, self.hook, state.export_ids)
+
+    def _finish(self, context: Context, job: ReconcileJob) -> dict[str, Any]:
+        return job.summary.to_xcom()
 
     def _running_at_voucherify(self) -> list[str]:
         return [f"export {export_id}" for export_id in self._state.export_ids] if self._state else []
 
-    def _state_store(self, context: Context) -> StateStore:
-        folder = self._folder
-        return self._choose_state_store(
-            context, "order_reconciliation", None if folder is None else folder / STATE_FILE
-        )
+    def _state_file(self) -> ObjectStoragePath | None:
+        return None if self._folder is None else self._folder / STATE_FILE

@@ -39,21 +39,23 @@ class ExportState(JobState, kw_only=True):
         return [part.export_id for part in self.parts if part.export_id]
 
 
-def open_state(state_store: StateStore, request: ExportRequest, *, restart: str | None) -> ExportState:
+def open_state(
+    state_store: StateStore, request: ExportRequest, *, run: str | None = None, restart: bool = False
+) -> ExportState:
     """
     Load the export to resume, or start one.
 
     :param state_store: Where the state is saved.
     :param request: The request. A saved export of another request is of no use, and is forgotten.
-    :param restart: The name of a run that starts over, whatever an earlier run saved; the next try of the same run
-        resumes. None to resume the export of any run.
+    :param run: The name of the run; None if it has none, as in a script.
+    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
     :raises StateError: if the saved state cannot be read.
     """
     requested = [request.fields, request.filters, request.sort_order, request.window]
     fingerprint = hashlib.sha256(msgspec.json.encode(requested)).hexdigest()
-    fresh = ExportState(fingerprint=fingerprint, parts=parts_of(request), restarted_by=restart)
-    document = state_store.claim(restart=bool(restart))
-    if document is None or (restart and document.get("restarted_by") != restart):
+    fresh = ExportState(fingerprint=fingerprint, parts=parts_of(request), restarted_by=run if restart else None)
+    document = state_store.claim(restart=restart)
+    if document is None or (restart and (run is None or document.get("restarted_by") != run)):
         return fresh
     state = ExportState.from_json(document)
     if state.fingerprint != fingerprint:

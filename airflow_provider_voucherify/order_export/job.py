@@ -53,8 +53,8 @@ class ExportJob:
     :param config: The options.
     :param state_store: Keeps the state, before each request that changes something and after it, so that another job
         resumes. It is cleared when all is published. By default nothing is kept.
-    :param restart: Start over, whatever the state store has, and note this name of the run: a job with the same name
-        resumes.
+    :param run: The name of this run.
+    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
     :param resume_from: The state to resume from if the state store has none.
     :param failures: Consecutive polls that failed before.
     :param clock: Returns the time in seconds since the epoch.
@@ -69,7 +69,8 @@ class ExportJob:
         config: ExportConfig = ExportConfig(),  # noqa: B008  # frozen
         *,
         state_store: StateStore | None = None,
-        restart: str | None = None,
+        run: str | None = None,
+        restart: bool = False,
         resume_from: dict[str, Any] | None = None,
         failures: int = 0,
         clock: Callable[[], float] = time.time,
@@ -80,6 +81,7 @@ class ExportJob:
         self._output = Output.of(output, request, config)
         state_store = NoStateStore() if state_store is None else state_store
         self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
+        self._run = run
         self._restart = restart
         self._poller = Poller(config.poll_seconds, failures=failures)
         self._clock = clock
@@ -98,7 +100,7 @@ class ExportJob:
         """
         if self._state is None:
             self._output.check_writable()
-            self._state = open_state(self._state_store, self._request, restart=self._restart)
+            self._state = open_state(self._state_store, self._request, run=self._run, restart=self._restart)
         return self._state
 
     def run(self) -> ExportResult:
@@ -227,7 +229,7 @@ class ExportJob:
             return Pause(0.0, "the halves of a window")
         self._ended.update(export.id for export in exports if export.ended)
         waiting = tuple(export.id for export in exports if not export.ended)
-        return Pause(self._poller.delay, f"export {', '.join(waiting)}", waiting) if waiting else None
+        return Pause(self._poller.delay, f"export {', '.join(waiting)}", export_ids=waiting) if waiting else None
 
     def _pending(self) -> list[Export]:
         return [self._export_of(part) for part in self.state.parts if part.export_id not in self._ended]

@@ -272,7 +272,7 @@ class ImportJob:
         return Pause(
             seconds=min(seconds, self._poller.interval),
             reason=f"{len(in_flight)} imports in flight",
-            ids=tuple(submission.action_id for submission in in_flight if submission.action_id),
+            async_action_ids=tuple(submission.action_id for submission in in_flight if submission.action_id),
             min_ended=min_ended,
         )
 

@@ -60,7 +60,7 @@ def main() -> None:
     job = ImportJob(client, source, config, report_path=Path(folder), state_store=state_store, run="killed")
     while pause := job.advance():
         moment()
-        time.sleep(min(pause.seconds, 0.05) if pause.ids else pause.seconds)
+        time.sleep(min(pause.seconds, 0.05) if pause.async_action_ids else pause.seconds)
     summary = job.summary
     print(summary.orders, summary.loaded, summary.rejected, summary.unknown)
 

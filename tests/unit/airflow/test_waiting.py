@@ -8,7 +8,6 @@ from airflow_provider_voucherify.api.polling import Pause, Poller
 from airflow_provider_voucherify.exceptions import ErrorResponse, QuotaError
 from airflow_provider_voucherify.operators.orders import OrdersExportOperator
 from airflow_provider_voucherify.task.parameters import is_templated
-from airflow_provider_voucherify.triggers.export import ExportTrigger
 
 
 @pytest.mark.parametrize(
@@ -43,13 +42,13 @@ def test_a_wait_for_the_quota_beyond_the_deadline_fails_at_once_and_names_the_da
     export = OrdersExportOperator(task_id="export", output_path="file:///tmp/orders.parquet", deferrable=True)
     date = time.strftime("%Y-%m-%d %H:%M", time.gmtime(now + 86_400))
     with pytest.raises(QuotaError, match=f"next call at {date}"):
-        export._wait(pause, None, {}, now + 3600, ExportTrigger)
+        export._wait(pause, None, {}, now + 3600)
 
 
 def test_another_wait_beyond_the_deadline_is_waited_for():
     export = OrdersExportOperator(task_id="export", output_path="file:///tmp/orders.parquet", timeout=1)
     with pytest.raises(TimeoutError, match="waiting for export exp_1"):
-        export._wait(Pause(60.0, "export exp_1"), None, {}, time.time() + 0.1, ExportTrigger)
+        export._wait(Pause(60.0, "export exp_1"), None, {}, time.time() + 0.1)
 
 
 class Late:
