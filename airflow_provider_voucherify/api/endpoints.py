@@ -78,14 +78,16 @@ class Endpoints(ABC):
 
     # orders
 
-    def create_order(self, order: Json) -> dict[str, Any]:
+    def create_order(self, order: Json | bytes) -> dict[str, Any]:
         """
         Create an order, or update the one with the same ``id`` or ``source_id`` (documented).
 
-        :param order: The order. With an ``id`` or ``source_id`` the request is idempotent.
+        :param order: The order. With an ``id`` or ``source_id`` the request is idempotent. Or its JSON document, which
+            is not sent again if the response is lost: the caller can find out first whether it is in.
         :return: The order as Voucherify stores it.
+        :raises TransportError: with ``sent=True`` if the order may be in and the response is lost.
         """
-        upsert = bool(order.get("id") or order.get("source_id"))
+        upsert = not isinstance(order, bytes) and bool(order.get("id") or order.get("source_id"))
         return self._send("POST", "/v1/orders", dict[str, Any], order, idempotent=upsert)
 
     def get_order(self, order_id: str) -> dict[str, Any]:
@@ -96,15 +98,16 @@ class Endpoints(ABC):
         """
         return self._get(f"/v1/orders/{_segment(order_id)}", dict[str, Any])
 
-    def update_order(self, order_id: str, changes: Json) -> dict[str, Any]:
+    def update_order(self, order_id: str, changes: Json | bytes) -> dict[str, Any]:
         """
         Update an order. Fields that are not given stay as they are (documented).
 
         :param order_id: Its ``id`` or ``source_id``.
-        :param changes: The fields to change.
+        :param changes: The fields to change; or their JSON document, which is not sent again if the response is lost.
         :return: The order as Voucherify stores it now.
         """
-        return self._send("PUT", f"/v1/orders/{_segment(order_id)}", dict[str, Any], changes, idempotent=True)
+        path, idempotent = f"/v1/orders/{_segment(order_id)}", not isinstance(changes, bytes)
+        return self._send("PUT", path, dict[str, Any], changes, idempotent=idempotent)
 
     def list_orders(self, *, limit: int = 10, page: int = 1, sort_order: str | None = None) -> OrderPage:
         """

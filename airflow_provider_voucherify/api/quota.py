@@ -22,6 +22,8 @@ RATE_MEMORY = 120.0
 MAX_MARGIN = 0.5
 QUOTA_JITTER = 0.1
 MAX_JITTER = 5.0
+# The share of a period after which all calls are made that are spread over it: its end is only known to the second.
+SPREAD = 0.97
 FIRST_CALL_WAIT = 0.1
 FIRST_CALL_TIMEOUT = 10.0
 
@@ -136,6 +138,22 @@ class Quota:
             return None
         return max(0.0, self.limit - self.reserved_calls) / (self._project.period or FIRST_PROBE)
 
+    @property
+    def call_interval(self) -> float:
+        """
+        The seconds from one call to the next that spread the calls left evenly over the rest of the period.
+
+        It is 0.0 as long as nothing is known, and where :meth:`begin_call` decides alone.
+        """
+        project = self._project
+        with project.lock:
+            if project.remaining is None or project.resets_at is None:
+                return 0.0
+            until_reset = project.resets_at - self._clock()
+            spare = project.remaining - project.in_flight - self.reserved_calls - self._margin(until_reset)
+            seconds = until_reset - (1 - SPREAD) * project.period
+            return max(0.0, seconds / spare) if spare > 0 else 0.0
+
     def begin_call(self) -> float:
         """
         Begin a call if it may be made now. :meth:`end_call` must follow.
@@ -226,11 +244,18 @@ class Quota:
             return
         seconds = now - project.observed_at
         used = project.remaining - remaining
-        if used < 0 or seconds <= 0:  # the limit was reset in between, or responses overtook each other
+        still_in_flight = max(0, project.in_flight - 1)
+        if used < -still_in_flight or seconds <= 0:  # the limit was reset in between
             return
         weight = min(1.0, seconds / RATE_MEMORY)
-        rate = max(0, used - project.own_calls) / seconds
+        # below zero where responses overtake each other: over several of them that balances
+        rate = (used - (project.own_calls - still_in_flight)) / seconds
         project.others_per_second += weight * (rate - project.others_per_second)
+
+    def _margin(self, until_reset: float) -> float:
+        """Return how many calls to leave to what others are expected to use until the limit resets."""
+        expected = max(0.0, self._project.others_per_second) * max(until_reset, 0.0)
+        return min(expected, MAX_MARGIN * ((self._project.limit or 0) - self.reserved_calls))
 
     def _wait(self, now: float) -> float:
         project = self._project
@@ -246,9 +271,8 @@ class Quota:
         until_reset = (project.resets_at or project.observed_at + FIRST_PROBE) - now
         if spare <= 0:  # the responses of calls in flight may show that there is more
             return FIRST_CALL_WAIT if project.in_flight else max(FIRST_CALL_WAIT, until_reset)
-        expected = project.others_per_second * max(until_reset, 0.0)
-        margin = min(expected, MAX_MARGIN * ((project.limit or 0) - self.reserved_calls))
-        if spare > margin or expected <= 0:
+        margin = self._margin(until_reset)
+        if spare > margin or margin <= 0:
             return 0.0
         return max(FIRST_CALL_WAIT, until_reset - spare / project.others_per_second)
 

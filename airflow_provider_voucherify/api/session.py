@@ -202,6 +202,35 @@ def open_session(user_agent: str) -> requests.Session:
     return session
 
 
+class SessionPool:
+    """
+    Lends sessions to one thread at a time, as those of requests are not made to be shared; opens one if none is free.
+
+    :param user_agent: Names the sender of the requests.
+    """
+
+    def __init__(self, user_agent: str) -> None:
+        self._user_agent = user_agent
+        self._free: list[requests.Session] = []
+
+    @contextmanager
+    def session(self) -> Iterator[requests.Session]:
+        """Lend a session, the one that was used last if it is free."""
+        try:
+            session = self._free.pop()
+        except IndexError:
+            session = open_session(self._user_agent)
+        try:
+            yield session
+        finally:
+            self._free.append(session)
+
+    def close(self) -> None:
+        """Close the connections of all sessions that are free."""
+        while self._free:
+            self._free.pop().close()
+
+
 def never_sent(error: Exception) -> bool:
     """
     Return whether a request was certainly not sent, judged by the kind of error.

@@ -38,7 +38,7 @@ def wait_for_call(
     """
     while wait := quota.begin_call():
         if wait > FIRST_CALL_WAIT and wait > longest:
-            raise _call_not_allowed(quota, connection, request, time.time() + wait)
+            raise call_not_allowed(quota, connection, request, time.time() + wait)
         if wait > FIRST_CALL_WAIT:
             log.info("Waiting %.1f s for the quota: %s of %s calls left.", wait, quota.remaining, quota.limit)
         sleep(wait)
@@ -87,7 +87,15 @@ def error_of_429(response: ErrorResponse) -> QuotaError | PlanExceededError:
     return QuotaError(response)
 
 
-def _call_not_allowed(quota: Quota, connection: str, request: str, retry_at: float) -> QuotaError:
+def call_not_allowed(quota: Quota, connection: str, request: str, retry_at: float) -> QuotaError:
+    """
+    Make the error of a call that is not made, to keep the reserve, without raising it.
+
+    :param quota: The limit of the period.
+    :param connection: The name of the connection.
+    :param request: Method and path.
+    :param retry_at: When the call can be made, in seconds since the epoch.
+    """
     return QuotaError(
         ErrorResponse(
             connection=connection,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,11 +23,11 @@ from airflow_provider_voucherify.api.rate_headers import server_time
 from airflow_provider_voucherify.api.redaction import SecretUrl, one_line, urls_hidden_in_logs
 from airflow_provider_voucherify.api.response_body import BodyError, read_body
 from airflow_provider_voucherify.api.session import (
+    SessionPool,
     TimeLimit,
     hint_of,
     limited,
     never_sent,
-    open_session,
     reason_of,
 )
 from airflow_provider_voucherify.api.settings import Settings
@@ -63,7 +64,7 @@ log = logging.getLogger(__name__)
 
 class Transport:
     """
-    Send requests to the API.
+    Send requests to the API, from any number of threads.
 
     :param settings: Host, keys and timeouts.
     :param attempts: How often one request is tried at most, if it may be retried.
@@ -95,6 +96,7 @@ class Transport:
         self.max_quota_wait = max_quota_wait
         self.server_offset: float | None = None
         self._calls = 0
+        self._calls_lock = threading.Lock()
         self._deadline: float | None = None
         self._response_timeout = response_timeout
         self._on_secret = on_secret or (lambda _secret: None)
@@ -102,7 +104,7 @@ class Transport:
         self._attempts = attempts
         self._keys = KeyAuth(settings)
         self._token = TokenAuth(settings, self._fetch_token) if settings.oauth else None
-        self._session = open_session(user_agent)
+        self._sessions = SessionPool(user_agent)
 
     @property
     def calls(self) -> int:
@@ -119,7 +121,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._sessions.close()
 
     def request(
         self,
@@ -270,10 +272,11 @@ class Transport:
 
     def _send(self, method: str, url: str | SecretUrl, path: str, limit: TimeLimit, **kwargs: Any) -> requests.Response:
         host = urlsplit(url).netloc if isinstance(url, str) else url.host
-        self._calls += 1
+        with self._calls_lock:
+            self._calls += 1
         try:
-            with limited(limit):
-                return self._session.request(
+            with limited(limit), self._sessions.session() as session:
+                return session.request(
                     method,
                     url if isinstance(url, str) else url.reveal(),
                     allow_redirects=False,  # by hand or not at all: keys must not follow to another host

@@ -14,6 +14,7 @@ from airflow_provider_voucherify.api.quota import (
     FIRST_CALL_TIMEOUT,
     MAX_JITTER,
     MAX_MARGIN,
+    SPREAD,
     ProjectLimit,
     Quota,
     limit_of_project,
@@ -24,9 +25,9 @@ from .clock import NOW
 API = "https://api.voucherify.io"
 
 
-def headers(remaining, resets_in=60.0, now=NOW):
+def headers(remaining, resets_in=60.0, now=NOW, limit=100):
     known = {
-        "X-Rate-Limit-Limit": "100",
+        "X-Rate-Limit-Limit": str(limit),
         "X-Rate-Limit-Remaining": str(remaining),
         "X-Rate-Limit-Retry": str(int(now + resets_in)),
         "Date": formatdate(now, usegmt=True),
@@ -182,3 +183,30 @@ def test_many_threads_of_one_project_never_use_the_reserve(requests_mock):
     for thread in threads:
         thread.join(30)
     assert used[0] == 80
+
+
+def test_calls_can_be_spread_over_the_rest_of_the_period(clock):
+    quota = Quota(clock=clock)
+    assert quota.call_interval == 0.0  # nothing is known yet
+    quota.observe(headers(remaining=100, resets_in=60))
+    assert quota.call_interval == pytest.approx(60 * SPREAD / 80)
+    clock.now = NOW + 30  # late, so faster
+    assert quota.call_interval == pytest.approx((60 * SPREAD - 30) / 80)
+    quota.observe(headers(remaining=20, resets_in=30, now=clock.now))
+    assert quota.call_interval == 0.0  # begin_call decides
+    assert quota.begin_call() > 0
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_calls_of_others_are_learnt_beside_calls_at_the_same_time(clock, others):
+    quota = Quota(0, clock=clock)
+    quota.observe(headers(remaining=1000, limit=1000))
+    for _ in range(4):
+        quota.begin_call()
+    for second in range(1, 101):  # each second a call of ours ends and one begins, with three others in flight
+        clock.now = NOW + second
+        quota.observe(headers(remaining=1000 - second * (1 + others), limit=1000, now=clock.now))
+        quota.end_call()
+        quota.begin_call()
+    learnt = quota.snapshot()["others_per_second"]
+    assert learnt == pytest.approx(0, abs=0.05) if not others else 0.4 < learnt < 1
