@@ -178,6 +178,11 @@ class ErrorResponse(msgspec.Struct, frozen=True, kw_only=True):
     remaining: int | None = None
     retry_at: float | None = None
 
+    @property
+    def reason(self) -> str:
+        """What is wrong, in the words of the response."""
+        return ": ".join(part for part in (self.message, self.details) if part)
+
 
 class ApiError(VoucherifyError):
     """
@@ -199,7 +204,6 @@ class ApiError(VoucherifyError):
 
     def __str__(self) -> str:
         response = self.response
-        what = ": ".join(part for part in (response.message, response.details) if part)
         details = ", ".join(
             part
             for part in (
@@ -214,7 +218,7 @@ class ApiError(VoucherifyError):
             if part
         )
         advice = f" {self.advice}" if self.advice else ""
-        return f"{response.request} with connection {response.connection!r}: {what} ({details}).{advice}"
+        return f"{response.request} with connection {response.connection!r}: {response.reason} ({details}).{advice}"
 
 
 class AuthenticationError(ApiError, PermanentError):

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import msgspec
 
-from airflow_provider_voucherify.core.job_state import JobState
+from airflow_provider_voucherify.core.job_state import RunState
 from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.exceptions import SourceChangedError
 from airflow_provider_voucherify.order_import.config import ImportConfig
@@ -185,14 +185,10 @@ class Counters(msgspec.Struct, kw_only=True):
         return self.loaded + self.rejected + self.unknown
 
 
-class ImportState(JobState, kw_only=True):
+class ImportState(RunState, kw_only=True):
     """
     The document that is saved.
 
-    :param fingerprint: The source.
-    :param run: The run that works on it, or that finished it.
-    :param restarted_by: The run that started the import over, if one did.
-    :param finished: The summary, once all is done and the report is written.
     :param checkpoint: What a resume needs; changed by the scheduler and the sender.
     :param counters: Counts; changed by the outcomes and the sender.
     :param observations: What the report shows.
@@ -205,9 +201,6 @@ class ImportState(JobState, kw_only=True):
         "import with that version, or start over with restart=True, which sends all orders."
     )
 
-    fingerprint: str
-    run: str | None = None
-    restarted_by: str | None = None
     finished: ImportSummary | None = None
     checkpoint: Checkpoint
     counters: Counters = msgspec.field(default_factory=Counters)
@@ -260,9 +253,6 @@ def load_state(
     """
     Load the state of the import to resume, or make that of a new one.
 
-    A finished import is resumed by another try of the same run, which has nothing left to do; the next run starts a new
-    one.
-
     :param state_store: Where the state is saved.
     :param fingerprint: The source of the orders.
     :param config: The options. Chunks stay smaller where Voucherify accepted less before.
@@ -274,7 +264,7 @@ def load_state(
     """
     document = state_store.claim(restart=restart)
     state = None if document is None else ImportState.from_json(document)
-    if state is None or not _resumes(state, fingerprint, run, restart):
+    if state is None or not state.is_resumed_by(fingerprint, run, restart):
         return ImportState.start(fingerprint, config, run=run, restarted=restart), False
     if state.finished is not None:
         return state, True
@@ -290,9 +280,3 @@ def load_state(
     checkpoint.max_orders = min(checkpoint.max_orders, config.chunk_size)
     checkpoint.max_body_bytes = min(checkpoint.max_body_bytes, config.max_body_bytes)
     return state, True
-
-
-def _resumes(state: ImportState, fingerprint: str, run: str | None, restart: bool) -> bool:
-    if restart and (run is None or state.restarted_by != run or state.fingerprint != fingerprint):
-        return False
-    return state.finished is None or (run is not None and state.run == run)

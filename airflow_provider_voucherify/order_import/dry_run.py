@@ -14,7 +14,7 @@ from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import DryRunFailedError
 from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
 from airflow_provider_voucherify.order_import.config import ImportConfig
-from airflow_provider_voucherify.order_import.rules import find_rules
+from airflow_provider_voucherify.order_source.find_rules import find_rules
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.source import Cursor, Source
 from airflow_provider_voucherify.reporting.observations import MAX_FAILURES

@@ -18,9 +18,9 @@ from airflow_provider_voucherify.order_import.checkpoint import ImportState, Sub
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.lost_submissions import LostSubmissions
 from airflow_provider_voucherify.order_import.outcomes import Outcomes, chunk_outcome
-from airflow_provider_voucherify.order_import.rules import find_rules
 from airflow_provider_voucherify.order_import.scheduler import Scheduler
 from airflow_provider_voucherify.order_import.sender import Sender
+from airflow_provider_voucherify.order_source.find_rules import find_rules
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.reporting.html_report import html_report
 from airflow_provider_voucherify.reporting.progress import Progress

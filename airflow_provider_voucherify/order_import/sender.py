@@ -170,7 +170,7 @@ class Sender:
         checkpoint = self._checkpoint
         if len(chunk.orders) == 1:
             self._scheduler.end_split()
-            self._outcomes.record_submission(submission, chunk, ChunkOutcome(rejected={0: _reason(error)}))
+            self._outcomes.record_submission(submission, chunk, ChunkOutcome(rejected={0: error.response.reason}))
             self._save()
             return
         if checkpoint.bisections >= self._config.max_bisections:
@@ -196,7 +196,3 @@ class Sender:
         self._save()
         if self._lost_in_a_row >= MAX_LOST_IN_A_ROW:
             raise error
-
-
-def _reason(error: InvalidRequestError) -> str:
-    return ": ".join(part for part in (error.response.message, error.response.details) if part)

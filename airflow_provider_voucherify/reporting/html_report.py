@@ -1,4 +1,4 @@
-"""Render the report of an import as one HTML page that needs no other file."""
+"""Render the report of a job as one HTML page that needs no other file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from airflow_provider_voucherify.reporting.observations import Observations
-from airflow_provider_voucherify.reporting.summary import ImportSummary
+from airflow_provider_voucherify.reporting.summary import LoadSummary
 
 TEMPLATE = "report.html.jinja"
 TIME = "%Y-%m-%d %H:%M:%S"
@@ -18,11 +18,11 @@ HEADROOM = 10
 COLOURS = {"loaded": "#2f855a", "rejected": "#c53030", "unknown": "#b7791f"}
 
 
-def html_report(summary: ImportSummary, observations: Observations) -> str:
+def html_report(summary: LoadSummary, observations: Observations) -> str:
     """
     Render the report.
 
-    :param summary: The summary of the import.
+    :param summary: The summary of the job.
     :param observations: What was observed while it ran.
     :return: The HTML page.
     """
@@ -41,7 +41,7 @@ def html_report(summary: ImportSummary, observations: Observations) -> str:
     )
 
 
-def _bars(summary: ImportSummary) -> list[dict[str, Any]]:
+def _bars(summary: LoadSummary) -> list[dict[str, Any]]:
     bars, left = [], 0.0
     for kind, colour in COLOURS.items():
         count = getattr(summary, kind)

@@ -1,8 +1,8 @@
-"""What an import came to, and whether that is good enough."""
+"""What a job that loads orders came to, and whether that is good enough."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -12,36 +12,33 @@ from airflow_provider_voucherify.exceptions import OrdersNotLoadedError
 SHOWN_REASONS = 5
 
 
-class ImportSummary(msgspec.Struct, kw_only=True):
+class LoadSummary(msgspec.Struct, kw_only=True):
     """
-    The result of an import: ``loaded + rejected + unknown == orders``.
+    The result of a job that loads orders: ``loaded + rejected + unknown == orders``.
 
     :param orders: Orders given.
-    :param loaded: Orders that Voucherify reported as done.
+    :param loaded: Orders that are in, as Voucherify says.
     :param rejected: Orders that were certainly not loaded, each with a reason.
     :param unknown: Orders of which nobody knows.
     :param superseded: Of the rejected, those that gave way to another order with their ``source_id``, as wanted: they
         need no tolerance.
-    :param with_customer: Orders sent with a customer or referrer, who will move through segments.
-    :param with_override: Orders sent with a product or SKU that overrides the catalogue.
-    :param chunks: Requests that Voucherify took.
-    :param async_action_ids: The first 100 actions; all of them where the import was not waited for.
     :param api_calls: Calls made.
     :param report_path: Where the files about the orders are.
     :param reasons: The first losses, for the message alone.
     :param findings: What was left out, renamed, guessed or looks wrong in the orders: ``finding``, ``count``,
         ``example`` (a position) and ``option``.
+    :cvar job: What the job is called.
+    :cvar done: What it did, at the beginning of a sentence.
     """
+
+    job: ClassVar[str]
+    done: ClassVar[str]
 
     orders: int
     loaded: int
     rejected: int
     unknown: int
     superseded: int = 0
-    with_customer: int = 0
-    with_override: int = 0
-    chunks: int
-    async_action_ids: list[str]
     api_calls: int
     report_path: str | None = None
     reasons: list[str] = []
@@ -51,7 +48,7 @@ class ImportSummary(msgspec.Struct, kw_only=True):
         superseded = f" ({self.superseded:,} of them superseded)" if self.superseded else ""
         report = f" Report: {self.report_path}" if self.report_path else ""
         return (
-            f"Imported {self.orders:,} orders: {self.loaded:,} loaded, {self.rejected:,} rejected{superseded}, "
+            f"{self.done} {self.orders:,} orders: {self.loaded:,} loaded, {self.rejected:,} rejected{superseded}, "
             f"{self.unknown:,} unknown ({self.api_calls:,} API calls).{report}"
         )
 
@@ -94,3 +91,29 @@ class ImportSummary(msgspec.Struct, kw_only=True):
             self,
             f"Of {self.orders} orders {self.loaded} were loaded; {' and '.join(over)}. {where} The first:{first}",
         )
+
+
+class ImportSummary(LoadSummary, kw_only=True):
+    """
+    The result of an import.
+
+    :param with_customer: Orders sent with a customer or referrer, who will move through segments.
+    :param with_override: Orders sent with a product or SKU that overrides the catalogue.
+    :param chunks: Requests that Voucherify took.
+    :param async_action_ids: The first 100 actions; all of them where the import was not waited for.
+    """
+
+    job: ClassVar[str] = "Import"
+    done: ClassVar[str] = "Imported"
+
+    with_customer: int = 0
+    with_override: int = 0
+    chunks: int
+    async_action_ids: list[str]
+
+
+class SyncSummary(LoadSummary, kw_only=True):
+    """The result of a synchronisation."""
+
+    job: ClassVar[str] = "Synchronisation"
+    done: ClassVar[str] = "Synchronised"

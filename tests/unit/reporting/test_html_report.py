@@ -40,7 +40,7 @@ def test_the_page_has_a_table_of_findings():
 
 def test_an_import_of_nothing_is_a_page_too():
     page = html_report(summary(orders=0, loaded=0, rejected=0, unknown=0), Observations())
-    assert "The import was too short to draw its progress" in page
+    assert "It was too short to draw its progress" in page
 
 
 def test_reasons_and_points_stay_few():

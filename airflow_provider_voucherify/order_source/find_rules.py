@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
-from airflow_provider_voucherify.order_import.checkpoint import Checkpoint
-from airflow_provider_voucherify.order_import.config import ImportConfig
-from airflow_provider_voucherify.order_source.duplicates import Duplicates, find_duplicates
-from airflow_provider_voucherify.order_source.rules import Rules
+from airflow_provider_voucherify.order_source.duplicates import (
+    Duplicates,
+    FoundDuplicates,
+    OnDuplicate,
+    find_duplicates,
+)
+from airflow_provider_voucherify.order_source.rules import Rules, Treatment
 from airflow_provider_voucherify.order_source.source import Source
 
 MAX_SAVED_DUPLICATES = 500  # of 24 bytes each: Airflow's task state store takes 64 KiB
@@ -15,12 +19,34 @@ MAX_SAVED_DUPLICATES = 500  # of 24 bytes each: Airflow's task state store takes
 log = logging.getLogger(__name__)
 
 
-def find_rules(source: Source, config: ImportConfig, checkpoint: Checkpoint | None = None) -> Rules:
+class RuleOptions(Protocol):
+    """The options of a job that decide which of its orders are sent, and with what."""
+
+    @property
+    def on_duplicate(self) -> OnDuplicate | None:
+        """What becomes of orders that repeat a ``source_id``."""
+
+    @property
+    def customers(self) -> Treatment:
+        """What becomes of customers and referrers."""
+
+    @property
+    def product_overrides(self) -> Treatment:
+        """What becomes of what overwrites products of the catalogue."""
+
+
+class KeepsDuplicates(Protocol):
+    """The checkpoint of a job."""
+
+    duplicates: FoundDuplicates | None
+
+
+def find_rules(source: Source, config: RuleOptions, checkpoint: KeepsDuplicates | None = None) -> Rules:
     """
-    Check a source for orders that repeat a ``source_id``, and make the rules of its import.
+    Check a source for orders that repeat a ``source_id``, and make the rules by which its orders are sent.
 
     :param source: The orders.
-    :param config: The options.
+    :param config: The options of the job.
     :param checkpoint: Has what an earlier try found, or gets what is found now if it is small enough.
     :raises ConfigurationError: if the source cannot be read.
     """
