@@ -1,0 +1,54 @@
+"""The options of a synchronisation."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from airflow_provider_voucherify.core.options import Options
+from airflow_provider_voucherify.core.validation import seconds_of
+from airflow_provider_voucherify.order_source.duplicates import OnDuplicate
+from airflow_provider_voucherify.order_source.rules import Treatment
+
+SyncMode = Literal["upsert", "update"]
+OrderedBy = Literal["source_id", "customer"]
+
+
+class SyncConfig(Options, frozen=True):
+    """
+    The options of a synchronisation.
+
+    :param mode: ``upsert`` creates orders, or updates those with the same ``source_id`` (``POST /v1/orders``,
+        documented); ``update`` changes those that exist and rejects the others (``PUT``). An order that is given with
+        Voucherify's ``id`` is always changed by it.
+    :param preserve_order_by: Which orders are never sent at the same time, so that they arrive in the order in which
+        they are read: those with one ``source_id`` (or ``id``), or those of one ``customer`` as well.
+    :param max_concurrent_calls: The largest number of calls at the same time; and of the orders that are sent once more
+        if the process is killed, as it is not known whether they had arrived.
+    :param on_duplicate: What becomes of orders that repeat a ``source_id``: None sends them all, one after the other;
+        ``error`` rejects them, ``first`` and ``last`` keep one order and leave the others out (``superseded/`` in the
+        report).
+    :param customers: ``send``, ``strip`` or ``reject`` customers and referrers.
+    :param product_overrides: ``send``, ``strip`` or ``reject`` what overwrites products of the catalogue.
+    :param max_rejected: How many orders may be rejected without an error: a share of all when below 1, otherwise a
+        number. 0 by default.
+    :param max_unknown: How many orders may be unknown without an error, counted in the same way.
+    :param poll_interval: How long to wait after all calls failed in a way that may pass, in seconds or as a timedelta.
+    """
+
+    mode: SyncMode = "upsert"
+    preserve_order_by: OrderedBy = "source_id"
+    max_concurrent_calls: Annotated[int, Meta(ge=1)] = 8
+    on_duplicate: OnDuplicate | None = None
+    customers: Treatment = "send"
+    product_overrides: Treatment = "send"
+    max_rejected: Annotated[float, Meta(ge=0)] = 0
+    max_unknown: Annotated[float, Meta(ge=0)] = 0
+    poll_interval: float | timedelta = 30.0
+
+    @property
+    def poll_seconds(self) -> float:
+        """How long to wait after failures that may pass, in seconds."""
+        return seconds_of("poll_interval", self.poll_interval)

@@ -1,0 +1,94 @@
+"""Record what became of the orders: in the counters, in the observations and in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
+from airflow_provider_voucherify.order_source.schema.check import SupersededOrderError
+from airflow_provider_voucherify.order_sync.checkpoint import SyncState
+from airflow_provider_voucherify.order_sync.sender import Result, Sent
+from airflow_provider_voucherify.order_sync.window import SyncOrder
+from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, Report
+
+
+@dataclass(frozen=True)
+class Settled:
+    """
+    An order that has its outcome, and what that is.
+
+    :param order: The order.
+    :param sent: What became of it.
+    """
+
+    order: SyncOrder
+    sent: Sent
+
+    @classmethod
+    def unsent(cls, order: SyncOrder) -> Settled:
+        """
+        Make the outcome of an order that is not sent, as its error says.
+
+        :param order: The order.
+        """
+        return cls(order, Sent(Result.REJECTED, str(order.error), OutcomeCode.INVALID))
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether another order with its ``source_id`` was kept, as the options ask for."""
+        return isinstance(self.order.error, SupersededOrderError)
+
+    def outcome(self) -> Outcome:
+        """Return its outcome as the report has it."""
+        record = self.order.record
+        return Outcome(
+            record.position,
+            source_id_of(record.body),
+            self.sent.reason,
+            record.body.strip(),
+            self.is_superseded,
+            OutcomeCode.SUPERSEDED if self.is_superseded else self.sent.code,
+        )
+
+
+class Outcomes:
+    """
+    Records the outcome of orders.
+
+    :param state: Has the counters, the observations and the number of the next file.
+    :param report: Where orders that were not loaded are written.
+    :param check: Checks that this process still owns the state, before it writes to the report.
+    :param clock: Returns the time in seconds since the epoch.
+    """
+
+    def __init__(self, state: SyncState, report: Report, check: Callable[[], None], clock: Callable[[], float]) -> None:
+        self._state = state
+        self._report = report
+        self._check = check
+        self._clock = clock
+
+    def record(self, settled: Sequence[Settled]) -> None:
+        """
+        Record the outcome of some orders. Those that were not loaded are written before the state is saved.
+
+        :param settled: The orders, in any order.
+        """
+        counters, observations, checkpoint = self._state.counters, self._state.observations, self._state.checkpoint
+        by_position = sorted(settled, key=lambda one: one.order.record.number)
+        superseded = [one.outcome() for one in by_position if one.is_superseded]
+        rejected = [
+            one.outcome() for one in by_position if one.sent.result is Result.REJECTED and not one.is_superseded
+        ]
+        unknown = [one.outcome() for one in by_position if one.sent.result is Result.UNKNOWN]
+        if rejected or unknown or superseded:
+            self._check()
+            for kind, outcomes in (("rejected", rejected), ("unknown", unknown), ("superseded", superseded)):
+                self._report.write(kind, checkpoint.next_number, outcomes, attempt=1)
+            checkpoint.next_number += 1
+        counters.loaded += sum(one.sent.result is Result.LOADED for one in settled)
+        counters.rejected += len(rejected) + len(superseded)
+        counters.superseded += len(superseded)
+        counters.unknown += len(unknown)
+        observations.add_failures([*rejected, *unknown])
+        observations.mark(self._clock(), counters.settled)
