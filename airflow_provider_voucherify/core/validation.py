@@ -23,9 +23,7 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     """
     choices = list(choices)
     if value not in choices:
-        names = [str(choice) for choice in choices if choice is not None]
-        or_none = ", or None" if None in choices else ""
-        raise ConfigurationError(f"{name} must be one of {', '.join(names)}{or_none}, got {value!r}.")
+        raise ConfigurationError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}.")
 
 
 def check_number(name: str, value: Any, minimum: float | None = None, *, whole: bool = True) -> None:
@@ -87,7 +85,7 @@ def did_you_mean(name: object, allowed: Iterable[str]) -> str:
 
 def tolerated(count: int, limit: float, total: int) -> bool:
     """
-    Return whether a number of losses is tolerated.
+    Tell whether a number of losses is tolerated.
 
     :param count: The losses.
     :param limit: The tolerance: a share of the total when below 1, otherwise a number.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voucherify.core.state_store import STATE_FILE
 from airflow_provider_voucherify.core.validation import check_number, check_switch
-from airflow_provider_voucherify.links.dashboard import AsyncActionLink
+from airflow_provider_voucherify.links.dashboard import AsyncActionLink, ExportLink, publish_exports
 from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_import import ImportConfig, ImportJob, dry_run
 from airflow_provider_voucherify.order_import.checkpoint import ImportState
@@ -59,7 +59,7 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
     )  # fmt: skip
     template_fields_renderers = ReadsOrders.order_template_renderers
     template_ext: Sequence[str] = ReadsOrders.order_template_ext
-    operator_extra_links = (AsyncActionLink(),)
+    operator_extra_links = (AsyncActionLink(), ExportLink())
     state_type = ImportState
     state_key = "order_import"
 
@@ -105,6 +105,7 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
         context["ti"].xcom_push(key="async_action_ids", value=state.action_ids)
         if recent := state.checkpoint.recent_action_ids:
             AsyncActionLink().show(context, self.hook, recent[-1])
+        publish_exports(context, self.hook, state.export_ids)
         if self._telemetry is None:
             self._telemetry = Telemetry(context, state.counters)
         self._telemetry.count(state.counters)
@@ -116,7 +117,8 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
 
     def _running_at_voucherify(self) -> list[str]:
         submissions = self._state.checkpoint.in_flight if self._state else []
-        return [
+        exports = [f"export {export_id}" for export_id in self._state.export_ids] if self._state else []
+        return exports + [
             f"async action {submission.action_id}"
             if submission.action_id
             else f"{submission.orders} orders without a response yet"

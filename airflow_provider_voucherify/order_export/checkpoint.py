@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -63,3 +63,54 @@ def open_state(
         return fresh
     log.info("Resuming with exports %s.", ", ".join(str(part.export_id) for part in state.parts))
     return state
+
+
+class ReadsBack(Protocol):
+    """The state of a job that reads orders back by an export."""
+
+    export: dict[str, Any] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Encode the state, with that of the export, as a JSON document."""
+
+
+def export_ids_of(export: dict[str, Any] | None) -> list[str]:
+    """
+    List the exports requested so far.
+
+    :param export: The state of an export, as it is saved; None before there is one.
+    """
+    return [part["export_id"] for part in (export or {}).get("parts", ()) if part.get("export_id")]
+
+
+class ExportStateStore:
+    """
+    Keeps the state of an export within that of the job that needs it, and keeps it when the export is downloaded.
+
+    :param state: The state of the job.
+    :param state_store: Where that is saved.
+    """
+
+    def __init__(self, state: ReadsBack, state_store: StateStore) -> None:
+        self._state = state
+        self._state_store = state_store
+
+    def claim(self, *, restart: bool = False) -> dict[str, Any] | None:
+        """Return the state of the export; None before there is one. The job has claimed the store."""
+        return None if restart else self._state.export
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the state of the export; None before there is one."""
+        return self._state.export
+
+    def check(self) -> None:
+        """Check that no other process has claimed the store of the job."""
+        self._state_store.check()
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Replace the state of the export."""
+        self._state.export = document
+        self._state_store.save(self._state.to_json())
+
+    def clear(self) -> None:
+        """Keep it: the file may be needed again by a retry, and the export can be downloaded again."""

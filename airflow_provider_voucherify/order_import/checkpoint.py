@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import msgspec
 
 from airflow_provider_voucherify.core.job_state import RunState
 from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.exceptions import SourceChangedError
+from airflow_provider_voucherify.order_export.checkpoint import export_ids_of
+from airflow_provider_voucherify.order_import.chunk import Cause
 from airflow_provider_voucherify.order_import.config import ImportConfig
+from airflow_provider_voucherify.order_import.record_range import RecordRange, from_bits
 from airflow_provider_voucherify.order_source.duplicates import FoundDuplicates
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.source import Cursor
@@ -18,52 +20,7 @@ from airflow_provider_voucherify.reporting.observations import Observations
 from airflow_provider_voucherify.reporting.summary import ImportSummary
 
 MAX_ACTION_IDS = 100
-
-
-class RecordRange(msgspec.Struct):
-    """
-    Records that go together: those of a chunk, or what is left of one that was refused or has to be sent again.
-
-    :param start: The place before the first of them.
-    :param span: How many records of the source there are from there on.
-    :param only: Which of them are meant, a bit for each; all of them if None.
-    :param attempt: How often their orders have been sent, this time included.
-    :param doubtful: Whether an earlier attempt may have loaded them: then a failure does not prove that they are not
-        in.
-    """
-
-    start: Cursor
-    span: int
-    only: bytes | None = None
-    attempt: int = 1
-    doubtful: bool = False
-
-    def offsets(self) -> list[int]:
-        """List which of the records are meant, counted from the start."""
-        if self.only is None:
-            return list(range(self.span))
-        bits = int.from_bytes(self.only, "little")
-        return [offset for offset in range(self.span) if bits >> offset & 1]
-
-    def subset(self, offsets: Iterable[int]) -> RecordRange:
-        """
-        Take some of the records.
-
-        :param offsets: Which, counted from the start.
-        """
-        bits = sum(1 << offset for offset in offsets)
-        only = bits.to_bytes((self.span + 7) // 8, "little")
-        return msgspec.structs.replace(self, only=only)
-
-    def for_resend(self, offsets: Iterable[int], doubtful: bool) -> RecordRange:
-        """
-        Take some of the records, to send them once more.
-
-        :param offsets: Which, counted from the start.
-        :param doubtful: Whether this attempt may have loaded them.
-        """
-        subset = self.subset(offsets)
-        return msgspec.structs.replace(subset, attempt=self.attempt + 1, doubtful=self.doubtful or doubtful)
+MAX_UNVERIFIED = 60  # chunks of some 500 bytes: Airflow's task state store takes 64 KiB
 
 
 class Submission(msgspec.Struct):
@@ -90,6 +47,32 @@ class Submission(msgspec.Struct):
     request_id: str | None = None
 
 
+class Unverified(msgspec.Struct, kw_only=True):
+    """
+    Orders of a chunk that has ended, of which it is unknown whether they were loaded until they are read back.
+
+    :param submission: The chunk.
+    :param only: Which of its orders are meant, a bit for each; all of them if None.
+    :param unknown: Why it is unknown.
+    :param failure: Why those that are not at Voucherify were not loaded.
+    :param loaded: How many of them were loaded, as the result of the action says; None if it does not say.
+    :param began_at: When the action was created, in seconds since the epoch; None if it is not known.
+    :param reads: How often they were read back.
+    """
+
+    submission: Submission
+    only: bytes | None = None
+    unknown: Cause
+    failure: Cause
+    loaded: int | None = None
+    began_at: float | None = None
+    reads: int = 0
+
+    def indexes(self) -> list[int]:
+        """List which orders of the chunk are meant."""
+        return list(range(self.submission.orders)) if self.only is None else from_bits(self.only)
+
+
 class Checkpoint(msgspec.Struct, kw_only=True):
     """
     What a resume needs.
@@ -99,6 +82,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     :param queue: What to send before reading on.
     :param resend_queue: What to send again at the end of the source, because it failed for a passing reason.
     :param in_flight: What was sent and has no outcome yet.
+    :param unverified: What has ended and has to be read back.
     :param max_orders: The largest number of orders in a chunk, for the rest of the run.
     :param max_body_bytes: The largest body in bytes, for the rest of the run.
     :param next_number: The number of the next chunk.
@@ -115,6 +99,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     queue: list[RecordRange] = []
     resend_queue: list[RecordRange] = []
     in_flight: list[Submission] = []
+    unverified: list[Unverified] = []
     max_orders: int
     max_body_bytes: int
     next_number: int = 1
@@ -194,6 +179,7 @@ class ImportState(RunState, kw_only=True):
     :param observations: What the report shows.
     :param action_ids: The first 100 actions; all of them if the import does not wait.
     :param action_seconds: The average processing time of an action; None before the first.
+    :param export: The state of the export that reads orders back; None while there is none.
     """
 
     unreadable: ClassVar[str] = (
@@ -207,6 +193,12 @@ class ImportState(RunState, kw_only=True):
     observations: Observations = msgspec.field(default_factory=Observations)
     action_ids: list[str] = []
     action_seconds: float | None = None
+    export: dict[str, Any] | None = None
+
+    @property
+    def export_ids(self) -> list[str]:
+        """The exports that read orders back now."""
+        return export_ids_of(self.export)
 
     @classmethod
     def start(cls, fingerprint: str, config: ImportConfig, *, run: str | None = None, restarted: bool = False) -> Self:

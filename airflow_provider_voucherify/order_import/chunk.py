@@ -6,15 +6,35 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_source.checked_records import CheckedBlock, CheckedRecord, checked_blocks
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
-from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, SupersededOrderError
+from airflow_provider_voucherify.order_source.schema.check import (
+    DuplicateOrderError,
+    InvalidOrderError,
+    SupersededOrderError,
+)
 from airflow_provider_voucherify.order_source.schema.order import Facts
 from airflow_provider_voucherify.order_source.source import Cursor, Record
-from airflow_provider_voucherify.reporting.reject_files import Outcome
+from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """
+    Why an order was not loaded, or why it is unknown whether it was.
+
+    :param reason: The reason, for people.
+    :param code: What kind of failure it is.
+    :param retryable: Whether importing the order again, unchanged, may succeed.
+    """
+
+    reason: str
+    code: OutcomeCode
+    retryable: bool = False
 
 
 @dataclass
@@ -98,10 +118,22 @@ class Chunk:
         """Hash the body, to recognise it when it is read again."""
         return hashlib.sha256(self.body()).hexdigest()[:16]
 
-    def outcome(self, index: int, reason: str) -> Outcome:
-        """Make the outcome of one of its orders."""
+    def outcome(self, index: int, cause: Cause) -> Outcome:
+        """
+        Make the outcome of one of its orders that was not loaded.
+
+        :param index: Which of the orders.
+        :param cause: Why it was not loaded, or why that is unknown.
+        """
         record = self.orders[index]
-        return Outcome(record.position, self.source_ids[index], reason, record.body.strip())
+        return Outcome(
+            record.position,
+            self.source_ids[index],
+            cause.reason,
+            record.body.strip(),
+            code=cause.code,
+            retryable=cause.retryable,
+        )
 
 
 def chunks(
@@ -154,5 +186,17 @@ def chunks(
 
 
 def _invalid(record: Record, error: InvalidOrderError) -> Outcome:
-    superseded = isinstance(error, SupersededOrderError)
-    return Outcome(record.position, source_id_of(record.body), str(error), record.body.strip(), superseded)
+    return Outcome(
+        record.position,
+        source_id_of(record.body),
+        str(error),
+        record.body.strip(),
+        superseded=isinstance(error, SupersededOrderError),
+        code=_code(error),
+    )
+
+
+def _code(error: InvalidOrderError) -> OutcomeCode:
+    if isinstance(error, SupersededOrderError):
+        return OutcomeCode.SUPERSEDED
+    return OutcomeCode.DUPLICATE if isinstance(error, DuplicateOrderError) else OutcomeCode.INVALID

@@ -12,7 +12,7 @@ from airflow_provider_voucherify.core.validation import seconds_of
 from airflow_provider_voucherify.order_source.duplicates import OnDuplicate
 from airflow_provider_voucherify.order_source.rules import Treatment
 
-OnUnknown = Literal["report", "resend"]
+OnUnknown = Literal["verify", "report", "resend"]
 
 
 class ImportConfig(Options, frozen=True):
@@ -31,8 +31,10 @@ class ImportConfig(Options, frozen=True):
     :param max_in_flight: The largest number of chunks that wait at Voucherify. It imports one at a time (documented).
     :param max_bisections: The largest number of requests spent on finding the bad orders in refused chunks.
     :param max_resends: How often orders are sent again that failed for a passing reason ("Internal error").
-    :param on_unknown: ``report``, or ``resend``, which states that it is safe to send an order with a ``source_id``
-        twice, because imports update by it (not documented): orders are then sent again instead of being unknown.
+    :param on_unknown: What becomes of orders of which Voucherify does not say whether they were loaded: ``verify``
+        reads them back by an export, and sends again what is proved to be missing for a passing reason; ``report``
+        leaves them unknown; ``resend`` states that it is safe to send an order with a ``source_id`` twice, because
+        imports update by it (not documented), and sends them again.
     :param lost_request_timeout: How long a request may still arrive at Voucherify, and what it created may still become
         visible, after its response was lost: seconds or a timedelta; 2 minutes by default. Only then is it sent again.
     :param wait_for_completion: Whether to wait for the outcome. If not, all orders that were sent are ``unknown``, and
@@ -51,10 +53,15 @@ class ImportConfig(Options, frozen=True):
     max_in_flight: Annotated[int, Meta(ge=1)] = 20
     max_bisections: Annotated[int, Meta(ge=0)] = 500
     max_resends: Annotated[int, Meta(ge=0)] = 1
-    on_unknown: OnUnknown = "report"
+    on_unknown: OnUnknown = "verify"
     lost_request_timeout: float | timedelta = 120.0
     wait_for_completion: bool = True
     poll_interval: float | timedelta = 30.0
+
+    @property
+    def verifies(self) -> bool:
+        """Whether orders whose outcome is unknown are read back at the end."""
+        return self.on_unknown == "verify" and self.wait_for_completion
 
     @property
     def lost_request_seconds(self) -> float:

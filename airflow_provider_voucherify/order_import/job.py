@@ -20,6 +20,7 @@ from airflow_provider_voucherify.order_import.lost_submissions import LostSubmis
 from airflow_provider_voucherify.order_import.outcomes import Outcomes, chunk_outcome
 from airflow_provider_voucherify.order_import.scheduler import Scheduler
 from airflow_provider_voucherify.order_import.sender import Sender
+from airflow_provider_voucherify.order_import.verification import Verification
 from airflow_provider_voucherify.order_source.find_rules import find_rules
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.reporting.html_report import html_report
@@ -94,6 +95,7 @@ class ImportJob:
         self._poller = Poller(config.poll_seconds, failures=failures)
         self._next_wait = min(FIRST_POLL, config.poll_seconds)
         self._progress_at = clock()
+        self._verification: Verification | None = None
         self._state: ImportState | None = None
         self._summary: ImportSummary | None = None
 
@@ -145,6 +147,17 @@ class ImportJob:
             self._save,
             self._clock,
         )
+        self._verification = Verification(
+            self._client,
+            state,
+            self._scheduler,
+            self._outcomes,
+            self._config,
+            self._state_store,
+            self._save,
+            self._clock,
+            self._poller.failures,
+        )
         self._state = state
         return state
 
@@ -188,7 +201,7 @@ class ImportJob:
     @property
     def failures(self) -> int:
         """How many polls failed in a row up to now."""
-        return self._poller.failures
+        return max(self._poller.failures, 0 if self._verification is None else self._verification.failures)
 
     @property
     def summary(self) -> ImportSummary:
@@ -213,6 +226,8 @@ class ImportJob:
                 return self._poller.pause()
             if not checkpoint.in_flight:
                 self._sender.fill(ended=0)
+            if not checkpoint.in_flight and self._verification is not None and checkpoint.unverified:
+                return self._verification.advance() or Pause(0.0, "what is to be sent again")
         except QuotaError as error:
             return self._poller.pause_for_quota(error, self._clock())
         if lost := self._sender.lost:
@@ -264,7 +279,7 @@ class ImportJob:
     def _pause_for_actions(self) -> Pause:
         """Wait for the actions in flight; for half of them if there is more to send."""
         in_flight, action_seconds = self.state.checkpoint.in_flight, self.state.action_seconds
-        min_ended = max(1, len(in_flight) // 2) if self._scheduler.has_more else len(in_flight)
+        min_ended = max(1, len(in_flight) // 2) if self._sender.sends_more else len(in_flight)
         if action_seconds is None:
             seconds, self._next_wait = self._next_wait, self._next_wait * 2
         else:

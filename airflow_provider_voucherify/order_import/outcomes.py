@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
-from airflow_provider_voucherify.order_import.checkpoint import ImportState, RecordRange, Submission
-from airflow_provider_voucherify.order_import.chunk import Chunk
+from airflow_provider_voucherify.order_import.checkpoint import ImportState, Submission, Unverified
+from airflow_provider_voucherify.order_import.chunk import Cause, Chunk
 from airflow_provider_voucherify.order_import.config import ImportConfig
+from airflow_provider_voucherify.order_import.record_range import RecordRange, to_bits
 from airflow_provider_voucherify.order_import.scheduler import offset
 from airflow_provider_voucherify.order_source.schema.check import shown
-from airflow_provider_voucherify.reporting.reject_files import Report
+from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, Report
 
 PASSING_REASONS = frozenset({"Internal error"})  # seen in the official example
 
@@ -26,12 +28,18 @@ class ChunkOutcome:
     :param rejected: Which were certainly not loaded, and why.
     :param unknown: Of which it is unknown, and why.
     :param unwatched: How many were submitted without waiting for their outcome.
+    :param failure: Why those of the unknown that are not at Voucherify were not loaded.
+    :param unknown_loaded: How many of the unknown were loaded, as the result of the action says; None if it does not.
+    :param began_at: When the action was created, in seconds since the epoch; None if it is not known.
     """
 
     loaded: int = 0
-    rejected: dict[int, str] = field(default_factory=dict)
-    unknown: dict[int, str] = field(default_factory=dict)
+    rejected: dict[int, Cause] = field(default_factory=dict)
+    unknown: dict[int, Cause] = field(default_factory=dict)
     unwatched: int = 0
+    failure: Cause | None = None
+    unknown_loaded: int | None = None
+    began_at: float | None = None
 
 
 def chunk_outcome(action: AsyncAction, chunk: Chunk) -> ChunkOutcome:
@@ -46,11 +54,22 @@ def chunk_outcome(action: AsyncAction, chunk: Chunk) -> ChunkOutcome:
     :param action: The action, ended, with its result.
     :param chunk: What it imported.
     """
+    outcome = _attributed(action, chunk)
+    if action.created_at is not None:
+        outcome.began_at = action.created_at.timestamp()
+    return outcome
+
+
+def _attributed(action: AsyncAction, chunk: Chunk) -> ChunkOutcome:
     count = len(chunk.orders)
     message = str((action.result or {}).get("message") or "no message")
     if action.status == ActionStatus.FAILED and not action.done_count:
-        everything = dict.fromkeys(range(count), f"async action {action.id} is {action.status}: {message}")
-        return ChunkOutcome(rejected=everything) if action.done_count == 0 else ChunkOutcome(unknown=everything)
+        reason = f"async action {action.id} is {action.status}: {message}"
+        cause = Cause(reason, OutcomeCode.ACTION_FAILED, message in PASSING_REASONS)
+        everything = dict.fromkeys(range(count), cause)
+        if action.done_count == 0:
+            return ChunkOutcome(rejected=everything)
+        return ChunkOutcome(unknown=everything, failure=cause)
 
     reasons: dict[str, str] = {}
     failures: Counter[str] = Counter()
@@ -60,7 +79,7 @@ def chunk_outcome(action: AsyncAction, chunk: Chunk) -> ChunkOutcome:
             failures[failure.source_id] += 1
     given = Counter(source_id for source_id in chunk.source_ids if source_id is not None)
     ambiguous_ids = {source_id for source_id, failed in failures.items() if failed < given[source_id]}
-    rejected: dict[int, str] = {}
+    rejected: dict[int, Cause] = {}
     ambiguous, unnamed = [], []
     for index, source_id in enumerate(chunk.source_ids):
         if source_id is None or source_id not in failures:
@@ -68,36 +87,50 @@ def chunk_outcome(action: AsyncAction, chunk: Chunk) -> ChunkOutcome:
         elif source_id in ambiguous_ids:
             ambiguous.append(index)
         else:
-            rejected[index] = reasons[source_id]
+            rejected[index] = _failed([reasons[source_id]])
 
+    anonymous = list(dict.fromkeys(failure.reason for failure in action.failures if failure.source_id is None))
     if action.done_count is None or action.done_count + action.failed_count != count:
         reason = (
             f"async action {action.id} is {action.status}, but its result does not account for its {count} orders: "
             f"{shown(action.result)}"
         )
-        uncertain = sorted([*ambiguous, *unnamed])
-        return ChunkOutcome(rejected=rejected, unknown=dict.fromkeys(uncertain, reason))
+        uncertain = dict.fromkeys(sorted([*ambiguous, *unnamed]), Cause(reason, OutcomeCode.AMBIGUOUS))
+        return ChunkOutcome(rejected=rejected, unknown=uncertain, failure=_failed(anonymous or [reason]))
     failed_unnamed = action.failed_count - len(rejected) - sum(failures[source_id] for source_id in ambiguous_ids)
     if failed_unnamed == 0:
         reason = f"async action {action.id} names this source_id fewer times than there are orders with it"
-        return ChunkOutcome(loaded=len(unnamed), rejected=rejected, unknown=dict.fromkeys(ambiguous, reason))
-    anonymous = next((failure.reason for failure in action.failures if failure.source_id is None), message)
+        cause = Cause(reason, OutcomeCode.AMBIGUOUS)
+        return ChunkOutcome(
+            loaded=len(unnamed), rejected=rejected, unknown=dict.fromkeys(ambiguous, cause), failure=cause
+        )
+    failure_cause = _failed(anonymous or [message])
     if failed_unnamed == len(unnamed) and not ambiguous and action.done_count == 0:
-        return ChunkOutcome(rejected=rejected | dict.fromkeys(unnamed, anonymous))
+        return ChunkOutcome(rejected=rejected | dict.fromkeys(unnamed, failure_cause))
     reason = (
         f"async action {action.id} counts {action.done_count} done and {action.failed_count} failed of {count} orders "
-        f"and names {len(rejected)} of the failed: this one may be loaded or not ({anonymous})"
+        f"and names {len(rejected)} of the failed: this one may be loaded or not ({'; '.join(anonymous) or message})"
     )
-    return ChunkOutcome(rejected=rejected, unknown=dict.fromkeys(sorted([*ambiguous, *unnamed]), reason))
+    return ChunkOutcome(
+        rejected=rejected,
+        unknown=dict.fromkeys(sorted([*ambiguous, *unnamed]), Cause(reason, OutcomeCode.AMBIGUOUS)),
+        failure=failure_cause,
+        unknown_loaded=None if ambiguous else action.done_count,
+    )
+
+
+def _failed(reasons: Sequence[str]) -> Cause:
+    """Make the cause of orders that failed for one of some reasons, which pass only if all of them do."""
+    return Cause("; ".join(reasons), OutcomeCode.FAILED, PASSING_REASONS.issuperset(reasons))
 
 
 class Outcomes:
     """
     Records the outcome of chunks in the state and in the report.
 
-    :param state: Has the counters, and the queue of what is sent again.
+    :param state: Has the counters, and the queues of what is sent again and of what is read back.
     :param report: Where orders that were not loaded are written.
-    :param config: The options: ``max_resends`` and ``on_unknown``.
+    :param config: The options: ``max_resends``, ``on_unknown`` and ``wait_for_completion``.
     :param check: Checks that this process still owns the state, before it writes to the report.
     :param clock: Returns the time in seconds since the epoch.
     """
@@ -114,6 +147,7 @@ class Outcomes:
         self._report = report
         self._max_attempts = 1 + config.max_resends
         self._resends_unknown = config.on_unknown == "resend"
+        self._verifies = config.verifies
         self._check = check
         self._clock = clock
 
@@ -126,14 +160,39 @@ class Outcomes:
         :param outcome: Their outcome.
         """
         record_range = submission.record_range
-        if record_range.attempt < self._max_attempts:
-            self._queue_resends(record_range, chunk, outcome)
+        self._queue_resends(record_range, chunk, outcome)
         if record_range.doubtful:
             prefix = "sent before with unknown outcome, and now: "
-            outcome.unknown |= {index: f"{prefix}{reason}" for index, reason in outcome.rejected.items()}
+            outcome.unknown |= {
+                index: Cause(f"{prefix}{cause.reason}", OutcomeCode.AMBIGUOUS, cause.retryable)
+                for index, cause in outcome.rejected.items()
+            }
             outcome.rejected = {}
+        if self._verifies and outcome.unknown:
+            self._postpone(submission, chunk, outcome)
         self.record(submission.number, chunk, outcome, submission.action_id, record_range.attempt)
         self._state.checkpoint.in_flight.remove(submission)
+
+    def record_verified(self, submission: Submission, chunk: Chunk, outcome: ChunkOutcome) -> None:
+        """
+        Record the outcome of orders of a chunk that were read back.
+
+        :param submission: The chunk.
+        :param chunk: Its orders.
+        :param outcome: The outcome of those that were unknown.
+        """
+        self._queue_resends(submission.record_range, chunk, outcome)
+        rejected = [chunk.outcome(*entry) for entry in outcome.rejected.items()]
+        unknown = [chunk.outcome(*entry) for entry in outcome.unknown.items()]
+        self._write(
+            submission.number,
+            rejected,
+            unknown,
+            async_action_id=submission.action_id,
+            attempt=submission.record_range.attempt,
+            part=self._state.checkpoint.take_number(),
+        )
+        self._count(outcome.loaded, rejected, unknown)
 
     def record(
         self,
@@ -152,25 +211,64 @@ class Outcomes:
         :param async_action_id: The async action that imported it, if it was sent.
         :param attempt: How often its orders were sent, this time included; 0 if they were not sent.
         """
-        counters, observations = self._state.counters, self._state.observations
         superseded = chunk.superseded
         rejected = [*chunk.rejected, *(chunk.outcome(*entry) for entry in outcome.rejected.items())]
         unknown = [chunk.outcome(*entry) for entry in outcome.unknown.items()]
+        self._write(number, rejected, unknown, superseded, async_action_id=async_action_id, attempt=attempt)
+        self._state.counters.superseded += len(superseded)
+        self._state.counters.rejected += len(superseded)
+        self._state.counters.unknown += outcome.unwatched
+        self._count(outcome.loaded, rejected, unknown)
+
+    def _write(
+        self,
+        number: int,
+        rejected: list[Outcome],
+        unknown: list[Outcome],
+        superseded: Sequence[Outcome] = (),
+        **submitted: Any,
+    ) -> None:
         if rejected or unknown or superseded:
             self._check()
-        self._report.write("rejected", number, rejected, async_action_id=async_action_id, attempt=attempt)
-        self._report.write("unknown", number, unknown, async_action_id=async_action_id, attempt=attempt)
+        self._report.write("rejected", number, rejected, **submitted)
+        self._report.write("unknown", number, unknown, **submitted)
         self._report.write("superseded", number, superseded)
-        counters.loaded += outcome.loaded
-        counters.rejected += len(rejected) + len(superseded)
-        counters.superseded += len(superseded)
-        counters.unknown += len(unknown) + outcome.unwatched
+
+    def _count(self, loaded: int, rejected: list[Outcome], unknown: list[Outcome]) -> None:
+        counters, observations = self._state.counters, self._state.observations
+        counters.loaded += loaded
+        counters.rejected += len(rejected)
+        counters.unknown += len(unknown)
         observations.add_failures([*rejected, *unknown])
         observations.mark(self._clock(), counters.settled)
 
+    def _postpone(self, submission: Submission, chunk: Chunk, outcome: ChunkOutcome) -> None:
+        """Move from an outcome to the queue what is read back at the end: all that can be found there."""
+        found_by_id = {index: cause for index, cause in outcome.unknown.items() if chunk.source_ids[index] is not None}
+        outcome.unknown = {
+            index: Cause(f"{cause.reason}; it has no source_id to be read back by", cause.code)
+            for index, cause in outcome.unknown.items()
+            if index not in found_by_id
+        }
+        if not found_by_id:
+            return
+        cause = next(iter(found_by_id.values()))
+        self._state.checkpoint.unverified.append(
+            Unverified(
+                submission=submission,
+                only=None if len(found_by_id) == len(chunk.orders) else to_bits(list(found_by_id)),
+                unknown=cause,
+                failure=outcome.failure or cause,
+                loaded=None if outcome.unknown else outcome.unknown_loaded,
+                began_at=outcome.began_at,
+            )
+        )
+
     def _queue_resends(self, record_range: RecordRange, chunk: Chunk, outcome: ChunkOutcome) -> None:
         """Move from an outcome to the queue what is sent again at the end."""
-        passing = [index for index, reason in outcome.rejected.items() if reason in PASSING_REASONS]
+        if record_range.attempt >= self._max_attempts:
+            return
+        passing = [index for index, cause in outcome.rejected.items() if cause.retryable]
         doubtful = [index for index in outcome.unknown if chunk.source_ids[index] is not None]
         if not self._resends_unknown:
             doubtful = []

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Iterator
 
 from airflow_provider_voucherify.exceptions import SourceChangedError
-from airflow_provider_voucherify.order_import.checkpoint import Checkpoint, RecordRange, Submission
+from airflow_provider_voucherify.order_import.checkpoint import Checkpoint, Submission
 from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
+from airflow_provider_voucherify.order_import.record_range import RecordRange, merged
 from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
 from airflow_provider_voucherify.order_source.source import Record, Source
 
@@ -53,7 +54,7 @@ class Scheduler:
         """
         checkpoint = self._checkpoint
         if checkpoint.source_read or len(checkpoint.resend_queue) > MAX_RESEND_QUEUE:
-            checkpoint.queue += checkpoint.resend_queue
+            checkpoint.queue += merged(checkpoint.resend_queue)
             checkpoint.resend_queue = []
         if checkpoint.queue:
             record_range = checkpoint.queue.pop(0)

@@ -13,12 +13,14 @@ from airflow_provider_voucherify.exceptions import (
     TransportError,
     VoucherifyError,
 )
-from airflow_provider_voucherify.order_import.checkpoint import MAX_ACTION_IDS, ImportState, RecordRange, Submission
-from airflow_provider_voucherify.order_import.chunk import Chunk
+from airflow_provider_voucherify.order_import.checkpoint import MAX_ACTION_IDS, MAX_UNVERIFIED, ImportState, Submission
+from airflow_provider_voucherify.order_import.chunk import Cause, Chunk
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.lost_submissions import LostSubmissions
 from airflow_provider_voucherify.order_import.outcomes import ChunkOutcome, Outcomes
+from airflow_provider_voucherify.order_import.record_range import RecordRange
 from airflow_provider_voucherify.order_import.scheduler import Scheduler
+from airflow_provider_voucherify.reporting.reject_files import OutcomeCode
 
 MAX_LOST = 3
 MAX_LOST_IN_A_ROW = 5
@@ -67,6 +69,11 @@ class Sender:
         """The chunks whose response was lost and whose action was not found yet."""
         return [submission for submission in self._checkpoint.in_flight if submission.action_id is None]
 
+    @property
+    def sends_more(self) -> bool:
+        """Whether there may be more to send, before orders are read back."""
+        return self._scheduler.has_more and len(self._checkpoint.unverified) < MAX_UNVERIFIED
+
     def fill(self, ended: int) -> None:
         """
         Send chunks until enough are in flight, or the responses to too many of them are lost.
@@ -76,7 +83,7 @@ class Sender:
         if self._scheduler.has_more and self._client.transport.server_offset is None:
             # what a lost response left behind is searched for by its time on Voucherify's clock; wrong keys fail here
             self._lost_submissions.report_foreign(self._client.list_async_actions().async_actions)
-        while len(self.lost) < MAX_LOST:
+        while self.sends_more and len(self.lost) < MAX_LOST:
             in_flight = len(self._checkpoint.in_flight) - ended
             if self._config.wait_for_completion and in_flight >= self._config.max_in_flight:
                 return
@@ -97,8 +104,9 @@ class Sender:
                     "sent, but the response was lost, and nothing proves whether any of these async actions imported "
                     f"it: {', '.join(found.unproved_ids)}"
                 )
-                unknown = ChunkOutcome(unknown=dict.fromkeys(range(len(chunk.orders)), reason))
-                self._outcomes.record_submission(submission, chunk, unknown)
+                lost = Cause(reason, OutcomeCode.LOST, retryable=True)
+                everything = dict.fromkeys(range(len(chunk.orders)), lost)
+                self._outcomes.record_submission(submission, chunk, ChunkOutcome(unknown=everything, failure=lost))
                 self._save()
             elif found.not_arrived:
                 log.warning("Chunk %d did not arrive and is sent again.", submission.number)
@@ -170,7 +178,8 @@ class Sender:
         checkpoint = self._checkpoint
         if len(chunk.orders) == 1:
             self._scheduler.end_split()
-            self._outcomes.record_submission(submission, chunk, ChunkOutcome(rejected={0: error.response.reason}))
+            refused = Cause(error.response.reason, OutcomeCode.REFUSED)
+            self._outcomes.record_submission(submission, chunk, ChunkOutcome(rejected={0: refused}))
             self._save()
             return
         if checkpoint.bisections >= self._config.max_bisections:

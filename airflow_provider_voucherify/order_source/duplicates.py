@@ -22,6 +22,7 @@ from airflow_provider_voucherify.core.validation import check_choice
 from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.repeated_hashes import RepeatedHashes
 from airflow_provider_voucherify.order_source.schema.check import (
+    DuplicateOrderError,
     InvalidOrderError,
     ScatteredOrderError,
     SupersededOrderError,
@@ -108,7 +109,7 @@ class Duplicates:
     def _repetition(self, place: int) -> InvalidOrderError:
         kept = self._position(place)
         if self._on_duplicate == "error":
-            return InvalidOrderError(f"repeats the source_id of {kept}, which counts (on_duplicate='error')")
+            return DuplicateOrderError(f"repeats the source_id of {kept}, which counts (on_duplicate='error')")
         return SupersededOrderError(
             f"is superseded by {kept}, which has the same source_id (on_duplicate={self._on_duplicate!r})"
         )

@@ -9,6 +9,7 @@ import msgspec
 
 from airflow_provider_voucherify.core.job_state import JobState
 from airflow_provider_voucherify.core.state_store import StateStore
+from airflow_provider_voucherify.order_export.checkpoint import export_ids_of
 from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
 from airflow_provider_voucherify.reconciliation.result import ReconcileResult
 
@@ -41,8 +42,7 @@ class ReconcileState(JobState, kw_only=True):
     @property
     def export_ids(self) -> list[str]:
         """The exports requested so far."""
-        parts = (self.export or {}).get("parts", ())
-        return [part["export_id"] for part in parts if part.get("export_id")]
+        return export_ids_of(self.export)
 
 
 def open_state(
@@ -65,36 +65,3 @@ def open_state(
         return fresh
     state = ReconcileState.from_json(document)
     return state if state.fingerprint == fingerprint else fresh
-
-
-class ExportStateStore:
-    """
-    Keeps the state of the export within that of the reconciliation, and keeps it when the export is downloaded.
-
-    :param state: The state of the reconciliation.
-    :param state_store: Where that is saved.
-    """
-
-    def __init__(self, state: ReconcileState, state_store: StateStore) -> None:
-        self._state = state
-        self._state_store = state_store
-
-    def claim(self, *, restart: bool = False) -> dict[str, Any] | None:
-        """Return the state of the export; None before there is one. The reconciliation has claimed the store."""
-        return None if restart else self._state.export
-
-    def load(self) -> dict[str, Any] | None:
-        """Return the state of the export; None before there is one."""
-        return self._state.export
-
-    def check(self) -> None:
-        """Check that no other process has claimed the store of the reconciliation."""
-        self._state_store.check()
-
-    def save(self, document: dict[str, Any]) -> None:
-        """Replace the state of the export."""
-        self._state.export = document
-        self._state_store.save(self._state.to_json())
-
-    def clear(self) -> None:
-        """Keep it: the file may be needed again by a retry, and the export can be downloaded again."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 import pyarrow as pa
@@ -16,11 +15,11 @@ from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source.checked_records import CheckedRecord, checked
 from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.schema.check import MALFORMED
+from airflow_provider_voucherify.order_source.schema.item_amounts import Amount, PricedItem, items_amount
 from airflow_provider_voucherify.order_source.source import Record, Source
 
 BATCH_ROWS = 10_000
 MAX_METADATA_KEYS = 500
-MAX_INT64 = 2**63 - 1
 
 SCHEMA = pa.schema(
     [
@@ -36,28 +35,11 @@ SCHEMA = pa.schema(
     ]
 )
 
-Amount = Annotated[int, msgspec.Meta(ge=-MAX_INT64, le=MAX_INT64)] | None
-
 
 class Party(msgspec.Struct, gc=False):
     """A customer or referrer of an order."""
 
     id: str | None = None
-
-
-class PricedItem(msgspec.Struct, gc=False):
-    """What a line of an order adds to its amount."""
-
-    amount: Amount = None
-    price: Amount = None
-    quantity: Amount = None
-
-    @property
-    def total(self) -> int | None:
-        """Its amount at Voucherify: price times quantity, or else the amount given; None if neither is given."""
-        if self.price is None or (self.quantity is None and self.amount is not None):
-            return self.amount
-        return self.price * (1 if self.quantity is None else self.quantity)
 
 
 class ComparedOrder(msgspec.Struct, gc=False):
@@ -163,7 +145,7 @@ class GivenWriter:
             source_id=order.source_id,
             status=order.status,
             amount=order.amount,
-            items_amount=_items_amount(order),
+            items_amount=items_amount(order.items),
             discount_amount=order.discount_amount,
             customer_id=order.customer_id or (order.customer.id if order.customer else None),
             referrer_id=order.referrer_id or (order.referrer.id if order.referrer else None),
@@ -182,12 +164,6 @@ class GivenWriter:
                     "those to compare: compare=['status', 'amount', 'metadata.shop']."
                 )
         return text.decode("utf-8", "replace")
-
-
-def _items_amount(order: ComparedOrder) -> int | None:
-    totals = [total for item in order.items or () if (total := item.total) is not None]
-    amount = sum(totals)
-    return amount if totals and abs(amount) <= MAX_INT64 else None
 
 
 def _table(rows: list[GivenRow]) -> pa.Table:

@@ -19,13 +19,13 @@ from airflow_provider_voucherify.core.state_store import FileStateStore, NoState
 from airflow_provider_voucherify.core.storage import StoragePath, check_writable
 from airflow_provider_voucherify.exceptions import ConfigurationError, NotFoundError, QuotaError
 from airflow_provider_voucherify.order_export import ExportConfig, ExportJob
+from airflow_provider_voucherify.order_export.checkpoint import ExportStateStore
 from airflow_provider_voucherify.order_source.checked_records import CheckedRecord, checked
 from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.source import Record, Source
 from airflow_provider_voucherify.reconciliation import report_files
 from airflow_provider_voucherify.reconciliation.checkpoint import (
     STATE_FILE,
-    ExportStateStore,
     ReconcileState,
     open_state,
 )

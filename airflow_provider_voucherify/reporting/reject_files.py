@@ -206,6 +206,7 @@ class Report:
         *,
         async_action_id: str | None = None,
         attempt: int = 0,
+        part: int | None = None,
     ) -> None:
         """
         Write the outcome of some orders of a chunk.
@@ -215,6 +216,7 @@ class Report:
         :param outcomes: The orders.
         :param async_action_id: The async action that imported the chunk, if it was sent.
         :param attempt: How often its orders were sent, this time included; 0 if they were not sent.
+        :param part: The number of the file, if it is not that of the chunk.
         """
         if not outcomes:
             return
@@ -227,7 +229,7 @@ class Report:
             folder.mkdir(parents=True, exist_ok=True)
             submitted = Submitted(chunk=number, async_action_id=async_action_id, attempt=attempt)
             lines = b"".join(write_line(outcome, submitted, self._run_id) for outcome in outcomes)
-            (folder / f"part-{number:06}.jsonl").write_bytes(lines)
+            (folder / f"part-{number if part is None else part:06}.jsonl").write_bytes(lines)
 
     def check_writable(self) -> None:
         """

@@ -46,6 +46,10 @@ class ScatteredOrderError(InvalidOrderError):
     """A part of an order, whose other rows stand elsewhere in the source."""
 
 
+class DuplicateOrderError(InvalidOrderError):
+    """Another order with the same ``source_id`` counts."""
+
+
 class SupersededOrderError(InvalidOrderError):
     """An order that is left out in favour of another one with its ``source_id``, as the options ask for."""
 

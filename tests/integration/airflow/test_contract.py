@@ -135,11 +135,20 @@ SCENARIOS = {
     ),
     "import, rejected and tolerated": importing(parameters={"orders": BAD, "max_rejected": 1}, looks={ACTION: 1}),
     "import, unknown": importing(
-        parameters={"orders": orders(8)},
+        parameters={"orders": orders(8), "on_unknown": "report"},
         faults=(fault("failed_rows", null_source_id=True, reason="no", times=1),),
         state="failed",
         error="8 unknown",
         looks={ACTION: 1},
+    ),
+    "import, read back": importing(
+        parameters={"orders": orders(8)},
+        running=(still_running(ACTION), still_running(EXPORT)),
+        faults=(fault("failed_rows", source_id="order-5", null_source_id=True, reason="no"),),
+        state="failed",
+        error="7 were loaded; 1 rejected",
+        waits=2,
+        looks={ACTION: 1, EXPORT: 1},
     ),
     "import, chunk refused": importing(
         parameters={"orders": orders(8), "max_rejected": 1},

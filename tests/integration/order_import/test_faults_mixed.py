@@ -110,7 +110,7 @@ def emulator():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("on_unknown", ["report", "resend"])
+@pytest.mark.parametrize("on_unknown", ["verify", "report", "resend"])
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     faults=st.lists(FAULTS, max_size=4),
@@ -138,7 +138,9 @@ def test_the_sums_are_right_and_what_is_said_is_true(emulator, faults, kinds, on
     assert summary.orders == len(orders) == summary.loaded + summary.rejected + summary.unknown
     assert (summary.rejected, summary.unknown) == (len(rejected), len(unknown))
     assert not set(rejected) & set(unknown)
-    if on_unknown == "report":
+    if on_unknown == "verify":
+        assert all(line["source_id"] is None for line in unknown.values())
+    if on_unknown != "resend":
         assert len(stored) == len(set(stored))
         assert not list(updated)
     for number in range(len(orders)):

@@ -135,7 +135,7 @@ def test_an_action_that_is_visible_late_is_waited_for(emulator):
 
 def test_a_result_that_cannot_be_read_is_unknown_and_reported(emulator, tmp_path):
     emulator.add_fault("empty_result")
-    summary = run(prepare(emulator, numbered(0, 50), tmp_path))
+    summary = run(prepare(emulator, numbered(0, 50), tmp_path, on_unknown="report"))
     assert counts(summary) == (50, 0, 0, 50)
     assert "does not account for its 50 orders" in outcomes(tmp_path / "unknown")[0]["reason"]
 

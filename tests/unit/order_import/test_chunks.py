@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voucherify.order_import.chunk import Chunk, chunks
+from airflow_provider_voucherify.order_import.chunk import Cause, Chunk, chunks
 from airflow_provider_voucherify.order_source.duplicates import Duplicates, find_duplicates
 from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Cursor
-from airflow_provider_voucherify.reporting.reject_files import write_line
+from airflow_provider_voucherify.reporting.reject_files import OutcomeCode, write_line
 from tests.unit.order_source import strategies as make
 
 START = Cursor()
@@ -99,7 +99,11 @@ def test_lines_of_a_former_import_are_unpacked(tmp_path) -> None:
     lines = [write_line(outcome) for outcome in chunk.invalid]
     lines[0] = lines[0].replace(b"1.5", b"15")  # corrected
     path = tmp_path / "part-000001.jsonl"
-    path.write_bytes(b"".join([*lines, write_line(chunk.outcome(0, "unknown")), b'{"source_id": "d"}\n']))
+    path.write_bytes(
+        b"".join(
+            [*lines, write_line(chunk.outcome(0, Cause("unknown", OutcomeCode.AMBIGUOUS))), b'{"source_id": "d"}\n']
+        )
+    )
 
     source = make.source(paths=path)
     (again,) = chunks(source.read(), START)

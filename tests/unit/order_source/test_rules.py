@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_import.chunk import chunks
+from airflow_provider_voucherify.order_import.chunk import Cause, chunks
 from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Cursor
+from airflow_provider_voucherify.reporting.reject_files import OutcomeCode
 from tests.unit.order_source import strategies as make
 
 CUSTOMER = ("customer", "customer_id", "referrer", "referrer_id")
@@ -65,7 +66,7 @@ def test_what_is_refused_says_why_and_can_be_given_back() -> None:
 def test_what_is_stripped_is_whole_in_the_outcome() -> None:
     order = {"source_id": "a", "customer": {"source_id": "c"}, "metadata": {"x": 1.50}}
     chunk = chunk_of([order], customers="strip")
-    assert json.loads(chunk.outcome(0, "why").payload) == order
+    assert json.loads(chunk.outcome(0, Cause("why", OutcomeCode.REFUSED)).payload) == order
     assert (chunk.with_customer, chunk.bodies) == (0, [b'{"source_id":"a","metadata":{"x":1.5}}'])
 
 
