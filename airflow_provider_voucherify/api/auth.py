@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import msgspec
 import requests
 from requests.auth import AuthBase
 
@@ -85,3 +86,17 @@ class TokenAuth(AuthBase):
         with self._lock:
             existed, self._token = self._token is not None, None
         return existed
+
+
+def token_of(body: bytes) -> AccessToken | None:
+    """
+    Decode the response to the request for a token.
+
+    :param body: The body of the response.
+    :return: The token; None if this is none that can be sent in a header.
+    """
+    try:
+        token = msgspec.json.decode(body, type=AccessToken)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return token if token.access_token.isascii() and token.access_token.isprintable() else None

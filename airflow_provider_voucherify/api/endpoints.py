@@ -143,16 +143,19 @@ class Endpoints(ABC):
                 "Export the orders to get all of them."
             )
 
-    def import_orders(self, orders: Sequence[Json] | bytes) -> str:
+    def import_orders(self, orders: Sequence[Json] | bytes, *, before_send: Callable[[], None] = lambda: None) -> str:
         """
         Import historical orders. To synchronise orders as they change, use :meth:`update_order` (documented).
 
         :param orders: At most 2000 orders (documented, may change), or their JSON array.
+        :param before_send: Called right before each attempt to send it, after the wait for the quota.
         :return: The id of the async action that imports them. A DONE action does not mean that all orders were
             imported: see its ``failed_count``.
         :raises TransportError: with ``sent=True`` if the orders may have been accepted and the id is lost.
         """
-        receipt = self._send("POST", "/v1/orders/import", ImportReceipt, orders, idempotent=False)
+        receipt = self._send(
+            "POST", "/v1/orders/import", ImportReceipt, orders, idempotent=False, before_send=before_send
+        )
         return _received_id(receipt.async_action_id, "POST /v1/orders/import")
 
     def create_order_export(
@@ -161,6 +164,7 @@ class Endpoints(ABC):
         fields: Sequence[str] | None = None,
         filters: Json | None = None,
         sort_order: str | None = None,
+        before_send: Callable[[], None] = lambda: None,
     ) -> Export:
         """
         Request an export of orders.
@@ -168,12 +172,14 @@ class Endpoints(ABC):
         :param fields: See :data:`ORDER_FIELDS`, and ``metadata.X``; by default id, source_id and status (documented).
         :param filters: For example ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``.
         :param sort_order: ``created_at``, ``updated_at`` or ``status``, with ``-`` before it for descending.
+        :param before_send: Called right before each attempt to send it, after the wait for the quota.
         :return: The export, SCHEDULED.
         :raises TransportError: with ``sent=True`` if the export may have been scheduled and its id is lost.
         """
         given = {"fields": list(fields) if fields else None, "filters": filters, "order": sort_order}
         parameters = {name: value for name, value in given.items() if value}
-        export = self._send("POST", "/v1/orders/export", Export, {"parameters": parameters}, idempotent=False)
+        body = {"parameters": parameters}
+        export = self._send("POST", "/v1/orders/export", Export, body, idempotent=False, before_send=before_send)
         _received_id(export.id, "POST /v1/orders/export")
         return export
 
@@ -333,10 +339,10 @@ class Endpoints(ABC):
             lambda: self.transport.request("GET", path, idempotent=True, params=params), response, f"GET {path}"
         )
 
-    def _send(self, method: str, path: str, response: type[T], body: Any, *, idempotent: bool) -> T:
+    def _send(self, method: str, path: str, response: type[T], body: Any, *, idempotent: bool, **options: Any) -> T:
         encoded = body if isinstance(body, bytes) else msgspec.json.encode(body)
         return _decode(
-            lambda: self.transport.request(method, path, idempotent=idempotent, body=encoded),
+            lambda: self.transport.request(method, path, idempotent=idempotent, body=encoded, **options),
             response,
             f"{method} {path}",
         )

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 
 import requests
+import urllib3.exceptions
 
 BLOCK = 1 << 16
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
@@ -81,3 +82,16 @@ def _decompressed(blocks: Iterator[bytes], part_bytes: int) -> Iterator[bytes]:
         raise BodyError(f"its body is not compressed as its header says ({error})") from None
     if started and not decoder.eof:
         raise BodyError("its compressed body is not complete")
+
+
+def error_body(response: requests.Response, limit: int) -> bytes:
+    """
+    Read the beginning of the body of an error: whatever is wrong with it, the status says what happened.
+
+    :param response: The response, whose body is not read yet.
+    :param limit: The largest number of bytes to return, decompressed.
+    """
+    try:
+        return read_body(response, limit, cut=True)
+    except (BodyError, urllib3.exceptions.HTTPError, OSError):
+        return b""

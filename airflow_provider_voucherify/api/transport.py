@@ -9,19 +9,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 import requests
 import tenacity
 import urllib3.exceptions
 
 from airflow_provider_voucherify import __version__
-from airflow_provider_voucherify.api.auth import KeyAuth, TokenAuth
+from airflow_provider_voucherify.api.auth import KeyAuth, TokenAuth, token_of
 from airflow_provider_voucherify.api.error_responses import error_from, error_response
 from airflow_provider_voucherify.api.models import AccessToken
 from airflow_provider_voucherify.api.quota import QUOTA_JITTER, Quota
-from airflow_provider_voucherify.api.rate_headers import server_time
 from airflow_provider_voucherify.api.redaction import SecretUrl, one_line, urls_hidden_in_logs
-from airflow_provider_voucherify.api.response_body import BodyError, read_body
+from airflow_provider_voucherify.api.response_body import BodyError, error_body, read_body
+from airflow_provider_voucherify.api.server_clock import ServerClock
 from airflow_provider_voucherify.api.session import (
     SessionPool,
     TimeLimit,
@@ -94,7 +93,7 @@ class Transport:
         self.settings = settings
         self.quota = quota or Quota(settings.quota_reserve, jitter=QUOTA_JITTER)
         self.max_quota_wait = max_quota_wait
-        self.server_offset: float | None = None
+        self._server_clock = ServerClock()
         self._calls = 0
         self._calls_lock = threading.Lock()
         self._deadline: float | None = None
@@ -110,6 +109,11 @@ class Transport:
     def calls(self) -> int:
         """The number of requests that were sent."""
         return self._calls
+
+    @property
+    def server_offset(self) -> float | None:
+        """The seconds by which Voucherify's clock is ahead of ours; None before the first response."""
+        return self._server_clock.offset
 
     def set_deadline(self, deadline: float | None) -> None:
         """
@@ -132,6 +136,7 @@ class Transport:
         params: Mapping[str, Any] | None = None,
         body: bytes | None = None,
         form: Mapping[str, str] | None = None,
+        before_send: Callable[[], None] = lambda: None,
     ) -> bytes:
         """
         Send a request and return the body of its response.
@@ -145,6 +150,7 @@ class Transport:
         :param params: The query string.
         :param body: A JSON document.
         :param form: A form instead of a body, authenticated by the keys: this is how a token is requested.
+        :param before_send: Called right before each attempt, after all waits: to save that the request is on its way.
         :return: The decompressed body; empty for a 204.
         :raises TransportError: if there is no response, or one that cannot be read.
         :raises ApiError: if the response is an error, in the class for its kind.
@@ -164,6 +170,7 @@ class Transport:
                 sleep=self._sleep,
             )
             try:
+                before_send()
                 response = self._send(
                     method,
                     f"{self.settings.base_url}{path}",
@@ -327,13 +334,13 @@ class Transport:
         )
 
     def _observe(self, response: requests.Response) -> None:
-        self.server_offset = server_time(response.headers, now := time.time()) - now
+        self._server_clock.observe(response.headers)
         observe_limits(self.quota, response)
 
     def _error_response(self, response: requests.Response, method: str, path: str) -> ErrorResponse:
         return error_response(
             response.status_code,
-            _error_body(response),
+            error_body(response, MAX_ERROR_BODY_BYTES),
             reason=response.reason or "",
             headers=response.headers,
             connection=self.settings.name,
@@ -367,24 +374,12 @@ class Transport:
             idempotent=True,
             form={"grant_type": "client_credentials", "scope": self.settings.oauth_scope},
         )
-        try:
-            token = msgspec.json.decode(body, type=AccessToken)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            token = None
-        if token is None or not token.access_token.isascii() or not token.access_token.isprintable():
+        if (token := token_of(body)) is None:
             raise TransportError(
                 f"POST /v1/oauth/token with connection {self.settings.name!r}: the response is not a token.", sent=True
             )
         self._on_secret(token.access_token)
         return token
-
-
-def _error_body(response: requests.Response) -> bytes:
-    """Read the beginning of an error body: whatever is wrong with it, the status says what happened."""
-    try:
-        return read_body(response, MAX_ERROR_BODY_BYTES, cut=True)
-    except (BodyError, urllib3.exceptions.HTTPError, OSError):
-        return b""
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:

@@ -191,10 +191,13 @@ class ExportJob:
             if part.searches < MAX_SEARCHES:
                 self._save()
                 return Pause(SEARCH_WAIT, "an export whose response was lost")
-        part.sent_at, part.searches = self._now(), 0
-        self._save()
+
+        def save_as_sent() -> None:
+            part.sent_at, part.searches = self._now(), 0
+            self._save()
+
         try:
-            self._accept(part, request.submit(self._client))
+            self._accept(part, request.submit(self._client, save_as_sent))
         except QuotaError as error:
             self._forget([part])
             return self._poller.pause_for_quota(error, self._clock())

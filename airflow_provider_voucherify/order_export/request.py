@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
@@ -130,16 +130,20 @@ class ExportRequest(Options, frozen=True, kw_only=True):
             and _conditions(requested.get("filters")) == _conditions(sent.get("filters"))
         )
 
-    def submit(self, client: Endpoints) -> str:
+    def submit(self, client: Endpoints, before_send: Callable[[], None] = lambda: None) -> str:
         """
         Request the export.
 
         :param client: The API.
+        :param before_send: Called right before each attempt, after the wait for the quota.
         :return: The id of the export, which is now SCHEDULED.
         :raises TransportError: with ``sent=True`` when the export may have been scheduled and its id is lost.
         """
         return client.create_order_export(
-            fields=self.fields, filters=self.api_parameters.get("filters"), sort_order=self.sort_order
+            fields=self.fields,
+            filters=self.api_parameters.get("filters"),
+            sort_order=self.sort_order,
+            before_send=before_send,
         ).id
 
 

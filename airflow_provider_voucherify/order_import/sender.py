@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.api.redaction import one_line
 from airflow_provider_voucherify.exceptions import (
     InvalidRequestError,
     PayloadTooLargeError,
@@ -63,6 +64,7 @@ class Sender:
         self._save = save
         self._clock = clock
         self._lost_in_a_row = 0
+        self._bisected: tuple[int, int] | None = None
 
     @property
     def lost(self) -> list[Submission]:
@@ -123,15 +125,21 @@ class Sender:
             record_range=record_range,
             orders=len(chunk.orders),
             body_hash=chunk.body_hash(),
-            sent_at=self._clock() + (self._client.transport.server_offset or 0.0),
+            sent_at=self._server_time(),
         )
         self._checkpoint.in_flight.append(submission)
-        self._save()
         self._post(submission, chunk)
 
+    def _server_time(self) -> float:
+        return self._clock() + (self._client.transport.server_offset or 0.0)
+
     def _post(self, submission: Submission, chunk: Chunk) -> None:
+        def save_as_sent() -> None:
+            submission.sent_at = self._server_time()
+            self._save()
+
         try:
-            action_id = self._client.import_orders(chunk.body())
+            action_id = self._client.import_orders(chunk.body(), before_send=save_as_sent)
         except InvalidRequestError as error:
             self._refused(submission, chunk, error)
         except ServerError as error:
@@ -189,12 +197,26 @@ class Sender:
                 f"refuses; the last ones are {chunk.orders[0].position} to {chunk.orders[-1].position}. "
                 f"Correct the orders, or raise max_bisections. {error}"
             ) from error
+        self._log_bisection(submission, chunk, error)
         checkpoint.bisections += 2
         if isinstance(error, PayloadTooLargeError):
             self._scheduler.shrink(len(chunk.orders) // 2, len(chunk.body()) // 2, str(error))
         checkpoint.in_flight.remove(submission)
         self._scheduler.halve(submission.record_range, chunk)
         self._save()
+
+    def _log_bisection(self, submission: Submission, chunk: Chunk, error: InvalidRequestError) -> None:
+        """Log what was refused and why, once for all the halves that come of it."""
+        record_range = submission.record_range
+        origin = record_range.start.number, record_range.attempt
+        if origin != self._bisected:
+            self._bisected = origin
+            log.warning(
+                "Chunk %d was refused: its %d orders, %s to %s, are sent again in halves until those that Voucherify "
+                "refuses stand alone, with at most %d requests more (max_bisections). %s",
+                submission.number, len(chunk.orders), one_line(chunk.orders[0].position),
+                one_line(chunk.orders[-1].position), self._config.max_bisections - self._checkpoint.bisections, error,
+            )  # fmt: skip
 
     def _response_lost(self, submission: Submission, error: VoucherifyError) -> None:
         self._lost_in_a_row += 1

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import time
 
 import pytest
 
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.order_source.open_source import open_source
-from tests.integration.order_import.test_order_import import client_of, counts, outcomes, prepare, run
+from tests.integration.order_import.test_order_import import Saved, client_of, counts, outcomes, prepare, run
 from tests.orders import order, write_jsonl
 
 ORDERS = 100_000
@@ -46,3 +47,30 @@ def test_37_bad_orders_in_a_hundred_thousand(tmp_path):
         for number in BAD:
             stored = client.get_order(f"order-{number}")
             assert (stored["amount"], stored["metadata"]["row"]) == (order(number)["amount"], number)
+
+
+def test_a_bisection_is_logged_once_for_a_chunk(caplog):
+    with Emulator(speed=1000) as emulator:
+        for number in (5, 40, 70):
+            emulator.add_fault("rejected_order", source_id=f"order-{number}", details=REASON)
+        run(prepare(emulator, [order(number) for number in range(128)], chunk_size=64))
+    logged = [record.getMessage() for record in caplog.records if "was refused" in record.getMessage()]
+    assert len(logged) == 2
+    assert "Chunk 1 was refused: its 64 orders, orders[0] to orders[63], are sent again in halves" in logged[0]
+    assert "with at most 500 requests more" in logged[0]
+    assert REASON in logged[0]
+    assert "its 64 orders, orders[64] to orders[127], " in logged[1]
+
+
+def test_a_bisection_leaves_the_reserve_of_the_quota_to_others(tmp_path):
+    with Emulator(plan="sandbox") as emulator:
+        emulator.add_fault("rejected_order", source_id="order-*", details=REASON)
+        job = prepare(emulator, [order(number) for number in range(64)], tmp_path, state_store=Saved())
+        while not (pause := job.advance()).quota_error:
+            time.sleep(min(pause.seconds, 0.05))
+        report, checkpoint = emulator.calls(), job.state.checkpoint
+    assert (report["total"], report["refused"]) == (80, 0)  # of 100, of which 20 are left to others
+    assert pause.seconds > 3500
+    # no order is lost: each is refused by itself, or still to be sent
+    waiting = sum(len(record_range.offsets()) for record_range in checkpoint.queue)
+    assert 64 - waiting == len(outcomes(tmp_path / "rejected")) > 20

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from upath import UPath
 
 from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import FencedError
-from tests.integration.order_import.test_order_import import counts, outcomes, posts, prepare, run
+from tests.integration.order_import.test_order_import import IMPORT, counts, outcomes, posts, prepare, run
 from tests.orders import order
 
 FOREIGN = r"belongs to try 2 since .* \(epoch 2\). try 1 \(epoch 1\) stops"
@@ -63,9 +65,9 @@ def test_a_zombie_that_wakes_up_between_two_chunks_sends_no_third(emulator, tmp_
     client, sent = zombie._client, []
     send = client.import_orders
 
-    def claimed_meanwhile(body):
+    def claimed_meanwhile(body, **options):
         sent.append(body)
-        action_id = send(body)
+        action_id = send(body, **options)
         retry.open()
         return action_id
 
@@ -77,6 +79,22 @@ def test_a_zombie_that_wakes_up_between_two_chunks_sends_no_third(emulator, tmp_
     assert counts(run(retry)) == (600, 588, 12, 0)
     assert emulator.calls()["repeated_imports"] == 0
     assert emulator.count_orders() == 588
+
+
+def test_a_zombie_that_waits_for_the_quota_does_not_send_afterwards(emulator, tmp_path, monkeypatch):
+    zombie, retry = job_of(emulator, tmp_path, "try 1"), job_of(emulator, tmp_path, "try 2")
+    emulator.add_fault("rate_limited", route=IMPORT, times=1, retry_after=1)
+
+    def wait(seconds):
+        time.sleep(seconds)
+        retry.open()
+
+    monkeypatch.setattr(zombie._client.transport, "_sleep", wait)
+    with pytest.raises(FencedError, match=FOREIGN):
+        run(zombie)
+    assert posts(emulator) == 1  # which was refused
+    assert counts(run(retry)) == (600, 588, 12, 0)
+    assert emulator.calls()["repeated_imports"] == 0
 
 
 def test_a_zombie_writes_no_report_over_that_of_the_retry(emulator, tmp_path):

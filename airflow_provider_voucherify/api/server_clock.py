@@ -1,0 +1,38 @@
+"""Tell the time on Voucherify's clock, whatever ours does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from airflow_provider_voucherify.api.rate_headers import server_time
+
+# what the Date headers of several servers may differ by; more than that is a computer that slept
+JITTER = 30.0
+
+
+class ServerClock:
+    """
+    The time on Voucherify's clock: that of the first ``Date`` header, and the seconds that have passed since then.
+
+    The seconds are those of the monotonic clock, so that setting our clock changes nothing, and ``Date`` headers that
+    jump between a few seconds do not stretch or shorten what is measured. It is set again when it is far off.
+    """
+
+    def __init__(self) -> None:
+        self._started: float | None = None
+
+    @property
+    def offset(self) -> float | None:
+        """The seconds by which it is ahead of our clock at this moment; None before the first response."""
+        return None if self._started is None else self._started + time.monotonic() - time.time()
+
+    def observe(self, headers: Mapping[str, str]) -> None:
+        """
+        Learn from a response.
+
+        :param headers: Its headers, just received.
+        """
+        started = server_time(headers, time.time()) - time.monotonic()
+        if self._started is None or abs(started - self._started) > JITTER:
+            self._started = started
