@@ -6,20 +6,24 @@ from collections.abc import Sequence
 
 import msgspec
 
+from airflow_provider_voucherify.api.redaction import one_line
 from airflow_provider_voucherify.reporting.reject_files import Outcome
 
 MAX_FAILURES = 10
 MAX_REASONS = 20
 MAX_POINTS = 60
+MAX_FAILURE = 500  # characters, as of a reason: Airflow's task state store takes 64 KiB
+MAX_REASON = 200
 OTHER_REASONS = "other reasons"
 
 
 class Observations(msgspec.Struct, kw_only=True):
     """
-    What a report shows beside the counts, bounded however long the job runs.
+    What a report shows beside the counts, bounded however long the job runs and whatever ids and reasons say.
 
     :param failures: The first orders that were rejected or are unknown, as text.
-    :param reasons: How many orders failed for which reason: the first 20 reasons, and all others together.
+    :param reasons: How many orders failed for which reason: the first 20 reasons, cut to a line, and
+        all others together.
     :param timeline: How many orders had an outcome at which time (seconds since the epoch), at some 60 points.
     """
 
@@ -34,10 +38,11 @@ class Observations(msgspec.Struct, kw_only=True):
         :param outcomes: The orders.
         """
         for outcome in outcomes:
-            known = outcome.reason in self.reasons or len(self.reasons) < MAX_REASONS
-            reason = outcome.reason if known else OTHER_REASONS
+            reason = one_line(outcome.reason, MAX_REASON)
+            if reason not in self.reasons and len(self.reasons) >= MAX_REASONS:
+                reason = OTHER_REASONS
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        self.failures += [str(outcome) for outcome in outcomes[: MAX_FAILURES - len(self.failures)]]
+        self.failures += [one_line(outcome, MAX_FAILURE) for outcome in outcomes[: MAX_FAILURES - len(self.failures)]]
 
     def mark(self, now: float, settled: int) -> None:
         """
