@@ -1,0 +1,46 @@
+"""An import that is killed at any of its steps is resumed, and ends exact."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from airflow_provider_voucherify.emulator import Emulator
+
+pytestmark = pytest.mark.slow
+FAULTS = [
+    "answer_lost:route=POST /v1/orders/import",
+    "rejected_order:source_id=order-3",
+    "failed_rows:source_id=order-4,times=1",
+    "failed_rows:source_id=order-6,null_source_id=true,reason=Customer not found",
+]
+EXACT = {
+    "resumed": 0,
+    "counts": [3, 3, 2, 1],
+    "stored": 4,
+    "sent": 6,  # 5 orders, and the last half again, whose order failed for a passing reason
+    "sent_twice": 1,
+    "rejected": ["orders[2]", "orders[3]"],
+    "unknown": ["orders[6]", "orders[7]"],
+    "superseded": ["orders[5]"],
+}
+
+
+def test_an_import_killed_at_each_step_is_resumed_and_exact(tmp_path):
+    """
+    Steps are requests, saves of the state, and operations on files; each is killed before and after it.
+
+    The import has a bad and a repeated order, one that Voucherify refuses so that its chunk is bisected, one that fails
+    for a passing reason, one of whose chunk it is not said which failed, and a lost response.
+    """
+    with Emulator(speed=100_000, faults=FAULTS) as emulator:
+        program = [sys.executable, "-m", "tests.integration.order_import.kill_points", emulator.url, str(tmp_path)]
+        lines = subprocess.run(program, check=True, capture_output=True, text=True).stdout.splitlines()
+    *outcomes, last = [json.loads(line) for line in lines]
+    assert len(outcomes) > 300
+    assert last.pop("killed") is None
+    assert [outcome for outcome in outcomes if {"killed": outcome["killed"], **EXACT} != outcome] == []
+    assert last == EXACT
