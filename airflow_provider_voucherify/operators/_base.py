@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_voucherify.order_export import ExportJob
     from airflow_provider_voucherify.order_import import ImportJob
+    from airflow_provider_voucherify.order_sync import SyncJob
     from airflow_provider_voucherify.reconciliation import ReconcileJob
 
-    Job = ImportJob | ExportJob | ReconcileJob
+    Job = ImportJob | SyncJob | ExportJob | ReconcileJob
 
 
 class VoucherifyOperator(VoucherifyTask, BaseOperator):

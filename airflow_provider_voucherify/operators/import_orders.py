@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voucherify.core.state_store import STATE_FILE
-from airflow_provider_voucherify.core.validation import check_number, check_switch
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink, ExportLink, publish_exports
-from airflow_provider_voucherify.operators._base import WaitingOperator
-from airflow_provider_voucherify.order_import import ImportConfig, ImportJob, dry_run
+from airflow_provider_voucherify.operators._load import LoadOrdersOperator
+from airflow_provider_voucherify.order_import import DryRunResult, ImportConfig, ImportJob, dry_run
 from airflow_provider_voucherify.order_import.checkpoint import ImportState
 from airflow_provider_voucherify.order_source import SourceOptions
-from airflow_provider_voucherify.reporting.progress import Progress
-from airflow_provider_voucherify.task.observability import Telemetry
-from airflow_provider_voucherify.task.order_source import OrderInput, ReadsOrders
-from airflow_provider_voucherify.task.parameters import from_json, takes_options
+from airflow_provider_voucherify.task.order_source import OrderInput
+from airflow_provider_voucherify.task.parameters import takes_options
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
 
 
-class ImportOrdersOperator(ReadsOrders, WaitingOperator):
+class ImportOrdersOperator(LoadOrdersOperator):
     """
     Imports historical orders in chunks, and finds the outcome of each.
 
-    For an ongoing synchronisation use :class:`CreateOrderOperator` or :class:`UpdateOrderOperator`: an import
-    triggers no events, and ``created_at`` becomes the time of the import (documented).
+    For an ongoing synchronisation use :class:`SyncOrdersOperator`: an import triggers no events, and ``created_at``
+    becomes the time of the import (documented).
 
     The result is ``{"orders", "loaded", "rejected", "unknown", "superseded", "with_customer", "with_override",
     "chunks", "async_action_ids", "api_calls", "report_path", "findings"}``, with ``loaded + rejected + unknown ==
@@ -54,14 +49,10 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
     :raises OrdersNotLoadedError: if more orders are rejected or unknown than tolerated, with the first reasons.
     """
 
-    template_fields: Sequence[str] = (
-        *ReadsOrders.order_template_fields, "report_path", "cycle_calls_left", "voucherify_conn_id",
-    )  # fmt: skip
-    template_fields_renderers = ReadsOrders.order_template_renderers
-    template_ext: Sequence[str] = ReadsOrders.order_template_ext
     operator_extra_links = (AsyncActionLink(), ExportLink())
     state_type = ImportState
     state_key = "order_import"
+    metrics = "import"
 
     @takes_options(OrderInput, SourceOptions, ImportConfig)
     def __init__(
@@ -73,17 +64,9 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
         timeout: float | timedelta = timedelta(days=7),
         **kwargs: Any,
     ) -> None:
-        super().__init__(timeout=timeout, **kwargs)
-        check_switch("dry_run", dry_run)
-        self.report_path = report_path
-        self._check_order_input()
-        self.dry_run_only = dry_run  # dry_run is a method of every operator
-        self.cycle_calls_left = cycle_calls_left
-        self._telemetry: Telemetry | None = None
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Import the orders, or resume the import that an earlier try started."""
-        return self._dry_run(context) if self.dry_run_only else super().execute(context)
+        super().__init__(
+            report_path=report_path, dry_run=dry_run, cycle_calls_left=cycle_calls_left, timeout=timeout, **kwargs
+        )
 
     def _job(self, context: Context, calls: int, **resume: Any) -> ImportJob:
         self._telemetry = None  # counts from the state that the job opens
@@ -97,23 +80,21 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
             **resume,
         )
 
-    def _show(self, progress: Progress) -> None:
-        if self._telemetry is not None:
-            self._telemetry.show(progress)
-
     def _publish(self, context: Context, state: ImportState) -> None:
         context["ti"].xcom_push(key="async_action_ids", value=state.action_ids)
         if recent := state.checkpoint.recent_action_ids:
             AsyncActionLink().show(context, self.hook, recent[-1])
         publish_exports(context, self.hook, state.export_ids)
-        if self._telemetry is None:
-            self._telemetry = Telemetry(context, state.counters)
-        self._telemetry.count(state.counters)
+        super()._publish(context, state)
 
-    def _finish(self, context: Context, job: ImportJob) -> dict[str, Any]:
-        if self._telemetry is not None:
-            self._telemetry.clear()
-        return job.summary.to_xcom()
+    def _check_orders(self, context: Context, cycle_calls_left: int | None) -> DryRunResult:
+        return dry_run(
+            self.hook,
+            self._source(context),
+            self._options(ImportConfig),
+            report_path=self._folder,
+            cycle_calls_left=cycle_calls_left,
+        )
 
     def _running_at_voucherify(self) -> list[str]:
         submissions = self._state.checkpoint.in_flight if self._state else []
@@ -124,19 +105,3 @@ class ImportOrdersOperator(ReadsOrders, WaitingOperator):
             else f"{submission.orders} orders without a response yet"
             for submission in submissions
         ]
-
-    def _dry_run(self, context: Context) -> dict[str, Any]:
-        calls_left = from_json("cycle_calls_left", self.cycle_calls_left)
-        if calls_left is not None:
-            check_number("cycle_calls_left", calls_left, 0)
-        result = dry_run(
-            self.hook,
-            self._source(context),
-            self._options(ImportConfig),
-            report_path=self._folder,
-            cycle_calls_left=calls_left,
-        )
-        return {"dry_run": True, **result.to_xcom()}
-
-    def _state_file(self) -> ObjectStoragePath | None:
-        return None if self._folder is None else self._folder / STATE_FILE

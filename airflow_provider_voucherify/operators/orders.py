@@ -10,6 +10,7 @@ from airflow_provider_voucherify.operators.export_orders import OrdersExportOper
 from airflow_provider_voucherify.operators.import_orders import ImportOrdersOperator
 from airflow_provider_voucherify.operators.reconcile_orders import ReconcileOrdersOperator
 from airflow_provider_voucherify.operators.single_orders import CreateOrderOperator, UpdateOrderOperator
+from airflow_provider_voucherify.operators.sync_orders import SyncOrdersOperator
 
 __all__ = [
     "CreateOrderOperator",
@@ -20,5 +21,6 @@ __all__ = [
     "OrdersNotLoadedError",
     "OrdersRefusedError",
     "ReconcileOrdersOperator",
+    "SyncOrdersOperator",
     "UpdateOrderOperator",
 ]

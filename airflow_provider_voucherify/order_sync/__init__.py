@@ -8,6 +8,7 @@ Orders kept in step one by one, with events, without Airflow.
 """
 
 from airflow_provider_voucherify.order_sync.config import SyncConfig
+from airflow_provider_voucherify.order_sync.dry_run import dry_run
 from airflow_provider_voucherify.order_sync.job import SyncJob
 
-__all__ = ["SyncConfig", "SyncJob"]
+__all__ = ["SyncConfig", "SyncJob", "dry_run"]

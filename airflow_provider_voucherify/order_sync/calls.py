@@ -57,8 +57,10 @@ class Calls:
         save: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
-        self._quota = client.transport.quota
-        self._connection = client.transport.settings.name
+        transport = client.transport
+        transport.max_quota_wait = min(transport.max_quota_wait, LONG_WAIT)  # no thread waits where a pause is due
+        self._quota = transport.quota
+        self._connection = transport.settings.name
         self._sender = Sender(client, config.mode)
         self._window = window
         self._outcomes = outcomes
@@ -89,7 +91,7 @@ class Calls:
         """
         with ThreadPoolExecutor(self._max_open, "voucherify-order-sync") as executor:
             while True:
-                self._settled += map(Settled.unsent, self._window.read())
+                self._settled += [Settled(order, Sent(Result.REJECTED)) for order in self._window.read()]
                 seconds = self._send(executor)
                 if self._sent:
                     self._collect(timeout=min(seconds, SAVE_INTERVAL) if seconds else None)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
-from airflow_provider_voucherify.order_source.schema.check import SupersededOrderError
+from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, SupersededOrderError
+from airflow_provider_voucherify.order_source.source import Record
 from airflow_provider_voucherify.order_sync.checkpoint import SyncState
 from airflow_provider_voucherify.order_sync.sender import Result, Sent
 from airflow_provider_voucherify.order_sync.window import SyncOrder
@@ -25,31 +26,24 @@ class Settled:
     order: SyncOrder
     sent: Sent
 
-    @classmethod
-    def unsent(cls, order: SyncOrder) -> Settled:
-        """
-        Make the outcome of an order that is not sent, as its error says.
-
-        :param order: The order.
-        """
-        return cls(order, Sent(Result.REJECTED, str(order.error), OutcomeCode.INVALID))
-
-    @property
-    def is_superseded(self) -> bool:
-        """Whether another order with its ``source_id`` was kept, as the options ask for."""
-        return isinstance(self.order.error, SupersededOrderError)
-
     def outcome(self) -> Outcome:
         """Return its outcome as the report has it."""
-        record = self.order.record
-        return Outcome(
-            record.position,
-            source_id_of(record.body),
-            self.sent.reason,
-            record.body.strip(),
-            self.is_superseded,
-            OutcomeCode.SUPERSEDED if self.is_superseded else self.sent.code,
-        )
+        record, sent = self.order.record, self.sent
+        if self.order.error is not None:
+            return refused_outcome(record, self.order.error)
+        return Outcome(record.position, source_id_of(record.body), sent.reason, record.body.strip(), code=sent.code)
+
+
+def refused_outcome(record: Record, error: InvalidOrderError) -> Outcome:
+    """
+    Make the outcome of a record that is not sent.
+
+    :param record: The record.
+    :param error: Why it is not sent.
+    """
+    superseded = isinstance(error, SupersededOrderError)
+    code = OutcomeCode.SUPERSEDED if superseded else OutcomeCode.INVALID
+    return Outcome(record.position, source_id_of(record.body), str(error), record.body.strip(), superseded, code)
 
 
 class Outcomes:
@@ -76,11 +70,10 @@ class Outcomes:
         """
         counters, observations, checkpoint = self._state.counters, self._state.observations, self._state.checkpoint
         by_position = sorted(settled, key=lambda one: one.order.record.number)
-        superseded = [one.outcome() for one in by_position if one.is_superseded]
-        rejected = [
-            one.outcome() for one in by_position if one.sent.result is Result.REJECTED and not one.is_superseded
-        ]
-        unknown = [one.outcome() for one in by_position if one.sent.result is Result.UNKNOWN]
+        lost = [(one.sent.result, one.outcome()) for one in by_position if one.sent.result is not Result.LOADED]
+        superseded = [outcome for _, outcome in lost if outcome.superseded]
+        rejected = [outcome for result, outcome in lost if result is Result.REJECTED and not outcome.superseded]
+        unknown = [outcome for result, outcome in lost if result is Result.UNKNOWN]
         if rejected or unknown or superseded:
             self._check()
             for kind, outcomes in (("rejected", rejected), ("unknown", unknown), ("superseded", superseded)):

@@ -22,13 +22,15 @@ COUNTERS = ("loaded", "rejected", "unknown", "chunks", "api_calls")
 
 class Telemetry:
     """
-    Reports the metrics ``voucherify.import.*`` and the progress of an import.
+    Reports the metrics ``voucherify.import.*`` or ``voucherify.sync.*``, and the progress.
 
     :param context: The context of the task.
-    :param counters: The counters of the import as they are now: only what is added later is counted.
+    :param counters: The counters of the job as they are now: only what is added later is counted.
+    :param job: ``import`` or ``sync``.
     """
 
-    def __init__(self, context: Context, counters: object) -> None:
+    def __init__(self, context: Context, counters: object, job: str) -> None:
+        self._job = job
         self._store = context.get("task_state_store")
         self._tags = {"dag_id": context["ti"].dag_id, "task_id": context["ti"].task_id}
         self._counted = self._counts(counters)
@@ -37,12 +39,12 @@ class Telemetry:
         """
         Add to the metrics what was counted since the last call.
 
-        :param counters: The counters of the import.
+        :param counters: The counters of the job.
         """
         counts = self._counts(counters)
         for name, value in counts.items():
             if more := value - self._counted[name]:
-                Stats.incr(f"voucherify.import.{name}", more, tags=self._tags)
+                Stats.incr(f"voucherify.{self._job}.{name}", more, tags=self._tags)
         self._counted = counts
 
     def show(self, progress: Progress) -> None:
@@ -56,13 +58,13 @@ class Telemetry:
             self._store.set(PROGRESS_KEY, shown)
 
     def clear(self) -> None:
-        """Remove the progress of an import that has finished."""
+        """Remove the progress of a job that has finished."""
         if self._store is not None:
             self._store.delete(PROGRESS_KEY)
 
     @staticmethod
     def _counts(counters: object) -> dict[str, int]:
-        return {name: getattr(counters, name) for name in COUNTERS}
+        return {name: getattr(counters, name) for name in COUNTERS if hasattr(counters, name)}
 
 
 def publish_export(context: Context, outlets: Sequence[Any], result: Mapping[str, Any]) -> None:

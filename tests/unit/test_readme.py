@@ -30,7 +30,13 @@ def test_the_shown_emulator_starts():
 
 @pytest.mark.parametrize(
     "cls",
-    [orders.ImportOrdersOperator, orders.OrdersExportOperator, orders.ReconcileOrdersOperator, AsyncActionSensor],
+    [
+        orders.ImportOrdersOperator,
+        orders.SyncOrdersOperator,
+        orders.OrdersExportOperator,
+        orders.ReconcileOrdersOperator,
+        AsyncActionSensor,
+    ],
 )
 def test_every_parameter_is_in_the_readme(cls):
     own = set(inspect.signature(cls.__init__).parameters) - {"self", "kwargs"}

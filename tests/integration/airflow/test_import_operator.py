@@ -385,7 +385,7 @@ def test_a_dry_run_sends_nothing_and_returns_what_it_would_send(emulator, tmp_pa
 def test_a_dry_run_fails_when_the_cycle_does_not_suffice(emulator, log):
     orders = [order(number) for number in range(100)]
     assert run_import(orders=orders, chunk_size=10, dry_run=True, cycle_calls_left=20).state == "failed"
-    assert "This import needs about 22 calls, and 20 are left in the billing cycle" in log()
+    assert "This needs about 22 calls, and 20 are left in the billing cycle" in log()
 
 
 def test_a_dry_run_fails_when_too_many_would_be_rejected(emulator, log):

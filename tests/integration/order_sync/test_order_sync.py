@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
 
 import pytest
 
@@ -241,13 +243,25 @@ def test_a_source_that_changed_is_not_resumed(emulator, tmp_path):
         prepare(emulator, [order(number) for number in range(8)], tmp_path, run="one").open()
 
 
-def test_a_slow_call_holds_up_no_other_and_the_state_stays_small(emulator, tmp_path):
-    path = write_jsonl(tmp_path / "orders.jsonl", (order(number) for number in range(400)))
-    store = FileStateStore(tmp_path / "state")
-    beyond = []
-    save = store.save
-    store.save = lambda document: (beyond.append(len(document["checkpoint"]["settled_beyond"])), save(document))
-    emulator.add_fault("slow", route=CREATE, seconds=1, times=1)
-    assert SyncJob(client_of(emulator), open_source(paths=path), state_store=store).run().loaded == 400
-    assert SyncConfig().max_concurrent_calls < max(beyond) <= MAX_RECORDS
+def test_a_slow_call_holds_up_no_other_and_the_state_stays_small(emulator, tmp_path, monkeypatch):
+    path = write_jsonl(tmp_path / "orders.jsonl", (order(number) for number in range(150)))
+    store, client = FileStateStore(tmp_path / "state"), client_of(emulator)
+    beyond, others, are_in = [], itertools.count(1), threading.Event()
+    save, create = store.save, client.create_order
+
+    def create_late(body):
+        if b'"order-0"' in body:
+            assert are_in.wait(60)
+        elif next(others) == 100:
+            are_in.set()
+        return create(body)
+
+    def save_and_look(document):
+        beyond.append(len(document["checkpoint"]["settled_beyond"]))
+        save(document)
+
+    monkeypatch.setattr(client, "create_order", create_late)
+    monkeypatch.setattr(store, "save", save_and_look)
+    assert SyncJob(client, open_source(paths=path), state_store=store).run().loaded == 150
+    assert 100 - SyncConfig().max_concurrent_calls <= max(beyond) <= MAX_RECORDS
     assert beyond[-1] == 0

@@ -1,0 +1,91 @@
+"""The base of the operators that load orders: dry run, report, metrics and progress."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_voucherify.core.state_store import STATE_FILE
+from airflow_provider_voucherify.core.validation import check_number, check_switch
+from airflow_provider_voucherify.operators._base import WaitingOperator
+from airflow_provider_voucherify.order_source.dry_run import DryRunResult
+from airflow_provider_voucherify.reporting.progress import Progress
+from airflow_provider_voucherify.task.observability import Telemetry
+from airflow_provider_voucherify.task.order_source import ReadsOrders
+from airflow_provider_voucherify.task.parameters import from_json
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+
+class LoadOrdersOperator(ReadsOrders, WaitingOperator):
+    """
+    Base of the operators that load orders into Voucherify.
+
+    :cvar metrics: What the names of its metrics have after ``voucherify.``.
+    :param report_path: A folder for the orders that were not loaded, ``summary.json`` and ``report.html``. (templated)
+    :param dry_run: Whether to read and check everything, and send nothing.
+    :param cycle_calls_left: The calls left in the billing cycle: a dry run that needs more fails. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        *ReadsOrders.order_template_fields, "report_path", "cycle_calls_left", "voucherify_conn_id",
+    )  # fmt: skip
+    template_fields_renderers = ReadsOrders.order_template_renderers
+    template_ext: Sequence[str] = ReadsOrders.order_template_ext
+
+    metrics: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        report_path: str | None = None,
+        dry_run: bool = False,
+        cycle_calls_left: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_switch("dry_run", dry_run)
+        self.report_path = report_path
+        self._check_order_input()
+        self.dry_run_only = dry_run  # dry_run is a method of every operator
+        self.cycle_calls_left = cycle_calls_left
+        self._telemetry: Telemetry | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Load the orders, or resume what an earlier try started."""
+        return self._dry_run(context) if self.dry_run_only else super().execute(context)
+
+    @abstractmethod
+    def _check_orders(self, context: Context, cycle_calls_left: int | None) -> DryRunResult:
+        """
+        Read and check everything, and send nothing.
+
+        :param context: The task.
+        :param cycle_calls_left: The calls left in the billing cycle; None if unknown.
+        """
+
+    def _dry_run(self, context: Context) -> dict[str, Any]:
+        calls_left = from_json("cycle_calls_left", self.cycle_calls_left)
+        if calls_left is not None:
+            check_number("cycle_calls_left", calls_left, 0)
+        return {"dry_run": True, **self._check_orders(context, calls_left).to_xcom()}
+
+    def _show(self, progress: Progress) -> None:
+        if self._telemetry is not None:
+            self._telemetry.show(progress)
+
+    def _publish(self, context: Context, state: Any) -> None:
+        if self._telemetry is None:
+            self._telemetry = Telemetry(context, state.counters, self.metrics)
+        self._telemetry.count(state.counters)
+
+    def _finish(self, context: Context, job: Any) -> dict[str, Any]:
+        if self._telemetry is not None:
+            self._telemetry.clear()
+        result: dict[str, Any] = job.summary.to_xcom()
+        return result
+
+    def _state_file(self) -> ObjectStoragePath | None:
+        return None if self._folder is None else self._folder / STATE_FILE
