@@ -19,7 +19,7 @@ from airflow_provider_voucherify.order_source.schema.check import (
     SupersededOrderError,
 )
 from airflow_provider_voucherify.order_source.schema.order import Facts
-from airflow_provider_voucherify.order_source.source import Cursor, Record
+from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record
 from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode
 
 
@@ -106,6 +106,11 @@ class Chunk:
                 self.with_customer += count * bool(kind & Facts.CUSTOMER)
                 self.with_override += count * bool(kind & Facts.OVERRIDE)
 
+    @property
+    def size(self) -> int:
+        """The size of the body in bytes."""
+        return sum(map(len, self.bodies)) + len(self.bodies) + 1
+
     def body(self) -> bytes:
         """Build the JSON array. Orders that need no change are sent as the bytes they were read as."""
         if not self.bodies:
@@ -117,6 +122,17 @@ class Chunk:
     def body_hash(self) -> str:
         """Hash the body, to recognise it when it is read again."""
         return hashlib.sha256(self.body()).hexdigest()[:16]
+
+    def positions(self) -> str:
+        """Name the orders in the source, for the audit log: ``orders.jsonl:1-4, orders.jsonl:6-2000``."""
+        ranges: list[tuple[Origin, int, int]] = []
+        for record in self.orders:
+            end = record.line + 1 if record.next_file >= 0 else max(record.next_line, record.line + 1)
+            if ranges and ranges[-1][0] == record.origin and ranges[-1][2] == record.line:
+                ranges[-1] = (record.origin, ranges[-1][1], end)
+            else:
+                ranges.append((record.origin, record.line, end))
+        return ", ".join(origin.range(first, end - 1) for origin, first, end in ranges)
 
     def outcome(self, index: int, cause: Cause) -> Outcome:
         """

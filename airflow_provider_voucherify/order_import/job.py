@@ -23,6 +23,7 @@ from airflow_provider_voucherify.order_import.sender import Sender
 from airflow_provider_voucherify.order_import.verification import Verification
 from airflow_provider_voucherify.order_source.find_rules import find_rules
 from airflow_provider_voucherify.order_source.source import Source
+from airflow_provider_voucherify.reporting.chunk_log import ChunkLog
 from airflow_provider_voucherify.reporting.html_report import html_report
 from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.reporting.reject_files import Report
@@ -86,6 +87,7 @@ class ImportJob:
         self._config = config
         self._report_path = report_path
         self._report = Report(report_path, run)
+        self._chunk_log = ChunkLog(report_path)
         self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
         self._run = run
         self._restart = restart
@@ -126,14 +128,18 @@ class ImportJob:
                 state.counters.settled, len(state.checkpoint.in_flight),
             )  # fmt: skip
             self._report.remove_unsaved(state.checkpoint.has_outcome)
+            self._chunk_log.remove_unsaved(state.checkpoint.has_outcome)
         else:
             self._report.clear()
+            self._chunk_log.clear()
             state.observations.mark(self._clock(), 0)
         state.counters.api_calls += self._calls_elsewhere
         self._calls_counted = self._client.transport.calls
         rules = find_rules(self._source, self._config, state.checkpoint)
         self._scheduler = Scheduler(self._source, state.checkpoint, rules)
-        self._outcomes = Outcomes(state, self._report, self._config, self._state_store.check, self._clock)
+        self._outcomes = Outcomes(
+            state, self._report, self._chunk_log, self._config, self._state_store.check, self._clock
+        )
         self._lost_submissions = LostSubmissions(
             self._client, state.checkpoint, self._scheduler, self._config.lost_request_seconds, self._clock
         )
@@ -350,6 +356,7 @@ class ImportJob:
             findings=state.checkpoint.findings.report(),
         )
         self._state_store.check()
+        self._chunk_log.merge()
         self._report.write_summary(summary.to_document(), html_report(summary, state.observations))
         for count, effect in (
             (summary.with_customer, "had customers, who move through segments (customers)"),
@@ -362,3 +369,4 @@ class ImportJob:
         summary.check(config.max_rejected, config.max_unknown if config.wait_for_completion else orders)
         # not removed: a failure after this, as in post_execute or an XCom backend, must not send the orders again
         self._state_store.save(state.finish(summary).to_json())
+        self._chunk_log.clear_parts()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
@@ -14,6 +15,7 @@ from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.record_range import RecordRange, to_bits
 from airflow_provider_voucherify.order_import.scheduler import offset
 from airflow_provider_voucherify.order_source.schema.check import shown
+from airflow_provider_voucherify.reporting.chunk_log import ChunkLine, ChunkLog, Counts
 from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, Report
 
 PASSING_REASONS = frozenset({"Internal error"})  # seen in the official example
@@ -30,7 +32,7 @@ class ChunkOutcome:
     :param unwatched: How many were submitted without waiting for their outcome.
     :param failure: Why those of the unknown that are not at Voucherify were not loaded.
     :param unknown_loaded: How many of the unknown were loaded, as the result of the action says; None if it does not.
-    :param began_at: When the action was created, in seconds since the epoch; None if it is not known.
+    :param action: The action that imported them; None if it is not known.
     """
 
     loaded: int = 0
@@ -39,7 +41,7 @@ class ChunkOutcome:
     unwatched: int = 0
     failure: Cause | None = None
     unknown_loaded: int | None = None
-    began_at: float | None = None
+    action: AsyncAction | None = None
 
 
 def chunk_outcome(action: AsyncAction, chunk: Chunk) -> ChunkOutcome:
@@ -55,8 +57,7 @@ def chunk_outcome(action: AsyncAction, chunk: Chunk) -> ChunkOutcome:
     :param chunk: What it imported.
     """
     outcome = _attributed(action, chunk)
-    if action.created_at is not None:
-        outcome.began_at = action.created_at.timestamp()
+    outcome.action = action
     return outcome
 
 
@@ -130,6 +131,7 @@ class Outcomes:
 
     :param state: Has the counters, and the queues of what is sent again and of what is read back.
     :param report: Where orders that were not loaded are written.
+    :param chunk_log: Where chunks are written.
     :param config: The options: ``max_resends``, ``on_unknown`` and ``wait_for_completion``.
     :param check: Checks that this process still owns the state, before it writes to the report.
     :param clock: Returns the time in seconds since the epoch.
@@ -139,12 +141,14 @@ class Outcomes:
         self,
         state: ImportState,
         report: Report,
+        chunk_log: ChunkLog,
         config: ImportConfig,
         check: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
         self._state = state
         self._report = report
+        self._chunk_log = chunk_log
         self._max_attempts = 1 + config.max_resends
         self._resends_unknown = config.on_unknown == "resend"
         self._verifies = config.verifies
@@ -160,7 +164,7 @@ class Outcomes:
         :param outcome: Their outcome.
         """
         record_range = submission.record_range
-        self._queue_resends(record_range, chunk, outcome)
+        resent = self._queue_resends(record_range, chunk, outcome)
         if record_range.doubtful:
             prefix = "sent before with unknown outcome, and now: "
             outcome.unknown |= {
@@ -168,6 +172,7 @@ class Outcomes:
                 for index, cause in outcome.rejected.items()
             }
             outcome.rejected = {}
+        self._log_chunk(submission, chunk, outcome, resent)
         if self._verifies and outcome.unknown:
             self._postpone(submission, chunk, outcome)
         self.record(submission.number, chunk, outcome, submission.action_id, record_range.attempt)
@@ -181,7 +186,7 @@ class Outcomes:
         :param chunk: Its orders.
         :param outcome: The outcome of those that were unknown.
         """
-        self._queue_resends(submission.record_range, chunk, outcome)
+        resent = self._queue_resends(submission.record_range, chunk, outcome)
         rejected = [chunk.outcome(*entry) for entry in outcome.rejected.items()]
         unknown = [chunk.outcome(*entry) for entry in outcome.unknown.items()]
         self._write(
@@ -192,6 +197,9 @@ class Outcomes:
             attempt=submission.record_range.attempt,
             part=self._state.checkpoint.take_number(),
         )
+        if submission.action_id is not None:
+            counts = Counts(loaded=outcome.loaded, rejected=len(rejected), resent=resent)
+            self._chunk_log.write_verified(submission.number, counts)
         self._count(outcome.loaded, rejected, unknown)
 
     def record(
@@ -252,7 +260,7 @@ class Outcomes:
         }
         if not found_by_id:
             return
-        cause = next(iter(found_by_id.values()))
+        cause, action = next(iter(found_by_id.values())), outcome.action
         self._state.checkpoint.unverified.append(
             Unverified(
                 submission=submission,
@@ -260,14 +268,39 @@ class Outcomes:
                 unknown=cause,
                 failure=outcome.failure or cause,
                 loaded=None if outcome.unknown else outcome.unknown_loaded,
-                began_at=outcome.began_at,
+                began_at=action.created_at.timestamp() if action and action.created_at else None,
             )
         )
 
-    def _queue_resends(self, record_range: RecordRange, chunk: Chunk, outcome: ChunkOutcome) -> None:
-        """Move from an outcome to the queue what is sent again at the end."""
-        if record_range.attempt >= self._max_attempts:
+    def _log_chunk(self, submission: Submission, chunk: Chunk, outcome: ChunkOutcome, resent: int) -> None:
+        """Write the line of a chunk in the audit log, if an action imported it."""
+        if submission.action_id is None:
             return
+        action = outcome.action
+        self._chunk_log.write(
+            ChunkLine(
+                chunk=submission.number,
+                async_action_id=submission.action_id,
+                request_id=action.request_id if action else submission.request_id,
+                positions=chunk.positions(),
+                orders=len(chunk.orders),
+                bytes=chunk.size,
+                body_hash=submission.body_hash,
+                attempt=submission.record_range.attempt,
+                sent=datetime.fromtimestamp(submission.sent_at, UTC),
+                finished=action.updated_at if action else None,
+                processing_time=action.processing_time if action else None,
+                loaded=outcome.loaded,
+                rejected=len(outcome.rejected),
+                unknown=len(outcome.unknown) + outcome.unwatched,
+                resent=resent,
+            )
+        )
+
+    def _queue_resends(self, record_range: RecordRange, chunk: Chunk, outcome: ChunkOutcome) -> int:
+        """Move from an outcome to the queue what is sent again at the end, and return how many orders that are."""
+        if record_range.attempt >= self._max_attempts:
+            return 0
         passing = [index for index, cause in outcome.rejected.items() if cause.retryable]
         doubtful = [index for index in outcome.unknown if chunk.source_ids[index] is not None]
         if not self._resends_unknown:
@@ -279,3 +312,4 @@ class Outcomes:
                     outcome.unknown.pop(index, None)
                 places = sorted(offset(record_range, chunk.orders[index]) for index in indexes)
                 self._state.checkpoint.resend_queue.append(record_range.for_resend(places, is_doubtful))
+        return len(passing) + len(doubtful)

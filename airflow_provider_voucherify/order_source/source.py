@@ -65,6 +65,11 @@ class Origin(msgspec.Struct, frozen=True):
         """Name a line for messages: ``orders.jsonl:7``, ``orders.parquet row 7`` or ``orders[7]``."""
         return f"{self.before}{line + self.first}{self.after}"
 
+    def range(self, first: int, last: int) -> str:
+        """Name several lines for the audit log, as short as it can be: ``orders.jsonl:1-2000`` or ``orders[0-99]``."""
+        lines = f"{first + self.first}-{last + self.first}" if last > first else f"{first + self.first}"
+        return f"{self.before}{lines}{self.after}"
+
     def span(self, first: int, last: int) -> str:
         """Name several rows for messages: ``orders.csv rows 4 to 7`` or ``orders[4] to orders[7]``."""
         if self.after:
@@ -183,6 +188,16 @@ class Source(ABC):
     @abstractmethod
     def origin(self, file: int) -> Origin:
         """Return what the records of a file have in common, which are numbered from 0."""
+
+    def position_of(self, source_id: str) -> str | None:
+        """
+        Read until an order has a ``source_id``.
+
+        :param source_id: What is looked for.
+        :return: The position of the first order with it; None if there is none.
+        """
+        wanted = (record.position for record in self.scan() if source_id_of(record.body) == source_id)
+        return next(wanted, None)
 
     def source_ids(self) -> Iterator[list[str | None]]:
         """Read the ``source_id`` of every record, in order, in lists of some."""

@@ -55,6 +55,9 @@ class OutcomeCode(StrEnum):
     BAD_VALUE = "bad_value"
 
 
+NEVER_SENT = frozenset({OutcomeCode.INVALID, OutcomeCode.DUPLICATE, OutcomeCode.SUPERSEDED})
+
+
 @dataclass(frozen=True)
 class Outcome:
     """
@@ -77,6 +80,11 @@ class Outcome:
     superseded: bool = False
     code: OutcomeCode = OutcomeCode.INVALID
     retryable: bool = False
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether it was in a request."""
+        return self.code not in NEVER_SENT
 
     def __str__(self) -> str:
         source_id = f" (source_id {one_line(self.source_id, MAX_SHOWN_ID)})" if self.source_id else ""
@@ -228,7 +236,10 @@ class Report:
             folder = self._path / kind
             folder.mkdir(parents=True, exist_ok=True)
             submitted = Submitted(chunk=number, async_action_id=async_action_id, attempt=attempt)
-            lines = b"".join(write_line(outcome, submitted, self._run_id) for outcome in outcomes)
+            unsent = Submitted(chunk=number)
+            lines = b"".join(
+                write_line(outcome, submitted if outcome.was_sent else unsent, self._run_id) for outcome in outcomes
+            )
             (folder / f"part-{number if part is None else part:06}.jsonl").write_bytes(lines)
 
     def check_writable(self) -> None:
