@@ -1,6 +1,9 @@
 """
 All historical orders, once: Parquet files on object storage, as the shop's warehouse has them.
 
+They are checked, imported, and compared with what Voucherify has then. What is missing is imported once more; that
+fails if some of it still cannot go in: correct it in `reconciliation/missing/` and clear the last task.
+
 One task reads the whole folder. A mapped task for each file would gain nothing: Voucherify runs one import of orders at
 a time in a project, and each task would take its own share of the quota.
 """
@@ -8,20 +11,20 @@ a time in a project, and each task would take its own share of the quota.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, task
 
-from airflow_provider_voucherify.operators.orders import ImportOrdersOperator
+from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, ReconcileOrdersOperator
 
-ORDERS = {
-    "orders_path": "{{ params.orders_path }}",
-    "report_path": "{{ params.report_path }}",
+SOURCE = {
     "column_mapping": {"order_no": "source_id", "total": "amount", "shop": "metadata.shop", "internal_note": None},
     "amount_unit": "major",
     "order_date_metadata_key": "ordered_at",
     "on_duplicate": "last",
-    "max_rejected": 0.001,
 }
+ORDERS = SOURCE | {"orders_path": "{{ params.orders_path }}"}
+IMPORT = {"deferrable": True, "retries": 20, "retry_delay": timedelta(minutes=30)}
 
 with DAG(
     dag_id="voucherify_migration",
@@ -38,10 +41,35 @@ with DAG(
     render_template_as_native_obj=True,
 ):
     check = ImportOrdersOperator(
-        task_id="check_orders", dry_run=True, cycle_calls_left="{{ params.cycle_calls_left }}", **ORDERS
+        task_id="check_orders",
+        dry_run=True,
+        cycle_calls_left="{{ params.cycle_calls_left }}",
+        report_path="{{ params.report_path }}",
+        max_rejected=0.001,
+        **ORDERS,
     )
     migrate = ImportOrdersOperator(
-        task_id="migrate_orders", deferrable=True, retries=20, retry_delay=timedelta(minutes=30), **ORDERS
+        task_id="migrate_orders", report_path="{{ params.report_path }}", max_rejected=0.001, **ORDERS, **IMPORT
+    )
+    reconcile = ReconcileOrdersOperator(
+        task_id="reconcile_orders",
+        report_path="{{ params.report_path }}/reconciliation",
+        max_missing=0.001,
+        items_sample=50,
+        deferrable=True,
+        **ORDERS,
+    )
+    repair = ImportOrdersOperator(
+        task_id="repair_orders",
+        orders_path="{{ params.report_path }}/reconciliation/missing",
+        report_path="{{ params.report_path }}/repair",
+        **SOURCE,
+        **IMPORT,
     )
 
-    check >> migrate
+    @task.short_circuit
+    def are_missing(found: dict[str, Any]) -> bool:
+        return found["missing"] > 0
+
+    check >> migrate >> reconcile
+    are_missing(reconcile.output) >> repair

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from airflow_provider_voucherify.core.storage import StoragePath
+from airflow_provider_voucherify.core.storage import StoragePath, local_path
 
 LOG_FILE = "chunks.jsonl"
 PARTS_FOLDER = ".chunks"
@@ -117,8 +117,11 @@ class ChunkLog:
             self.clear_parts()
 
     def clear_parts(self) -> None:
-        """Remove the parts."""
+        """Remove the parts and their folder."""
         self.remove_unsaved(lambda _number: False)
+        folder = None if self._path is None else local_path(self._path / PARTS_FOLDER)
+        if folder is not None and folder.exists():
+            folder.rmdir()
 
     def remove_unsaved(self, is_saved: Callable[[int], bool]) -> None:
         """

@@ -119,25 +119,46 @@ def test_history_export_in_mapped_tasks_named_by_their_month(emulator, tmp_path)
 def test_migration(emulator, tmp_path):
     folder = tmp_path / "orders"
     folder.mkdir()
-    days = [datetime(2019, 1, day, 12, 30, tzinfo=UTC) for day in range(1, 31)]
+    days = [datetime(2019, 1, 1, 12, 30, tzinfo=UTC) + timedelta(days=day) for day in range(400)]
     for month in range(3):
         table = pa.table(
             {
-                "order_no": [f"{month}-{number}" for number in range(30)],
-                "total": pa.array([Decimal(f"{number}.{month}5") for number in range(30)], pa.decimal128(10, 2)),
-                "shop": ["Köln"] * 30,
-                "internal_note": ["secret"] * 30,
+                "order_no": [f"{month}-{number}" for number in range(400)],
+                "total": pa.array([Decimal(f"{number}.{month}5") for number in range(400)], pa.decimal128(10, 2)),
+                "shop": ["Köln"] * 400,
+                "internal_note": ["secret"] * 400,
                 "created_at": pa.array(days, pa.timestamp("us", tz="UTC")),
             }
         )
         pq.write_table(table, folder / f"{month}.parquet")
     conf = {"orders_path": folder.as_uri(), "report_path": (tmp_path / "report").as_uri(), "cycle_calls_left": 100}
+    emulator.add_fault("failed_rows", source_id="2-30", reason="Customer not found", times=1)
     run = run_dag(example("voucherify_migration"), run_conf=conf)
     assert run.state == "success"
-    assert run.xcoms["check_orders"]["orders"] == run.xcoms["migrate_orders"]["loaded"] == emulator.count_orders() == 90
+    assert run.xcoms["check_orders"]["orders"] == emulator.count_orders() == 1200
+    assert (run.xcoms["migrate_orders"]["loaded"], run.xcoms["migrate_orders"]["rejected"]) == (1199, 1)
+    assert (run.xcoms["reconcile_orders"]["matched"], run.xcoms["reconcile_orders"]["missing"]) == (1199, 1)
+    assert run.xcoms["repair_orders"]["loaded"] == 1
     stored = VoucherifyHook().get_order("1-7")
     assert (stored["amount"], stored["metadata"]) == (715, {"shop": "Köln", "ordered_at": "2019-01-08T12:30:00Z"})
+    repaired = VoucherifyHook().get_order("2-30")
+    assert (repaired["amount"], repaired["metadata"]["ordered_at"]) == (3025, "2019-01-31T12:30:00Z")
     assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_a_migration_without_losses_needs_no_repair(emulator, tmp_path):
+    (tmp_path / "orders").mkdir()
+    columns = {
+        "order_no": ["a"],
+        "total": ["1.00"],
+        "shop": ["Köln"],
+        "internal_note": [""],
+        "created_at": ["2019-01-01"],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "orders" / "1.parquet")
+    conf = {"orders_path": (tmp_path / "orders").as_uri(), "report_path": (tmp_path / "report").as_uri()}
+    run = run_dag(example("voucherify_migration"), run_conf=conf)
+    assert (run.state, run.states["repair_orders"], emulator.count_orders()) == ("success", "skipped", 1)
 
 
 def test_order_sync(emulator):

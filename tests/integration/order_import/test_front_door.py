@@ -45,7 +45,7 @@ def test_a_tolerated_loss_ends_with_a_report(client, tmp_path):
     assert job.summary is summary
     assert json.loads((tmp_path / "summary.json").read_bytes())["rejected"] == 1
     assert {path.name for path in tmp_path.iterdir()} == {
-        "rejected", "state.json", ".state.json.owner", "summary.json", "report.html",
+        "rejected", "chunks.jsonl", "state.json", ".state.json.owner", "summary.json", "report.html",
     }  # fmt: skip
 
 
