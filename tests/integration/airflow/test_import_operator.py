@@ -345,9 +345,9 @@ def test_a_task_that_failed_for_its_losses_and_is_allowed_more_sends_nothing_aga
 @pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="a timeout breaks off dag.test() of Airflow 2 before the retry")
 def test_a_killed_task_says_what_goes_on_and_its_retry_takes_it_up(monkeypatch, tmp_path, log):
     monkeypatch.setattr(ImportOrdersOperator, "_state_store", lambda self, context: FileStateStore(tmp_path))
-    with Emulator(import_base_ms=3000) as emulator:
+    with Emulator(import_base_ms=6000) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
-        run = run_import(orders=[order(1)], execution_timeout=timedelta(seconds=2), retries=5, poll_interval=30)
+        run = run_import(orders=[order(1)], execution_timeout=timedelta(seconds=4), retries=5, poll_interval=30)
         (sent,) = emulator.calls()["imports"]
     assert run.xcoms["import"]["loaded"] == 1
     action = sent["async_action_id"]

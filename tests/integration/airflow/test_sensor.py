@@ -63,10 +63,10 @@ def test_rescheduled(emulator):
     ("limits", "state", "polls"),
     [
         ({"poke_interval": 0.2}, "success", 3),
-        ({"poke_interval": 60, "timeout": 1}, "failed", 2),
-        ({"poke_interval": 60, "timeout": 1, "soft_fail": True}, "skipped", 2),
-        ({"poke_interval": 60, "timeout": 1, "never_fail": True}, "skipped", 2),
-        ({"poke_interval": 60, "execution_timeout": timedelta(seconds=1), "soft_fail": True}, "failed", 1),
+        ({"poke_interval": 60, "timeout": 3}, "failed", 2),
+        ({"poke_interval": 60, "timeout": 3, "soft_fail": True}, "skipped", 2),
+        ({"poke_interval": 60, "timeout": 3, "never_fail": True}, "skipped", 2),
+        ({"poke_interval": 60, "execution_timeout": timedelta(seconds=3), "soft_fail": True}, "failed", 1),
     ],
     ids=["short", "soon over", "soft_fail", "never_fail", "execution_timeout"],
 )
