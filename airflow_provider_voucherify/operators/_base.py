@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -110,15 +109,21 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         self, context: Context, state_store: StateStore, deadline: float, *, calls: int = 0, **resume: Any
     ) -> dict[str, Any]:
         self._is_durable = not isinstance(state_store, NoStateStore)
-        job = self._job(context, calls, state_store=state_store, run=context["run_id"], **resume)
-        state = self._state = job.open()
-        self._publish(context, state)
+        self.hook.set_deadline(deadline)
+        waiting_for = "Voucherify"
         try:
-            for pause in self._pauses(job, deadline):
-                self._publish(context, state)
+            job = self._job(context, calls, state_store=state_store, run=context["run_id"], **resume)
+            self._state = job.open()
+            self._publish(context, self._state)
+            while pause := job.advance():
+                waiting_for = pause.reason
+                self._publish(context, self._state)
                 self._wait(pause, job, context, deadline)
+        except (AirflowTaskTimeout, WaitTimeoutError):  # the former at any line: Airflow raises it from a signal
+            raise self._timed_out(waiting_for) from None
         finally:
-            self._publish(context, state)
+            if self._state is not None:
+                self._publish(context, self._state)
         return self._finish(context, job)
 
     @abstractmethod
@@ -168,17 +173,6 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         )
         return NoStateStore()
 
-    def _pauses(self, job: Job, deadline: float) -> Iterator[Pause]:
-        """Drive a job to its end, which no request may exceed, and yield the waits that it needs."""
-        self.hook.set_deadline(deadline)
-        waiting_for = "Voucherify"
-        try:
-            while pause := job.advance():
-                waiting_for = pause.reason
-                yield pause
-        except (AirflowTaskTimeout, WaitTimeoutError):
-            raise self._timed_out(waiting_for) from None
-
     def _wait(self, pause: Pause, job: Job, context: Context, deadline: float) -> None:
         """
         Wait in the worker, at most until the deadline; or defer, which ends this process.
@@ -199,11 +193,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
                 failures=job.failures,
                 **arguments,
             )
-        try:
-            is_over = self._sleep(pause.seconds, deadline)
-        except AirflowTaskTimeout:
-            raise self._timed_out(pause.reason) from None
-        if is_over:
+        if self._sleep(pause.seconds, deadline):
             raise self._timed_out(pause.reason)
 
     def _check_time(self, event: PollEvent) -> None:

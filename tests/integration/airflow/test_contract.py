@@ -8,6 +8,7 @@ events, and no event is believed), and learns Voucherify's clock before it sends
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, TaskDeferred
+from airflow.providers.common.compat.sdk import DAG, AirflowTaskTimeout, TaskDeferred
 from airflow.utils.session import create_session
 from sqlalchemy import text
 
@@ -26,6 +27,7 @@ from airflow_provider_voucherify.api.transport import Transport
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.operators import export_orders
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from airflow_provider_voucherify.task import waiting
@@ -470,3 +472,15 @@ def test_both_ways_are_alike(play, tmp_path, scenario):
         if report := outcome.files.get("report/summary.json"):
             lost = outcome.state == "failed" or not scenario.parameters.get("durable", True)
             assert lost or f'"api_calls": {sum(outcome.calls.values())}' in report
+
+
+def test_a_task_that_times_out_between_two_polls_says_what_it_waited_for(play, monkeypatch):
+    publications = itertools.count()
+
+    def publish(*_args: Any) -> None:
+        if next(publications) == 1:
+            raise AirflowTaskTimeout("Timeout, PID: 1")
+
+    monkeypatch.setattr(export_orders, "publish_exports", publish)
+    outcome = play(exporting(parameters={"execution_timeout": timedelta(minutes=5)}), False)
+    assert "Stopped after 300 s (execution_timeout), waiting for export exp_" in outcome.errors[-1]
