@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import time
 
+import boto3
 import psycopg2
 import pytest
+from moto.server import ThreadedMotoServer
 
+from tests.integration.s3 import BUCKET
 from tests.system import services
 
 READY_WITHIN = 60.0
@@ -16,6 +19,24 @@ def postgres():
     with services.postgres() as url:
         _wait_until_ready(url)
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """A client of S3 with an empty bucket. One server for all: Airflow keeps the file system of a connection."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="key-id",
+        aws_secret_access_key="secret-key",
+    )
+    client.create_bucket(Bucket=BUCKET)
+    yield client
+    server.stop()
 
 
 def _wait_until_ready(url: str) -> None:

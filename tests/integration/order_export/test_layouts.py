@@ -8,12 +8,10 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import boto3
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 from upath import UPath
 
 from airflow_provider_voucherify.emulator import Emulator
@@ -22,28 +20,11 @@ from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.atomic import Publication
 from airflow_provider_voucherify.order_export.window import ExportWindow
 from tests.integration.order_export.timeline import client_of, job_of, put, run
+from tests.integration.s3 import BUCKET
 
 DAY = timedelta(days=1)
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST = ExportRequest(fields=["id", "amount", "created_at", "updated_at"])
-BUCKET = "lake"
-
-
-@pytest.fixture(scope="module")
-def s3():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    keys = {"endpoint_url": f"http://{host}:{port}", "key": "key-id", "secret": "secret-key"}
-    boto3.client(
-        "s3",
-        endpoint_url=keys["endpoint_url"],
-        region_name="us-east-1",
-        aws_access_key_id="key-id",
-        aws_secret_access_key="secret-key",
-    ).create_bucket(Bucket=BUCKET)
-    yield keys
-    server.stop()
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -51,7 +32,8 @@ def folder(request, tmp_path):
     """A folder that is not there yet."""
     if request.param == "file":
         return tmp_path / "orders"
-    return UPath(f"s3://{BUCKET}/{uuid.uuid4().hex}/orders", **request.getfixturevalue("s3"))
+    endpoint = request.getfixturevalue("s3").meta.endpoint_url
+    return UPath(f"s3://{BUCKET}/{uuid.uuid4().hex}/orders", endpoint_url=endpoint, key="key-id", secret="secret-key")
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import uuid
 
-import boto3
 import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
-from moto.server import ThreadedMotoServer
 from upath import UPath
 
 from airflow_provider_voucherify.exceptions import BadRowError, ConfigurationError, TruncatedDownloadError
@@ -19,36 +17,12 @@ from airflow_provider_voucherify.order_export.parts import ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.layout import Output
 from tests.integration.order_export.export_server import EXPORT_ID
+from tests.integration.s3 import BUCKET, keys
 
 FILES = ["_orders.parquet.manifest.json", "orders.parquet"]
-BUCKET = "warehouse"
 REQUEST = ExportRequest(fields=["id", "amount"])
 GOOD = b"ID,Amount\n" + b"".join(b"ord_%d,%d\n" % (number, number) for number in range(1000))
 BAD = GOOD.replace(b"ord_999,999", b"ord_999,9.99")
-
-
-@pytest.fixture(scope="module")
-def s3():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://{host}:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="key-id",
-        aws_secret_access_key="secret-key",
-    )
-    client.create_bucket(Bucket=BUCKET)
-    yield client
-    server.stop()
-
-
-def keys(s3, folder):
-    return sorted(
-        found["Key"].removeprefix(f"{folder}/")
-        for found in s3.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", [])
-    )
 
 
 @pytest.fixture(params=["upath", "upath in parts", "airflow"])

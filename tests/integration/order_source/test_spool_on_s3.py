@@ -11,18 +11,18 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_voucherify.order_source import Query, open_source
-from tests.integration.order_export.test_object_storage import BUCKET, keys, s3  # noqa: F401  # a fixture
+from tests.integration.s3 import BUCKET, keys
 
 
 @pytest.fixture
-def folder(s3, monkeypatch):  # noqa: F811
+def folder(s3, monkeypatch):
     extra = {"endpoint_url": s3.meta.endpoint_url, "region_name": "us-east-1"}
     connection = {"conn_type": "aws", "login": "key-id", "password": "secret-key", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps(connection))
     return f"spool-{uuid.uuid4().hex}"
 
 
-def test_rows_on_s3(s3, folder, tmp_path) -> None:  # noqa: F811
+def test_rows_on_s3(s3, folder, tmp_path) -> None:
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         connection.execute("CREATE TABLE orders (id INTEGER, total INTEGER)")
         connection.executemany("INSERT INTO orders VALUES (?, ?)", [(number, 5 * number) for number in range(3000)])
