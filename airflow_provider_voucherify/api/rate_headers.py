@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-CLOCK_TOLERANCE = 2.0
+SMALLEST_OFFSET = 2.0  # seconds: a Date header has whole ones, and the response took time
 
 
 def count_in(headers: Mapping[str, str], name: str) -> int | None:
@@ -55,4 +55,4 @@ def server_time(headers: Mapping[str, str], now: float) -> float:
         server = parsedate_to_datetime(headers["Date"]).timestamp()
     except (KeyError, ValueError, OverflowError):
         return now
-    return server if abs(server - now) > CLOCK_TOLERANCE else now
+    return server if abs(server - now) > SMALLEST_OFFSET else now

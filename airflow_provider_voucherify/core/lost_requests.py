@@ -9,7 +9,7 @@ from airflow_provider_voucherify.api.endpoints import LAST_PAGE, PAGE_SIZE, Endp
 from airflow_provider_voucherify.api.models import AsyncAction, Export
 
 # how far clocks may differ: what is found is proved or compared, so that looking back further costs nothing
-CLOCK_TOLERANCE = timedelta(seconds=30)
+SEARCH_MARGIN = timedelta(seconds=30)
 
 
 def async_actions_since(
@@ -58,4 +58,4 @@ def exports_since(client: Endpoints, sent_at: float, known_ids: Collection[str])
 
 
 def _earliest(sent_at: float) -> datetime:
-    return datetime.fromtimestamp(sent_at, UTC) - CLOCK_TOLERANCE
+    return datetime.fromtimestamp(sent_at, UTC) - SEARCH_MARGIN

@@ -23,7 +23,9 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     """
     choices = list(choices)
     if value not in choices:
-        raise ConfigurationError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}.")
+        names = [str(choice) for choice in choices if choice is not None]
+        or_none = ", or None" if None in choices else ""
+        raise ConfigurationError(f"{name} must be one of {', '.join(names)}{or_none}, got {value!r}.")
 
 
 def check_number(name: str, value: Any, minimum: float | None = None, *, whole: bool = True) -> None:
@@ -85,7 +87,7 @@ def did_you_mean(name: object, allowed: Iterable[str]) -> str:
 
 def tolerated(count: int, limit: float, total: int) -> bool:
     """
-    Tell whether a number of losses is tolerated.
+    Return whether a number of losses is tolerated.
 
     :param count: The losses.
     :param limit: The tolerance: a share of the total when below 1, otherwise a number.

@@ -14,8 +14,13 @@ from airflow_provider_voucherify.order_export import ExportConfig, ExportJob, Ex
 from airflow_provider_voucherify.order_export.checkpoint import ExportState
 from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.task.observability import export_lineage, publish_export
-from airflow_provider_voucherify.task.parameters import JSON_FILES, OptionsMixin, is_templated, takes_options
-from airflow_provider_voucherify.task.storage import storage_path
+from airflow_provider_voucherify.task.parameters import (
+    JSON_FILES,
+    OptionsMixin,
+    is_templated,
+    storage_path,
+    takes_options,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath

@@ -24,8 +24,8 @@ class ExportConfig(Options, frozen=True, kw_only=True):
     The options of an export.
 
     :param on_bad_value: What becomes of a row with a value that does not fit the type of its column, or with too few
-        or too many cells: ``fail``, or ``side_file``, a file of JSON lines beside the Parquet file with row, reason
-        and record.
+        or too many cells: ``fail``, or ``side_file``, a file of reject lines beside the Parquet file, each with the
+        record by header as its payload.
     :param header_mapping: The fields of headers in the exported file that do not match by themselves:
         ``{"Date created": "created_at"}``.
     :param on_unknown_column: What becomes of columns that were not requested and are not metadata: ``warn`` leaves them

@@ -21,7 +21,7 @@ class ExportResult:
     :param window: Field, start and end of the window, or None.
     :param unknown_columns: Headers of columns that were not requested and are left out.
     :param bad_rows: Rows that are not in the Parquet files but in ``bad_rows_path``.
-    :param bad_rows_path: A file of JSON lines with ``file``, ``row``, ``reason`` and ``record``; None without bad rows.
+    :param bad_rows_path: The reject lines of these rows, whose payload is the record by header; None without bad rows.
     """
 
     path: str

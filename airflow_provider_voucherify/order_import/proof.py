@@ -19,7 +19,7 @@ from airflow_provider_voucherify.exceptions import NotFoundError
 from airflow_provider_voucherify.order_import.checkpoint import Submission
 from airflow_provider_voucherify.order_import.chunk import Chunk
 
-CLOCK_TOLERANCE = timedelta(seconds=5)
+WRITE_TOLERANCE = timedelta(seconds=5)  # between the times of an order and those of its action
 
 
 class Proof(Enum):
@@ -82,7 +82,7 @@ def _written_during(order: Mapping[str, Any], action: AsyncAction) -> bool:
     written = _moment(order.get("updated_at")) or _moment(order.get("created_at"))
     if written is None or action.created_at is None or action.updated_at is None:
         return False
-    return action.created_at - CLOCK_TOLERANCE <= written <= action.updated_at + CLOCK_TOLERANCE
+    return action.created_at - WRITE_TOLERANCE <= written <= action.updated_at + WRITE_TOLERANCE
 
 
 def _moment(text: Any) -> datetime | None:

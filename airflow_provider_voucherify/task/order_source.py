@@ -12,8 +12,7 @@ from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source import Query, SourceOptions, open_source
 from airflow_provider_voucherify.order_source.source import Source
-from airflow_provider_voucherify.task.parameters import OptionsMixin, from_json
-from airflow_provider_voucherify.task.storage import storage_path
+from airflow_provider_voucherify.task.parameters import OptionsMixin, from_json, storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.core.validation import TEMPLATE_MARKS
@@ -21,7 +22,7 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 def is_templated(value: Any) -> bool:
     """
-    Tell whether a value, or a part of it, is known only at run time: a template, or a file in its place.
+    Return whether a value, or a part of it, is known only at run time: a template, or a file in its place.
 
     :param value: The value in the DAG file.
     """
@@ -124,3 +125,23 @@ def from_json(name: str, value: Any) -> Any:
             f"{name} is text that is not valid JSON ({error}): {value!r:.80}. Give the value itself, or end its "
             "template with '| tojson'."
         ) from None
+
+
+def storage_path(parameter: str, path: str) -> ObjectStoragePath:
+    """
+    Open the file system of a path.
+
+    :param parameter: Which parameter it is, for the error.
+    :param path: The path.
+    :raises ConfigurationError: if no provider that is installed knows its scheme.
+    """
+    try:
+        opened = ObjectStoragePath(path)
+        opened.fs  # noqa: B018 - what is missing shows here
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"{parameter} {path}: {error}. Its file system comes with a provider of Airflow, which has to be where the "
+            "task runs: s3:// with apache-airflow-providers-amazon[s3fs], gs:// with apache-airflow-providers-google, "
+            "abfs:// with apache-airflow-providers-microsoft-azure."
+        ) from error
+    return opened

@@ -33,11 +33,13 @@ class BadRow:
     :param row: Its number, from 1; neither the header nor empty lines are counted.
     :param reason: What is wrong, and with which value.
     :param record: Its cells as text by header, or the line if it has too few or too many cells.
+    :param source_id: The ``source_id`` of the order, if it can be read.
     """
 
     row: int
     reason: str
     record: Mapping[str, str | None] | str
+    source_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ class RowReader:
         values = [self._values(cells, field, reasons) for field in self._schema]
         table = pa.table(values, schema=self._schema)
         bad_rows = [
-            BadRow(numbers[index], "; ".join(reasons[index]), self._record(cells, index)) for index in sorted(reasons)
+            BadRow(numbers[index], "; ".join(reasons[index]), self._record(cells, index), self._source_id(cells, index))
+            for index in sorted(reasons)
         ]
         if reasons:
             table = table.filter(mask_without(reasons, cells.num_rows))
@@ -189,16 +192,17 @@ class RowReader:
         return values
 
     def _report(self, cells: pa.Table, position: int, index: int, wanted: str, reasons: dict[int, list[str]]) -> None:
-        shown = _text(cells.column(str(position))[index].as_py())
+        shown = _text(cells.column(str(position))[index].as_py()) or ""
         shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…"
         reasons.setdefault(index, []).append(f"{self._stream.header[position]}: {shown!r} is not {wanted}")
 
     def _record(self, cells: pa.Table, index: int) -> dict[str, str | None]:
-        return {
-            self._stream.header[int(name)]: None if (cell := cells.column(name)[index].as_py()) is None else _text(cell)
-            for name in cells.column_names
-        }
+        return {self._stream.header[int(name)]: _text(cells.column(name)[index].as_py()) for name in cells.column_names}
+
+    def _source_id(self, cells: pa.Table, index: int) -> str | None:
+        position = self.columns.fields.get("source_id")
+        return None if position is None else _text(cells.column(str(position))[index].as_py())
 
 
-def _text(cell: bytes) -> str:
-    return cell.decode(errors="backslashreplace")
+def _text(cell: bytes | None) -> str | None:
+    return None if cell is None else cell.decode(errors="backslashreplace")

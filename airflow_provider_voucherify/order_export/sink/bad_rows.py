@@ -1,4 +1,4 @@
-"""Rows that do not fit their columns: an error, or lines of a side file beside the Parquet file."""
+"""Rows that do not fit their columns: an error, or reject lines in a side file beside the Parquet file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from airflow_provider_voucherify.exceptions import BadRowError
 from airflow_provider_voucherify.order_export.config import OnBadValue
 from airflow_provider_voucherify.order_export.convert.rows import BadRow
 from airflow_provider_voucherify.order_export.sink.atomic import HashedFile, OutputPath, Publication
+from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, write_line
 
 
 class BadRows:
@@ -38,7 +39,7 @@ class BadRows:
         """
         Write bad rows to the side file.
 
-        :param name: The name of the exported file in errors.
+        :param name: The name of the exported file, for positions and errors.
         :param file: Its number, from 1.
         :param rows: Bad rows of it.
         :raises BadRowError: for the first of them, unless there is a side file.
@@ -52,6 +53,12 @@ class BadRows:
             )
         for row in rows:
             self._file = self._file or self._publication.create(self._path)
-            line = {"file": file, "row": row.row, "reason": row.reason, "record": row.record}
-            self._file.write(msgspec.json.encode(line) + b"\n")
+            outcome = Outcome(
+                position=f"{name}, row {row.row}",
+                source_id=row.source_id,
+                reason=row.reason,
+                payload=msgspec.json.encode(row.record),
+                code=OutcomeCode.BAD_VALUE,
+            )
+            self._file.write(write_line(outcome))
         self.count += len(rows)

@@ -125,8 +125,8 @@ def test_submitting_alone_gives_the_ids_for_a_sensor(emulator):
         ({"orders": [], "max_rejected": -1}, "max_rejected must be at least 0, got -1"),
         ({"orders": [], "timeout": 0}, "timeout must be above 0 seconds"),
         ({"orders": [], "poll_interval": -3}, "poll_interval must be at least 0, got -3"),
-        ({"orders": [], "on_duplicate": "ignore"}, "on_duplicate must be one of None, error, first, last"),
-        ({"orders": [], "amount_unit": "euro"}, "amount_unit must be one of None, minor, major, got 'euro'"),
+        ({"orders": [], "on_duplicate": "ignore"}, "on_duplicate must be one of error, first, last, or None"),
+        ({"orders": [], "amount_unit": "euro"}, "amount_unit must be one of minor, major, or None, got 'euro'"),
         ({"orders": [], "customers": "drop"}, "customers must be one of send, strip, reject"),
     ],
 )

@@ -242,12 +242,12 @@ def test_bad_rows_go_to_a_side_file_and_out_of_it_when_they_are_mended(server, p
     result = convert(server, path, on_bad_value="side_file")
     side_file = path.with_name("_orders.parquet.bad_rows.jsonl")
     lines = [json.loads(line) for line in side_file.open()]
-    assert [(line["file"], line["row"], line["reason"]) for line in lines] == [
-        (1, 4, "Amount: '3.5' is not a valid int64"),
-        (1, 9, "4 cells where the header has 5"),
+    assert [(line["position"], line["code"], line["reason"]) for line in lines] == [
+        ("Export exp_1, row 4", "bad_value", "Amount: '3.5' is not a valid int64"),
+        ("Export exp_1, row 9", "bad_value", "4 cells where the header has 5"),
     ]
-    assert lines[0]["record"]["Metadata"] == '{"note": "\\"3\\",\\né"}'
-    assert lines[1]["record"].startswith("ord_8,2022")
+    assert lines[0]["payload"]["Metadata"] == '{"note": "\\"3\\",\\né"}'
+    assert lines[1]["payload"].startswith("ord_8,2022")
     assert (result.rows, result.bad_rows, result.bad_rows_path) == (8, 2, str(side_file))
     assert ids(path) == expected_ids([0, 1, 2, 4, 5, 6, 7, 9])
     server.files = [good]

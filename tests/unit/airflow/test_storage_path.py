@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.task.storage import storage_path
+from airflow_provider_voucherify.task.parameters import storage_path
 
 
 @pytest.mark.parametrize("path", ["gs://bucket/orders.jsonl", "nowhere://bucket/orders.jsonl"])

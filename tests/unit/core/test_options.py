@@ -43,7 +43,7 @@ class Painting(Common, frozen=True):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"colour": "blue"}, "colour must be one of None, red, green, got 'blue'."),
+        ({"colour": "blue"}, "colour must be one of red, green, or None, got 'blue'."),
         ({"size": 0}, "size must be at least 1, got 0."),
         ({"size": True}, "size must be a whole number, got True."),
         ({"size": 1.0}, "size must be a whole number, got 1.0."),
