@@ -18,7 +18,7 @@ from pathlib import Path
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Pause
-from airflow_provider_voucherify.core.lost_requests import CLOCK_TOLERANCE
+from airflow_provider_voucherify.core.lost_requests import SEARCH_MARGIN
 from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.exceptions import ExportFailedError, ExportFileError
 from airflow_provider_voucherify.order_export import ExportConfig, ExportJob, ExportRequest
@@ -166,7 +166,7 @@ class Verification:
     def _request(self, *, first: bool) -> ExportRequest:
         if not first:
             return ExportRequest(fields=FIELDS)
-        since = datetime.fromtimestamp(self._pending(first=True)[-1].submission.sent_at, UTC) - CLOCK_TOLERANCE
+        since = datetime.fromtimestamp(self._pending(first=True)[-1].submission.sent_at, UTC) - SEARCH_MARGIN
         written = {"conditions": {"$after": [iso(since)]}}
         return ExportRequest(fields=FIELDS, filters={"created_at": written, "updated_at": written, "junction": "or"})
 
@@ -235,7 +235,7 @@ def _since(entry: Unverified) -> tuple[float, bool]:
     """Return when the orders of a chunk can have been written first, and whether that is Voucherify's own time."""
     if entry.began_at is not None:
         return entry.began_at, True
-    return entry.submission.sent_at - CLOCK_TOLERANCE.total_seconds(), False
+    return entry.submission.sent_at - SEARCH_MARGIN.total_seconds(), False
 
 
 def _there(presences: dict[int, Presence]) -> int:
