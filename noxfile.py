@@ -83,6 +83,13 @@ def benchmarks(session: nox.Session) -> None:
         session.run("python", script, env=ENVIRONMENT)
 
 
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Import 300,000 orders while one request of twenty fails, and count what is lost or doubled."""
+    install(session)
+    session.run("python", "-m", "tests.soak", *session.posargs, env=ENVIRONMENT)
+
+
 def install(session: nox.Session, *requirements: str) -> None:
     """Install this package, what its tests need, and perhaps a version of Airflow."""
     session.install("--editable", f".[{','.join(EXTRAS)}]", "--group", "test", *requirements)

@@ -25,6 +25,12 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--mixes", type=int, default=100, help="mixtures of faults that an import is tried with, for each on_unknown"
+    )
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     terminal = session.config.get_terminal_writer()
     terminal.fullwidth = terminal.fullwidth  # the width that it has now stays that of the report

@@ -65,6 +65,7 @@ FAULTS = st.one_of(
         st.just("rejected_order"), st.fixed_dictionaries({"source_id": st.sampled_from(["order-5", "order-7?"])})
     ),
 )
+KINDS = st.sampled_from(["good", "good", "good", "bad", "anonymous"])
 
 
 def make(number, kind):
@@ -111,12 +112,16 @@ def emulator():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("on_unknown", ["verify", "report", "resend"])
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    faults=st.lists(FAULTS, max_size=4),
-    kinds=st.lists(st.sampled_from(["good", "good", "good", "bad", "anonymous"]), min_size=1, max_size=90),
-)
-def test_the_sums_are_right_and_what_is_said_is_true(emulator, faults, kinds, on_unknown):
+def test_the_sums_are_right_and_what_is_said_is_true(emulator, pytestconfig, on_unknown):
+    @settings(max_examples=pytestconfig.getoption("mixes"), deadline=None, suppress_health_check=list(HealthCheck))
+    @given(faults=st.lists(FAULTS, max_size=4), kinds=st.lists(KINDS, min_size=1, max_size=90))
+    def check(faults, kinds):
+        assert_right_and_true(emulator, faults, kinds, on_unknown)
+
+    check()
+
+
+def assert_right_and_true(emulator, faults, kinds, on_unknown):
     orders = [make(number, kind) for number, kind in enumerate(kinds)]
     source = ListSource(orders)
     emulator.reset()
