@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.models import ORDERS_IMPORT, AsyncAction
-from airflow_provider_voucherify.core.lost_requests import async_actions_since
+from airflow_provider_voucherify.core.lost_requests import CLOCK_TOLERANCE, async_actions_since
 from airflow_provider_voucherify.order_import.checkpoint import Checkpoint, Submission
 from airflow_provider_voucherify.order_import.proof import Proof, prove
 from airflow_provider_voucherify.order_import.scheduler import Scheduler
@@ -64,8 +64,12 @@ class LostSubmissions:
 
         :param submission: The chunk.
         """
-        actions = async_actions_since(self._client, submission.sent_at, ORDERS_IMPORT, self._known_ids())
-        is_running, unproved = False, []
+        actions = [
+            action
+            for action in async_actions_since(self._client, submission.sent_at, ORDERS_IMPORT, self._known_ids())
+            if action.created_at and action.created_at.timestamp() < self._last_arrival(submission)
+        ]
+        is_running, read_back, unproved = False, [], []
         for action in reversed(actions):
             if not action.ended:
                 is_running = True
@@ -73,12 +77,17 @@ class LostSubmissions:
             proof = self._prove(action, submission)
             if proof is Proof.OURS:
                 return Found(action_id=action.id)
-            if proof is Proof.OPEN:
+            if proof is Proof.READ_BACK:
+                read_back.append(action.id)
+            elif proof is Proof.OPEN:
                 unproved.append(action.id)
+        if read_back and not unproved and not is_running:
+            return Found(action_id=read_back[0])
         submission.searches += 1
         if is_running or self.may_still_arrive(submission.sent_at):
             return Found()
-        return Found(unproved_ids=tuple(unproved), not_arrived=not unproved)
+        candidates = (*read_back, *unproved)
+        return Found(unproved_ids=candidates, not_arrived=not candidates)
 
     def may_still_arrive(self, sent_at: float) -> bool:
         """
@@ -110,6 +119,9 @@ class LostSubmissions:
                     action.id,
                 )
                 return
+
+    def _last_arrival(self, submission: Submission) -> float:
+        return submission.sent_at + self._timeout + CLOCK_TOLERANCE.total_seconds()
 
     def _prove(self, action: AsyncAction, submission: Submission) -> Proof:
         result = self._client.get_async_action(action.id)

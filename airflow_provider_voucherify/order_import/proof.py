@@ -23,9 +23,15 @@ WRITE_TOLERANCE = timedelta(seconds=5)  # between the times of an order and thos
 
 
 class Proof(Enum):
-    """Whose an async action is: proved to be ours, proved to be foreign, or open."""
+    """
+    Whose an async action is: proved to be ours, proved to be foreign, or open.
+
+    ``READ_BACK`` proves less than ``OURS``: some orders of the chunk are there, and were written while the action ran.
+    Another action that ran at that time may have written them, too, and not all of them.
+    """
 
     OURS = "ours"
+    READ_BACK = "read back"
     FOREIGN = "foreign"
     OPEN = "open"
 
@@ -74,7 +80,7 @@ def _prove_by_reading(client: Endpoints, action: AsyncAction, chunk: Chunk) -> P
             return Proof.FOREIGN
         if not _written_during(order, action):
             return Proof.OPEN
-        proof = Proof.OURS
+        proof = Proof.READ_BACK
     return proof
 
 

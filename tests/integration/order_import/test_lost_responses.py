@@ -80,6 +80,16 @@ def test_an_import_of_another_with_other_counts_is_never_ours(emulator):
     assert stored(emulator) == 19
 
 
+@pytest.mark.parametrize(("on_unknown", "expected"), [("report", (200, 0, 0, 200)), ("verify", (200, 199, 1, 0))])
+def test_two_lost_chunks_of_one_size_are_not_confused(emulator, on_unknown, expected):
+    emulator.add_fault("answer_lost", route=IMPORT, times=2)
+    emulator.add_fault("failed_rows", source_id="order-60", null_source_id=True, reason="Customer not found")
+    # the first, of which an order failed, looks like the second: its other orders were written at the same time
+    assert counts(run(prepare(emulator, numbered(0, 200), on_unknown=on_unknown))) == expected
+    assert stored(emulator) == 199
+    assert emulator.calls()["repeated_imports"] == 0
+
+
 def test_failures_that_name_our_orders_prove_that_it_is_ours(emulator):
     emulator.add_fault("answer_lost", route=IMPORT)
     emulator.add_fault("failed_rows", source_id="order-7")
