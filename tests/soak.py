@@ -74,7 +74,7 @@ def import_orders(url: str, path: Path, folder: Path) -> None:
     for tries in range(1, TRIES + 1):
         client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token="emulator-app-token", base_url=url))
         config = ImportConfig(
-            chunk_size=CHUNK_SIZE, poll_interval=1.0, lost_request_timeout=5.0, max_rejected=1.0, max_unknown=1.0
+            chunk_size=CHUNK_SIZE, poll_interval=1.0, lost_request_timeout=5.0, max_rejected=10**9, max_unknown=10**9
         )
         job = ImportJob(client, open_source(paths=path), config, report_path=folder, run="soak")
         try:
