@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.models import ORDERS_IMPORT, AsyncAction
-from airflow_provider_voucherify.core.lost_requests import CLOCK_TOLERANCE, async_actions_since
+from airflow_provider_voucherify.core.lost_requests import SEARCH_MARGIN, async_actions_since
 from airflow_provider_voucherify.order_import.checkpoint import Checkpoint, Submission
 from airflow_provider_voucherify.order_import.proof import Proof, prove
 from airflow_provider_voucherify.order_import.scheduler import Scheduler
@@ -121,7 +121,7 @@ class LostSubmissions:
                 return
 
     def _last_arrival(self, submission: Submission) -> float:
-        return submission.sent_at + self._timeout + CLOCK_TOLERANCE.total_seconds()
+        return submission.sent_at + self._timeout + SEARCH_MARGIN.total_seconds()
 
     def _prove(self, action: AsyncAction, submission: Submission) -> Proof:
         result = self._client.get_async_action(action.id)
