@@ -91,7 +91,7 @@ class Calls:
         """
         with ThreadPoolExecutor(self._max_open, "voucherify-order-sync") as executor:
             while True:
-                self._settled += [Settled(order, Sent(Result.REJECTED)) for order in self._window.read()]
+                self._settled += map(Settled.unsent, self._window.read())
                 seconds = self._send(executor)
                 if self._sent:
                     self._collect(timeout=min(seconds, SAVE_INTERVAL) if seconds else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import ClassVar, Self
 
 import msgspec
@@ -14,6 +15,8 @@ from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.source import Cursor
 from airflow_provider_voucherify.reporting.observations import Observations
 from airflow_provider_voucherify.reporting.summary import SyncSummary
+
+log = logging.getLogger(__name__)
 
 
 class Checkpoint(msgspec.Struct, kw_only=True):
@@ -50,6 +53,7 @@ class Counters(msgspec.Struct, kw_only=True):
     :param rejected: Orders that were certainly not loaded.
     :param unknown: Orders of which it is unknown.
     :param superseded: Of the rejected, those that were left out in favour of another order with their ``source_id``.
+    :param refused: Of the rejected, those that Voucherify refused.
     :param api_calls: Calls made.
     """
 
@@ -57,6 +61,7 @@ class Counters(msgspec.Struct, kw_only=True):
     rejected: int = 0
     unknown: int = 0
     superseded: int = 0
+    refused: int = 0
     api_calls: int = 0
 
     @property
@@ -99,12 +104,15 @@ def load_state(
     """
     Load the state of the synchronisation to resume, or make that of a new one.
 
+    A run that was cut off is not resumed by the next one if that has other orders: what had changed is read again as
+    long as no run succeeds, and sending an order twice does no harm (``source_id``, documented).
+
     :param state_store: Where the state is saved.
     :param fingerprint: The source of the orders.
     :param run: The name of the run; None if it has none, as in a script.
     :param restart: Whether to start over, whatever was saved by another run; the next try of the same run resumes.
     :return: The state, and whether it is that of a synchronisation to resume.
-    :raises SourceChangedError: if that one was of another source.
+    :raises SourceChangedError: if that one was of another source in the same run.
     :raises StateError: if the saved document is not the state of a synchronisation.
     """
     document = state_store.claim(restart=restart)
@@ -112,6 +120,12 @@ def load_state(
     if state is None or not state.is_resumed_by(fingerprint, run, restart):
         return SyncState(fingerprint=fingerprint, run=run, restarted_by=run if restart else None), False
     if state.finished is None and state.fingerprint != fingerprint:
+        if run is not None and state.run != run:
+            log.warning(
+                "Run %s did not finish: %d of its orders have an outcome. This run has other orders and starts over.",
+                state.run, state.counters.settled,
+            )  # fmt: skip
+            return SyncState(fingerprint=fingerprint, run=run), False
         raise SourceChangedError(
             f"This synchronisation was started with {state.fingerprint!r} and cannot resume with {fingerprint!r}: it "
             f"is not known any more which of its orders are in. {state.counters.settled} orders have an outcome. Give "

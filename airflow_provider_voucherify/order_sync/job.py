@@ -12,12 +12,14 @@ from airflow_provider_voucherify.api.polling import Pause, Poller
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, ResumedStateStore, StateStore
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import StateError
+from airflow_provider_voucherify.order_source.checked_records import checked
 from airflow_provider_voucherify.order_source.find_rules import find_rules
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.order_sync.calls import Calls
 from airflow_provider_voucherify.order_sync.checkpoint import SyncState, load_state
 from airflow_provider_voucherify.order_sync.config import SyncConfig
 from airflow_provider_voucherify.order_sync.outcomes import Outcomes
+from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
 from airflow_provider_voucherify.order_sync.window import Window
 from airflow_provider_voucherify.reporting.html_report import html_report
 from airflow_provider_voucherify.reporting.progress import Progress
@@ -53,6 +55,7 @@ class SyncJob:
     :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
     :param failures: How many rounds of calls failed in a row before, in a trigger.
     :param calls: How many calls were made elsewhere for this job, in a trigger.
+    :param sent_before: Orders that were sent lately: those that have not changed count as loaded without a call.
     :param on_progress: Called with the progress before each pause and every 30 seconds.
     :param clock: Returns the time in seconds since the epoch.
     """
@@ -70,6 +73,7 @@ class SyncJob:
         resume_from: dict[str, Any] | None = None,
         failures: int = 0,
         calls: int = 0,
+        sent_before: SentOrders | None = None,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -84,6 +88,7 @@ class SyncJob:
         self._run = run
         self._restart = restart
         self._calls_elsewhere = calls
+        self._sent_before = sent_before or SentOrders()
         self._on_progress = on_progress
         self._clock = clock
         self._poller = Poller(config.poll_seconds, failures=failures)
@@ -118,8 +123,10 @@ class SyncJob:
             state.observations.mark(self._clock(), 0)
         state.counters.api_calls += self._calls_elsewhere
         self._calls_counted = self._client.transport.calls
-        rules = find_rules(self._source, self._config, state.checkpoint)
-        self._window = Window(self._source, state.checkpoint, rules, self._config.preserve_order_by)
+        self._rules = find_rules(self._source, self._config, state.checkpoint)
+        self._window = Window(
+            self._source, state.checkpoint, self._rules, self._config.preserve_order_by, self._sent_before
+        )
         outcomes = Outcomes(state, self._report, self._state_store.check, self._clock)
         self._calls = Calls(
             self._client, self._window, outcomes, self._poller, state.counters, self._config, self._save, self._clock
@@ -179,6 +186,18 @@ class SyncJob:
         if self._summary is None:
             raise RuntimeError("The synchronisation is not finished.")
         return self._summary
+
+    def sent_orders(self) -> SentOrders:
+        """
+        Return what the next job need not send again: the last orders of this one, and what was sent before them.
+
+        If an order was refused or is unknown, it is nothing: these orders have to be sent again. The same holds for a
+        job that an earlier try finished.
+        """
+        sent, counters = SentOrders(), self.state.counters
+        if counters.settled and not counters.refused and not counters.unknown:
+            sent.add(checked(self._source.read(), self._rules))
+        return sent
 
     def progress(self) -> Progress:
         """Return how far the job has come."""

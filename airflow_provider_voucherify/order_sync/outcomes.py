@@ -26,6 +26,15 @@ class Settled:
     order: SyncOrder
     sent: Sent
 
+    @classmethod
+    def unsent(cls, order: SyncOrder) -> Settled:
+        """
+        Make the outcome of an order that is not sent: rejected if it has an error, otherwise in already.
+
+        :param order: The order.
+        """
+        return cls(order, Sent(Result.LOADED if order.error is None else Result.REJECTED))
+
     def outcome(self) -> Outcome:
         """Return its outcome as the report has it."""
         record, sent = self.order.record, self.sent
@@ -83,5 +92,6 @@ class Outcomes:
         counters.rejected += len(rejected) + len(superseded)
         counters.superseded += len(superseded)
         counters.unknown += len(unknown)
+        counters.refused += sum(one.sent.result is Result.REJECTED and one.order.error is None for one in settled)
         observations.add_failures([*rejected, *unknown])
         observations.mark(self._clock(), counters.settled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
@@ -14,6 +15,7 @@ from airflow_provider_voucherify.order_source.schema.check import InvalidOrderEr
 from airflow_provider_voucherify.order_source.source import Record, Source
 from airflow_provider_voucherify.order_sync.checkpoint import Checkpoint
 from airflow_provider_voucherify.order_sync.config import OrderedBy
+from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
 
 MAX_RECORDS = 2000  # from the first one without an outcome on: a slow call holds nobody up for long
 MAX_UNSENT = 100
@@ -89,13 +91,17 @@ class Window:
     :param checkpoint: Where to resume. It moves as orders are settled, but is not saved here.
     :param rules: What to do with orders beyond what the API demands.
     :param ordered_by: Which orders are never sent at the same time.
+    :param sent_before: What was sent before this job, and is not sent again unless it has changed.
     """
 
-    def __init__(self, source: Source, checkpoint: Checkpoint, rules: Rules, ordered_by: OrderedBy) -> None:
+    def __init__(
+        self, source: Source, checkpoint: Checkpoint, rules: Rules, ordered_by: OrderedBy, sent_before: SentOrders
+    ) -> None:
         self._source = source
         self._checkpoint = checkpoint
         self._rules = rules
         self._ordered_by = ordered_by
+        self._sent_before = sent_before
         self._orders: deque[SyncOrder] = deque()
         self._unsent: list[SyncOrder] = []
         self._unsettled_bytes = 0
@@ -119,9 +125,9 @@ class Window:
         """
         Read ahead as far as memory allows.
 
-        :return: Those of the orders read that are not sent, because they are invalid or superseded.
+        :return: Those of the orders read that are not sent, because they are invalid, superseded or unchanged.
         """
-        refused: list[SyncOrder] = []
+        unsent: list[SyncOrder] = []
         while (
             not self._is_read
             and len(self._orders) < MAX_RECORDS
@@ -136,12 +142,12 @@ class Window:
             if order.is_settled:
                 continue
             self._unsettled_bytes += order.size
-            if order.error is not None:
-                refused.append(order)
+            if order.error is not None or self._was_sent(order):
+                unsent.append(order)
             else:
                 self._unsent.append(order)
         self._trim()
-        return refused
+        return unsent
 
     def take(self, now: float) -> SyncOrder | None:
         """
@@ -196,6 +202,16 @@ class Window:
             order.record = msgspec.structs.replace(order.record, body=b"")
         self._trim()
 
+    def _was_sent(self, order: SyncOrder) -> bool:
+        """Return whether an order has the content that was sent before; otherwise it will have another one."""
+        source_id = order.identity.source_id
+        if source_id is None:
+            return False
+        was_sent = self._sent_before.has(source_id, order.body)
+        if not was_sent:
+            self._sent_before.forget(source_id)
+        return was_sent
+
     def _trim(self) -> None:
         checkpoint = self._checkpoint
         while self._orders and self._orders[0].is_settled:
@@ -210,6 +226,8 @@ class Window:
         if self._reader is None:
             cursor, findings = self._checkpoint.cursor, self._checkpoint.findings
             findings.watch(self._source.options)
+            if cursor.number and len(self._sent_before):
+                self._forget_changed(cursor.number)
             self._reader = checked(self._source.read(cursor), self._rules, findings, cursor.number)
         read = next(self._reader, None)
         if read is None:
@@ -220,3 +238,9 @@ class Window:
             return SyncOrder(read.record, b"", Identity(), error=read.error)
         identity = _identify(read.body)
         return SyncOrder(read.record, read.body, identity, identity.keys(self._ordered_by))
+
+    def _forget_changed(self, count: int) -> None:
+        """Read the orders that an earlier try sent, as they may have changed what was sent before."""
+        for read in islice(checked(self._source.read(), self._rules), count):
+            if read.source_id is not None and not self._sent_before.has(read.source_id, read.body):
+                self._sent_before.forget(read.source_id)

@@ -79,6 +79,15 @@ class QuerySource(Source):
         """Read the ``source_id`` of every record."""
         return self._rows.source_ids()
 
+    def highest(self, column: str) -> Any:
+        """
+        Return the highest value of a column of the query; None if it has no rows, or none with a value.
+
+        :param column: The name of the column.
+        :raises ConfigurationError: if the query has no such column.
+        """
+        return self._rows.highest(column)
+
     @cached_property
     def _rows(self) -> _SpooledRows:
         spool = Spool(self._folder, self._query.fingerprint())
@@ -121,7 +130,24 @@ class _SpooledRows(FileSource):
         super().__init__(spool.files(manifest), options)
         self.name = "query"
         self._read = ReplayBuffer(self._read_files, KEPT_BYTES).read
+        self._files_of_spool = spool.files(manifest)
         self._before = [sum(part.rows for part in manifest.parts[:index]) for index in range(len(manifest.parts))]
+
+    def highest(self, column: str) -> Any:
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        highest = None
+        for part in self._files_of_spool:
+            with part.open() as file, pq.ParquetFile(file) as parquet:
+                if column not in parquet.schema_arrow.names:
+                    raise ConfigurationError(
+                        f"The query has no column {column!r}; it has {', '.join(parquet.schema_arrow.names)}."
+                    )
+                for batch in parquet.iter_batches(columns=[column]):
+                    value = pc.max(batch.column(0)).as_py()
+                    highest = value if highest is None or (value is not None and value > highest) else highest
+        return highest
 
     def origin(self, file: int) -> Origin:
         return Origin("query row ", "", self._before[file] + 1, file, self.normalize)

@@ -161,11 +161,30 @@ def test_a_migration_without_losses_needs_no_repair(emulator, tmp_path):
     assert (run.state, run.states["repair_orders"], emulator.count_orders()) == ("success", "skipped", 1)
 
 
-def test_order_sync(emulator):
-    run = run_dag(example("voucherify_order_sync"))
-    assert run.state == "success"
-    assert VoucherifyHook().get_order("shop-1001")["status"] == "PAID"
-    assert VoucherifyHook().get_order("shop-1002")["status"] == "CANCELED"
+def test_order_sync(emulator, tmp_path, postgres, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_POSTGRES", f"postgresql://{postgres}?options=-csearch_path%3Dchanging")
+    conf = {"report_path": (tmp_path / "report").as_uri()}
+    with contextlib.closing(psycopg2.connect(f"postgresql://{postgres}")) as connection, connection.cursor() as cursor:
+        cursor.execute("""
+            CREATE SCHEMA changing; SET search_path TO changing;
+            CREATE TABLE customers (id bigint, email text);
+            CREATE TABLE orders (id bigint, customer_id bigint, status text, total numeric(12,2),
+                updated_at timestamptz);
+            INSERT INTO customers VALUES (7, 'ada@shop.example');
+            INSERT INTO orders VALUES (1001, 7, 'paid', 15.00, '2026-03-01 12:00+00'),
+                (1002, NULL, 'pending', 4.50, '2026-03-01 12:10+00');
+        """)
+        connection.commit()
+        run = run_dag(example("voucherify_order_sync"), run_conf=conf)
+        assert run.state == "success"
+        assert run.xcoms["sync_orders"]["watermark"] == "2026-03-01T12:10:00+00:00"
+        cursor.execute("UPDATE orders SET status = 'cancelled', updated_at = '2026-03-01 12:12+00' WHERE id = 1002")
+        connection.commit()
+    run = run_dag(example("voucherify_order_sync"), run_conf=conf)
+    assert run.xcoms["sync_orders"]["api_calls"] == run.xcoms["sync_orders"]["loaded"] == 1
+    stored = VoucherifyHook().get_order("1001")
+    assert (stored["status"], stored["amount"], stored["customer_id"] is None) == ("PAID", 1500, False)
+    assert VoucherifyHook().get_order("1002")["status"] == "CANCELED"
     assert emulator.count_orders() == 2
 
 

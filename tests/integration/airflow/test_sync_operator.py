@@ -35,6 +35,7 @@ def test_a_file_goes_in_and_the_result_is_a_summary(emulator, tmp_path):
         "unknown": 0,
         "api_calls": 100,
         "report_path": report,
+        "watermark": None,
     }
     assert emulator.count_orders() == 100
     assert emulator.calls()["calls"][CREATE] == 100

@@ -22,6 +22,7 @@ from airflow_provider_voucherify.exceptions import (
 )
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob
+from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
 from airflow_provider_voucherify.order_sync.window import MAX_RECORDS
 from tests.orders import order, write_jsonl
 
@@ -40,14 +41,14 @@ def client_of(emulator, **settings):
     )
 
 
-def prepare(emulator, orders, report_path=None, *, run=None, client=None, state_store=None, source=None, **options):
+def prepare(emulator, orders, report_path=None, *, run=None, client=None, sent_before=None, **options):
     return SyncJob(
         client or client_of(emulator),
-        open_source(orders, require_source_id=False, **(source or {})),
+        open_source(orders, require_source_id=False),
         SyncConfig(**(LENIENT | options)),
         report_path=report_path,
-        state_store=state_store,
         run=run,
+        sent_before=sent_before,
     )
 
 
@@ -241,6 +242,46 @@ def test_a_source_that_changed_is_not_resumed(emulator, tmp_path):
         prepare(emulator, [order(number) for number in range(9)], tmp_path, run="one").run()
     with pytest.raises(SourceChangedError, match="restart=True"):
         prepare(emulator, [order(number) for number in range(8)], tmp_path, run="one").open()
+
+
+def test_a_new_run_with_other_orders_starts_over_where_one_was_cut_off(emulator, tmp_path):
+    emulator.add_fault("plan_exceeded", route=CREATE, after=3)
+    with pytest.raises(PlanExceededError):
+        prepare(emulator, [order(number) for number in range(9)], tmp_path, run="one").run()
+    emulator.clear_faults()
+    summary = prepare(emulator, [order(number) for number in range(12)], tmp_path, run="two").run()
+    assert counts(summary) == (12, 12, 0, 0)
+
+
+def test_what_was_sent_before_is_sent_again_only_if_it_has_changed(emulator):
+    first = prepare(emulator, [order(number) for number in range(5)])
+    first.run()
+    second = [order(3), order(4) | {"status": "CANCELED"}, order(4), order(5)]
+    summary = prepare(emulator, second, sent_before=first.sent_orders()).run()
+    assert counts(summary) == (4, 4, 0, 0)
+    assert summary.api_calls == 3
+    assert stored(emulator, "order-4")["status"] == order(4)["status"]
+
+
+def test_a_retry_knows_what_its_first_try_has_changed(emulator, tmp_path):
+    before = prepare(emulator, [order(1)])
+    before.run()
+    sent_before = before.sent_orders().to_text()
+    orders = [order(1) | {"status": "CANCELED"}, order(2), order(1)]
+    emulator.add_fault("plan_exceeded", route=CREATE, after=1)
+    options = {"run": "one", "max_concurrent_calls": 1}
+    with pytest.raises(PlanExceededError):
+        prepare(emulator, orders, tmp_path, sent_before=SentOrders(sent_before), **options).run()
+    emulator.clear_faults()
+    prepare(emulator, orders, tmp_path, sent_before=SentOrders(sent_before), **options).run()
+    assert stored(emulator, "order-1")["status"] == order(1)["status"]
+
+
+def test_after_a_refusal_nothing_counts_as_sent_before(emulator):
+    refused = order(1) | {"items": [{"source_id": "rose", "quantity": 3, "price": 1 << 52}]}
+    job = prepare(emulator, [order(0), refused])
+    assert counts(job.run()) == (2, 1, 1, 0)
+    assert len(job.sent_orders()) == 0
 
 
 def test_a_slow_call_holds_up_no_other_and_the_state_stays_small(emulator, tmp_path, monkeypatch):

@@ -1,0 +1,104 @@
+"""A table that changes, brought in every quarter of an hour by one task with a watermark."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import psycopg2
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.operators.orders import SyncOrdersOperator
+from tests.airflow_home import run_dag
+
+CREATE = "POST /v1/orders"
+START = datetime(2026, 3, 1, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+RUNS, FAILED, SKIPPED = 10, 3, 6
+
+
+class Shop:
+    """A table of orders in Postgres."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.change("DROP TABLE IF EXISTS changed")
+        self.change("CREATE TABLE changed (id int PRIMARY KEY, state text, total int, updated_at timestamptz)")
+
+    def change(self, sql: str, *parameters: object) -> None:
+        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            connection.commit()
+
+    def put(self, number: int, total: int, when: datetime) -> None:
+        self.change(
+            "INSERT INTO changed VALUES (%s, 'PAID', %s, %s) ON CONFLICT (id) DO UPDATE "
+            "SET total = excluded.total, updated_at = excluded.updated_at",
+            number, total, when,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def shop(postgres, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", f"postgresql://{postgres}")
+    return Shop(f"postgresql://{postgres}")
+
+
+def run_sync(folder, moment):
+    with DAG("sync_changed", schedule=None) as dag:
+        SyncOrdersOperator(
+            task_id="sync",
+            sql="""
+                SELECT id AS source_id, state AS status, total AS amount, updated_at FROM changed
+                WHERE updated_at >= '{{ watermark }}' AND updated_at <= '{{ params.moment }}' ORDER BY updated_at
+            """,
+            sql_conn_id="shop",
+            watermark_column="updated_at",
+            report_path=folder.as_uri(),
+            params={"moment": moment.isoformat()},
+        )
+    return run_dag(dag)
+
+
+def test_every_change_comes_in_and_what_the_lookback_reads_again_is_not_sent_again(emulator, shop, tmp_path):
+    sent = []
+    for run in range(RUNS):
+        moment = START + run * QUARTER
+        for number in range(4):  # one of them within the lookback of the next run
+            shop.put(10 * run + number, 100 + run, moment - timedelta(minutes=4 * number + 1))
+        if run:
+            shop.put(10 * (run - 1), 1000 + run, moment - timedelta(minutes=8))  # and one changes once more
+        if run == SKIPPED:
+            continue
+        if run == FAILED:
+            emulator.add_fault("plan_exceeded", route=CREATE, after=2)
+        before = emulator.calls()["calls"].get(CREATE, 0)
+        done = run_sync(tmp_path, moment)
+        emulator.clear_faults()
+        assert done.state == ("failed" if run == FAILED else "success")
+        sent.append(emulator.calls()["calls"][CREATE] - before)
+        if run != FAILED:
+            assert done.xcoms["sync"]["watermark"] == (moment - timedelta(minutes=1)).isoformat()
+    with closing(psycopg2.connect(shop.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id, total FROM changed")
+        rows = cursor.fetchall()
+    assert emulator.count_orders() == len(rows) == 4 * RUNS
+    assert all(VoucherifyHook().get_order(str(number))["amount"] == total for number, total in rows)
+    # each change once; what the failed run had sent is sent again, and after the skipped one there are two quarters
+    assert sent[:3] == [4, 5, 5]
+    assert sent[4] == 2 * 5 - 1  # one of them changed in both quarters
+    assert sent[5:] == [5, 2 * 5 - 1, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"orders": [], "watermark_column": "updated_at"}, "watermark_column is for orders that are given as sql"),
+        ({"orders": [], "watermark_lookback": -1}, "watermark_lookback must be at least 0, got -1"),
+    ],
+)
+def test_wrong_parameters_are_refused_when_the_dag_is_parsed(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        SyncOrdersOperator(task_id="sync", **parameters)
