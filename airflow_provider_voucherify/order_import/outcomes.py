@@ -199,6 +199,7 @@ class Outcomes:
         )
         if submission.action_id is not None:
             counts = Counts(loaded=outcome.loaded, rejected=len(rejected), resent=resent)
+            self._check()
             self._chunk_log.write_verified(submission.number, counts)
         self._count(outcome.loaded, rejected, unknown)
 
@@ -277,6 +278,7 @@ class Outcomes:
         if submission.action_id is None:
             return
         action = outcome.action
+        self._check()
         self._chunk_log.write(
             ChunkLine(
                 chunk=submission.number,
