@@ -46,6 +46,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         """
         return _check(name, value, _annotations(cls)[name])
 
+    def changed(self) -> dict[str, Any]:
+        """Map the options that differ from their defaults to their values."""
+        return {
+            field.name: value
+            for field in msgspec.structs.fields(type(self))
+            if (value := getattr(self, field.name))
+            != (None if field.required else self.check_option(field.name, _default(field)))
+        }
+
     @classmethod
     def accepts_text(cls, name: str) -> bool:
         """

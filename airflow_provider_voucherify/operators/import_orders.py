@@ -10,6 +10,7 @@ from airflow_provider_voucherify.operators._load import LoadOrdersOperator
 from airflow_provider_voucherify.order_import import DryRunResult, ImportConfig, ImportJob, dry_run
 from airflow_provider_voucherify.order_import.checkpoint import ImportState
 from airflow_provider_voucherify.order_source import SourceOptions
+from airflow_provider_voucherify.task.observability import report_labels
 from airflow_provider_voucherify.task.order_source import OrderInput
 from airflow_provider_voucherify.task.parameters import takes_options
 
@@ -76,6 +77,7 @@ class ImportOrdersOperator(LoadOrdersOperator):
             self._options(ImportConfig),
             report_path=self._folder,
             calls=calls,
+            labels=report_labels(context),
             on_progress=self._show,
             **resume,
         )

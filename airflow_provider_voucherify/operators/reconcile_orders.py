@@ -12,6 +12,7 @@ from airflow_provider_voucherify.order_source import SourceOptions
 from airflow_provider_voucherify.reconciliation import ReconcileConfig, ReconcileJob
 from airflow_provider_voucherify.reconciliation.checkpoint import STATE_FILE, ReconcileState
 from airflow_provider_voucherify.reconciliation.config import check_compare
+from airflow_provider_voucherify.task.observability import report_labels
 from airflow_provider_voucherify.task.order_source import OrderInput, ReadsOrders
 from airflow_provider_voucherify.task.parameters import is_templated, takes_options
 
@@ -80,6 +81,7 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
             self._options(ReconcileConfig),
             report_path=self._folder,
             calls=calls,
+            labels=report_labels(context),
             **resume,
         )
 

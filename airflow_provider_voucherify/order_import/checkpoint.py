@@ -152,6 +152,8 @@ class Counters(msgspec.Struct, kw_only=True):
     :param with_customer: Orders sent with a customer, who moves through segments.
     :param with_override: Orders sent with a product that overwrites the catalogue.
     :param chunks: Requests that Voucherify accepted.
+    :param amount_given: The sum of the amounts of the orders that were sent, in the smallest currency unit.
+    :param amount_loaded: That of the orders that were loaded.
     :param api_calls: Calls made.
     """
 
@@ -162,6 +164,8 @@ class Counters(msgspec.Struct, kw_only=True):
     with_customer: int = 0
     with_override: int = 0
     chunks: int = 0
+    amount_given: int = 0
+    amount_loaded: int = 0
     api_calls: int = 0
 
     @property

@@ -18,6 +18,7 @@ from airflow_provider_voucherify.order_source.schema.check import (
     InvalidOrderError,
     SupersededOrderError,
 )
+from airflow_provider_voucherify.order_source.schema.item_amounts import given_order
 from airflow_provider_voucherify.order_source.schema.order import Facts
 from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record
 from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode
@@ -122,6 +123,10 @@ class Chunk:
     def body_hash(self) -> str:
         """Hash the body, to recognise it when it is read again."""
         return hashlib.sha256(self.body()).hexdigest()[:16]
+
+    def amounts(self) -> list[int]:
+        """List the amounts of the orders, in the smallest currency unit; 0 where none is given."""
+        return [0 if (order := given_order(body)) is None else order.total for body in self.bodies]
 
     def positions(self) -> str:
         """Name the orders in the source, for the audit log: ``orders.jsonl:1-4, orders.jsonl:6-2000``."""

@@ -9,19 +9,10 @@ from typing import Self
 
 import msgspec
 
-from airflow_provider_voucherify.order_source.schema.check import MALFORMED
-from airflow_provider_voucherify.order_source.schema.item_amounts import Amount, PricedItem, items_amount
+from airflow_provider_voucherify.order_source.schema.item_amounts import given_order, items_amount
 
 FIELDS = ("id", "source_id", "created_at", "updated_at", "status", "amount")
 ROWS_AT_A_TIME = 10_000
-
-
-class GivenOrder(msgspec.Struct, gc=False):
-    """What an export can confirm of an order as it was given."""
-
-    status: str | None = None
-    amount: Amount = None
-    items: list[PricedItem] | None = None
 
 
 class FoundOrder(msgspec.Struct, frozen=True):
@@ -45,9 +36,8 @@ class FoundOrder(msgspec.Struct, frozen=True):
 
         :param body: The order as it was sent.
         """
-        try:
-            given = _decode(body)
-        except MALFORMED:
+        given = given_order(body)
+        if given is None:
             return False
         amounts = {given.amount, items_amount(given.items)} - {None}
         return given.status in (None, self.status) and (not amounts or (self.amount or 0) in amounts)
@@ -107,6 +97,3 @@ class FoundOrders:
                 rows = (row for row in zip(*columns, strict=True) if row[0] is not None)
                 self._database.executemany("INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?)", rows)
             self._database.execute("COMMIT")
-
-
-_decode = msgspec.json.Decoder(GivenOrder).decode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,13 +18,14 @@ from airflow_provider_voucherify.order_import.checkpoint import ImportState, Sub
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.lost_submissions import LostSubmissions
 from airflow_provider_voucherify.order_import.outcomes import Outcomes, chunk_outcome
+from airflow_provider_voucherify.order_import.report_page import report_page
 from airflow_provider_voucherify.order_import.scheduler import Scheduler
 from airflow_provider_voucherify.order_import.sender import Sender
 from airflow_provider_voucherify.order_import.verification import Verification
 from airflow_provider_voucherify.order_source.find_rules import find_rules
 from airflow_provider_voucherify.order_source.source import Source
+from airflow_provider_voucherify.reporting.about import About
 from airflow_provider_voucherify.reporting.chunk_log import ChunkLog
-from airflow_provider_voucherify.reporting.html_report import html_report
 from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.reporting.reject_files import Report
 from airflow_provider_voucherify.reporting.summary import ImportSummary
@@ -60,6 +61,7 @@ class ImportJob:
     :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
     :param failures: How many polls failed in a row before, in a trigger.
     :param calls: How many calls were made elsewhere for this import, in a trigger.
+    :param labels: What else identifies the import in its report, such as its DAG and task.
     :param on_progress: Called with the progress before each pause and every 30 seconds.
     :param clock: Returns the time in seconds since the epoch.
     """
@@ -77,6 +79,7 @@ class ImportJob:
         resume_from: dict[str, Any] | None = None,
         failures: int = 0,
         calls: int = 0,
+        labels: Mapping[str, str] | None = None,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -92,6 +95,7 @@ class ImportJob:
         self._run = run
         self._restart = restart
         self._calls_elsewhere = calls
+        self._labels = labels
         self._on_progress = on_progress
         self._clock = clock
         self._poller = Poller(config.poll_seconds, failures=failures)
@@ -331,6 +335,13 @@ class ImportJob:
             calls_left=self._client.transport.quota.remaining,
         )
 
+    def _page(self, summary: ImportSummary) -> str | None:
+        if self._report_path is None:
+            return None
+        settings, source = self._client.transport.settings, self._source
+        about = About.of(settings, source.name, source.options, self._config, run=self._run, labels=self._labels)
+        return report_page(summary, self.state, about, self._client.transport.quota, self._report_path)
+
     def _finish(self) -> None:
         state, counters, config = self.state, self.state.counters, self._config
         orders = state.checkpoint.cursor.number
@@ -357,7 +368,7 @@ class ImportJob:
         )
         self._state_store.check()
         self._chunk_log.merge()
-        self._report.write_summary(summary.to_document(), html_report(summary, state.observations))
+        self._report.write_summary(summary.to_document(), self._page(summary))
         for count, effect in (
             (summary.with_customer, "had customers, who move through segments (customers)"),
             (summary.with_override, "had products that overwrite the catalogue (product_overrides)"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -164,6 +164,11 @@ class Outcomes:
         :param outcome: Their outcome.
         """
         record_range = submission.record_range
+        amounts = chunk.amounts()
+        if record_range.attempt == 1:
+            self._state.counters.amount_given += sum(amounts)
+        if not outcome.unwatched:
+            self._add_loaded(range(len(chunk.orders)), amounts, outcome)
         resent = self._queue_resends(record_range, chunk, outcome)
         if record_range.doubtful:
             prefix = "sent before with unknown outcome, and now: "
@@ -178,14 +183,18 @@ class Outcomes:
         self.record(submission.number, chunk, outcome, submission.action_id, record_range.attempt)
         self._state.checkpoint.in_flight.remove(submission)
 
-    def record_verified(self, submission: Submission, chunk: Chunk, outcome: ChunkOutcome) -> None:
+    def record_verified(
+        self, submission: Submission, chunk: Chunk, indexes: Iterable[int], outcome: ChunkOutcome
+    ) -> None:
         """
         Record the outcome of orders of a chunk that were read back.
 
         :param submission: The chunk.
         :param chunk: Its orders.
-        :param outcome: The outcome of those that were unknown.
+        :param indexes: Those that were unknown.
+        :param outcome: Their outcome.
         """
+        self._add_loaded(indexes, chunk.amounts(), outcome)
         resent = self._queue_resends(submission.record_range, chunk, outcome)
         rejected = [chunk.outcome(*entry) for entry in outcome.rejected.items()]
         unknown = [chunk.outcome(*entry) for entry in outcome.unknown.items()]
@@ -250,6 +259,10 @@ class Outcomes:
         counters.unknown += len(unknown)
         observations.add_failures([*rejected, *unknown])
         observations.mark(self._clock(), counters.settled)
+
+    def _add_loaded(self, indexes: Iterable[int], amounts: Sequence[int], outcome: ChunkOutcome) -> None:
+        loaded = (index for index in indexes if index not in outcome.rejected and index not in outcome.unknown)
+        self._state.counters.amount_loaded += sum(amounts[index] for index in loaded)
 
     def _postpone(self, submission: Submission, chunk: Chunk, outcome: ChunkOutcome) -> None:
         """Move from an outcome to the queue what is read back at the end: all that can be found there."""

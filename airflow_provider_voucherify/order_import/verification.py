@@ -176,7 +176,7 @@ class Verification:
         if outcome is None:
             entry.reads += 1
             return
-        self._outcomes.record_verified(entry.submission, chunk, outcome)
+        self._outcomes.record_verified(entry.submission, chunk, entry.indexes(), outcome)
         self._state.checkpoint.unverified.remove(entry)
 
     def _outcome(self, entry: Unverified, chunk: Chunk, found: FoundOrders) -> ChunkOutcome | None:
@@ -226,7 +226,7 @@ class Verification:
             chunk = self._scheduler.chunk_of(entry.submission)
             cause = Cause(f"{entry.unknown.reason}; it is not read back ({why})", entry.unknown.code)
             unknown = dict.fromkeys(entry.indexes(), cause)
-            self._outcomes.record_verified(entry.submission, chunk, ChunkOutcome(unknown=unknown))
+            self._outcomes.record_verified(entry.submission, chunk, unknown, ChunkOutcome(unknown=unknown))
             self._state.checkpoint.unverified.remove(entry)
             self._save()
 

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
 from airflow_provider_voucherify.reconciliation.items import compare_items
 from airflow_provider_voucherify.reconciliation.report_files import DifferentLine, LineFiles
 from airflow_provider_voucherify.reconciliation.result import ReconcileResult
+from airflow_provider_voucherify.reporting.about import About
+from airflow_provider_voucherify.reporting.html_report import reconciliation_report
 from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, RejectLine, payload_of
 
 NO_SOURCE_ID = "has no source_id, so that it cannot be found at Voucherify"
@@ -56,13 +58,14 @@ class ReconcileJob:
     :param source: The orders.
     :param config: The options.
     :param report_path: A folder for ``missing/``, ``different/``, ``by_design/`` (amounts alone), ``extra/``,
-        ``unchecked/`` and ``summary.json``.
+        ``unchecked/``, ``summary.json`` and ``report.html``.
     :param state_store: Where the state is saved. By default ``reconciliation.json`` under ``report_path``.
     :param run: The name of this run. Another try of it resumes; another run needs a fresh export.
     :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
     :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
     :param failures: How many polls failed in a row before, in a trigger.
     :param calls: How many calls were made elsewhere for this reconciliation, in a trigger.
+    :param labels: What else identifies it in its report, such as its DAG and task.
     :param clock: Returns the time in seconds since the epoch.
     """
 
@@ -79,6 +82,7 @@ class ReconcileJob:
         resume_from: dict[str, Any] | None = None,
         failures: int = 0,
         calls: int = 0,
+        labels: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if state_store is None:
@@ -91,6 +95,7 @@ class ReconcileJob:
         self._run = run
         self._restart = restart
         self._calls_elsewhere = calls
+        self._labels = labels
         self._clock = clock
         self._poller = Poller(config.poll_seconds, failures=failures)
         self._state: ReconcileState | None = None
@@ -342,7 +347,11 @@ class ReconcileJob:
         assert result is not None  # noqa: S101  # the comparison made it
         result.api_calls = self._calls
         if self._report_path is not None:
-            report_files.write_summary(self._report_path, result.to_xcom())
+            source, settings = self._source, self._client.transport.settings
+            about = About.of(settings, source.name, source.options, self._config, run=self._run, labels=self._labels)
+            kinds = [kind for kind in report_files.KINDS if any((self._report_path / kind).glob("part-*.jsonl"))]
+            page = reconciliation_report(result, about, kinds)
+            report_files.write_summary(self._report_path, result.to_xcom(), page)
         if result.repeated:
             log.warning("%d orders repeat a source_id: one of each is compared (on_duplicate).", result.repeated)
         for field, count in result.by_design.items():

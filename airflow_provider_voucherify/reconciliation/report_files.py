@@ -9,11 +9,10 @@ import msgspec
 
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.reconciliation.comparison import Difference
-from airflow_provider_voucherify.reporting.reject_files import RejectLine
+from airflow_provider_voucherify.reporting.reject_files import PAGE_FILE, SUMMARY_FILE, RejectLine
 
 KINDS = ("missing", "different", "by_design", "extra", "unchecked")
 ITEMS_FILE = "part-items.jsonl"
-SUMMARY_FILE = "summary.json"
 PART_BYTES = 8 << 20
 
 
@@ -38,18 +37,21 @@ def clear(folder: StoragePath) -> None:
     for kind in KINDS:
         for part in (folder / kind).glob("part-*.jsonl"):
             part.unlink()
-    (folder / SUMMARY_FILE).unlink(missing_ok=True)
+    for name in (SUMMARY_FILE, PAGE_FILE):
+        (folder / name).unlink(missing_ok=True)
 
 
-def write_summary(folder: StoragePath, summary: dict[str, Any]) -> None:
+def write_summary(folder: StoragePath, summary: dict[str, Any], page: str) -> None:
     """
-    Write ``summary.json``.
+    Write ``summary.json`` and ``report.html``.
 
     :param folder: The folder of the report.
     :param summary: The summary.
+    :param page: The page.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SUMMARY_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
+    (folder / PAGE_FILE).write_bytes(page.encode())
 
 
 class LineFiles:

@@ -10,6 +10,7 @@ from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import OrdersDifferError
 from airflow_provider_voucherify.reconciliation.comparison import Money
 from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
+from airflow_provider_voucherify.reporting.reject_files import PAGE_FILE
 
 MAX_REASONS = 10
 
@@ -51,7 +52,7 @@ class ReconcileResult(msgspec.Struct, kw_only=True):
     reasons: list[str] = []
 
     def __str__(self) -> str:
-        report = f" Report: {self.report_path}" if self.report_path else ""
+        report = f" Report: {self.report_path}/{PAGE_FILE}" if self.report_path else ""
         return (
             f"Reconciled {self.orders:,} orders: {self.matched:,} matched, {self.missing:,} missing, "
             f"{self.different:,} different, {self.unchecked:,} without source_id, {self.repeated:,} repeated; "

@@ -8,6 +8,7 @@ import msgspec
 
 from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import OrdersNotLoadedError
+from airflow_provider_voucherify.reporting.reject_files import PAGE_FILE
 
 SHOWN_REASONS = 5
 
@@ -46,7 +47,7 @@ class LoadSummary(msgspec.Struct, kw_only=True):
 
     def __str__(self) -> str:
         superseded = f" ({self.superseded:,} of them superseded)" if self.superseded else ""
-        report = f" Report: {self.report_path}" if self.report_path else ""
+        report = f" Report: {self.report_path}/{PAGE_FILE}" if self.report_path else ""
         return (
             f"{self.done} {self.orders:,} orders: {self.loaded:,} loaded, {self.rejected:,} rejected{superseded}, "
             f"{self.unknown:,} unknown ({self.api_calls:,} API calls).{report}"

@@ -120,3 +120,14 @@ def export_lineage(result: Mapping[str, Any], request: ExportRequest) -> Operato
             )
         ],
     )
+
+
+def report_labels(context: Context) -> dict[str, str]:
+    """
+    Name a task in its report.
+
+    :param context: The task.
+    """
+    ti = context["ti"]
+    index = "" if ti.map_index is None or ti.map_index < 0 else f" [{ti.map_index}]"
+    return {"DAG": ti.dag_id, "Task": f"{ti.task_id}{index}"}
