@@ -303,7 +303,7 @@ class Endpoints(ABC):
         """
         self.transport.request("DELETE", f"/v1/exports/{_object_id(export_id)}", idempotent=True)
 
-    def download_export(self, export_id: str, *, file: int = 0) -> Download:
+    def download_export(self, export_id: str, *, file: int = 0, link: str | None = None) -> Download:
         """
         Open the file of an export that is DONE. Close it after use, for example by ``with``.
 
@@ -311,20 +311,23 @@ class Endpoints(ABC):
 
         :param export_id: The export.
         :param file: Which of its files, from 0, if the export is split.
+        :param link: A URL of the file that was received just now, to be tried before a new one is requested.
         :return: The bytes as sent, perhaps compressed; see :class:`~airflow_provider_voucherify.api.download.Download`.
         :raises DownloadLinkError: if a new link is refused too.
         :raises TransportError: if the export has no such file (yet).
         """
         name = f"the file of export {export_id}" if file == 0 else f"file {file + 1} of export {export_id}"
         try:
-            return self._open(export_id, file, name)
+            return self._open(export_id, file, name, link)
         except (AuthenticationError, DownloadLinkError):
             pass  # most likely the link has expired
         return self._open(export_id, file, name)
 
-    def _open(self, export_id: str, file: int, name: str) -> Download:
+    def _open(self, export_id: str, file: int, name: str, link: str | None = None) -> Download:
         from airflow_provider_voucherify.api.download import open_download
 
+        if link is not None:
+            return open_download(self.transport, link, name)
         export = self.get_export(export_id)
         if file >= len(export.urls):
             raise TransportError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -16,7 +16,7 @@ import pyarrow as pa
 import tenacity
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
-from airflow_provider_voucherify.api.models import ExportStatus
+from airflow_provider_voucherify.api.models import Export, ExportStatus
 from airflow_provider_voucherify.exceptions import ExportFileError, RowTooLongError, ServerError, TransportError
 from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
@@ -45,6 +45,7 @@ def download_to_parquet(
     output: Output,
     config: ExportConfig = ExportConfig(),  # noqa: B008  # frozen
     *,
+    ended: Mapping[str, Export] | None = None,
     attempts: int = ATTEMPTS,
     row_group_rows: int = ROW_GROUP_ROWS,
     sleep: Callable[[float], None] = time.sleep,
@@ -61,6 +62,7 @@ def download_to_parquet(
     :param request: The request, with the columns, their types and the window.
     :param output: The names of the files.
     :param config: The options.
+    :param ended: Exports as they were received just now, by id: their links are tried first.
     :param attempts: The largest number of downloads.
     :param row_group_rows: The smallest number of rows in a row group, except for the last one.
     :param sleep: Sleeps between two attempts, for a number of seconds.
@@ -72,7 +74,7 @@ def download_to_parquet(
     :raises ApiError: if Voucherify refuses it, or fails each time.
     """
     output.check()
-    task = _Download(client, parts, request, output, config, row_group_rows)
+    task = _Download(client, parts, request, output, config, row_group_rows, dict(ended or {}))
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
         retry=tenacity.retry_if_exception_type((TransportError, ServerError)),
@@ -96,6 +98,7 @@ class _File:
     export_id: str
     number: int
     of: int
+    link: str = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -113,6 +116,7 @@ class _Download:
     output: Output
     config: ExportConfig
     row_group_rows: int
+    ended: dict[str, Export]
 
     def attempt(self, block_bytes: int) -> ExportResult:
         """Download and convert all files once."""
@@ -161,16 +165,16 @@ class _Download:
 
     def _files(self, part: ExportPart) -> list[_File]:
         export_id = part.export_id or ""
-        export = self.client.get_export(export_id)
+        export = self.ended.pop(export_id, None) or self.client.get_export(export_id)  # popped: links are short-lived
         if export.status != ExportStatus.DONE or not export.urls:
             raise ExportFileError(f"Export {export_id} is {export.status} and has no file to download.")
-        return [_File(part, export_id, number, len(export.urls)) for number in range(1, len(export.urls) + 1)]
+        return [_File(part, export_id, number, len(export.urls), link) for number, link in enumerate(export.urls, 1)]
 
     def _row_groups(
         self, files: Sequence[_File], block_bytes: int, unknown_columns: dict[str, None], stop: threading.Event
     ) -> Generator[tuple[_File, pa.Table, list[BadRow]], None, None]:
         for file in files:
-            with self.client.download_export(file.export_id, file=file.number - 1) as download:
+            with self.client.download_export(file.export_id, file=file.number - 1, link=file.link) as download:
                 reader = RowReader(
                     CsvStream(download, file.name, stopped=stop.is_set),
                     order_schema(file.part.request(self.request)),

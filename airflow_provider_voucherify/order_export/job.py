@@ -85,7 +85,7 @@ class ExportJob:
         self._restart = restart
         self._poller = Poller(config.poll_seconds, failures=failures)
         self._clock = clock
-        self._ended: set[str] = set()
+        self._ended: dict[str, Export] = {}
         self._lost_in_a_row = 0
         self._gone = 0
         self._state: ExportState | None = None
@@ -132,7 +132,9 @@ class ExportJob:
         try:
             if pause := self._poll():
                 return pause
-            self._result = download_to_parquet(self._client, state.parts, self._request, self._output, self._config)
+            self._result = download_to_parquet(
+                self._client, state.parts, self._request, self._output, self._config, ended=self._ended
+            )
         except NotFoundError as error:
             self._gone += 1
             if self._gone >= MAX_GONE:
@@ -230,7 +232,7 @@ class ExportJob:
             self._save()
             self._poller = Poller(self._poller.interval)
             return Pause(0.0, "the halves of a window")
-        self._ended.update(export.id for export in exports if export.ended)
+        self._ended |= {export.id: export for export in exports if export.ended}
         waiting = tuple(export.id for export in exports if not export.ended)
         return Pause(self._poller.delay, f"export {', '.join(waiting)}", export_ids=waiting) if waiting else None
 

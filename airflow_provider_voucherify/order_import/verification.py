@@ -217,8 +217,7 @@ class Verification:
         return Presence.SAME_BEFORE if has_values else Presence.OUTDATED
 
     def _missing(self, entry: Unverified) -> Cause:
-        action = entry.submission.action_id
-        reason = f"{entry.failure.reason}: not loaded by {f'async action {action}' if action else 'any of them'}"
+        reason = f"{entry.failure.reason}: not loaded"
         return Cause(f"{reason}, as an export shows", OutcomeCode.NOT_FOUND, entry.failure.retryable)
 
     def _give_up(self, why: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import NamedTuple
 WIDTH, HEIGHT = 720, 200
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 10, 24
 TICKS = 4
+SPANS = 24
 DAY = 86_400
 
 Points = Sequence[tuple[float, float]]
@@ -39,15 +41,16 @@ class Chart(NamedTuple):
     y_ticks: list[Tick]
 
 
-def line_chart(title: str, series: Mapping[str, Points]) -> Chart | None:
+def line_chart(title: str, series: Mapping[str, Points], moments: Sequence[float] = ()) -> Chart | None:
     """
     Lay out a chart of values over time.
 
     :param title: What it shows.
     :param series: Times (seconds since the epoch) and values of each line, by its name.
+    :param moments: Other times that the axis has to reach.
     :return: None if there are fewer than two moments, or nothing but zeros.
     """
-    moments = [moment for points in series.values() for moment, _ in points]
+    moments = [*moments, *(moment for points in series.values() for moment, _ in points)]
     top = max((value for points in series.values() for _, value in points), default=0.0)
     if not top or max(moments) - min(moments) <= 0:
         return None
@@ -76,13 +79,26 @@ def line_chart(title: str, series: Mapping[str, Points]) -> Chart | None:
 
 def rates(timeline: Points) -> Points:
     """
-    Turn counts over time into what was added a second, between two points each.
+    Turn counts over time into what was added a second, on the average of some equal spans of time.
 
-    :param timeline: Times and counts.
+    :param timeline: Times and counts, both ascending.
     """
-    steps = itertools.pairwise(timeline)
-    slopes = [(then, now, (count - before) / (now - then)) for (then, before), (now, count) in steps if now > then]
+    if not timeline or timeline[-1][0] <= timeline[0][0]:
+        return []
+    start, seconds = timeline[0][0], timeline[-1][0] - timeline[0][0]
+    moments = [start + seconds * span / SPANS for span in range(SPANS + 1)]
+    counts = [_count_at(timeline, moment) for moment in moments]
+    spans = zip(itertools.pairwise(moments), itertools.pairwise(counts), strict=True)
+    slopes = [(then, now, (count - before) / (now - then)) for (then, now), (before, count) in spans]
     return [point for then, now, rate in slopes for point in ((then, rate), (now, rate))]
+
+
+def _count_at(timeline: Points, moment: float) -> float:
+    place = bisect.bisect_right(timeline, moment, key=lambda point: point[0])
+    if place == len(timeline):
+        return timeline[-1][1]
+    (then, before), (now, count) = timeline[max(place - 1, 0)], timeline[max(place, 1)]
+    return before + (count - before) * (moment - then) / (now - then) if now > then else count
 
 
 def _round_step(least: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,6 +68,7 @@ def html_report(
     :return: The HTML page.
     """
     timeline = observations.timeline
+    moments = [moment for moment, _ in timeline]
     return _render(
         LOAD_TEMPLATE,
         summary=summary,
@@ -77,7 +78,7 @@ def html_report(
         quota=quota,
         reasons=sorted(observations.reasons.items(), key=lambda entry: -entry[1]),
         failures=observations.failures,
-        charts=[chart for chart in (_throughput(timeline), _chunks(chunks)) if chart],
+        charts=[chart for chart in (_throughput(timeline), _chunks(chunks, moments)) if chart],
         steps=_steps(summary, about),
         **_duration(timeline),
     )
@@ -92,6 +93,7 @@ def reconciliation_report(result: Any, about: About, kinds: Sequence[str]) -> st
     :param kinds: The folders beside the report.
     :return: The HTML page.
     """
+    repeated = {name: about.options[name] for name in about.source_options}
     repairs = [kind for kind in ("missing", "different") if getattr(result, kind)]
     return _render(
         RECONCILIATION_TEMPLATE,
@@ -102,7 +104,7 @@ def reconciliation_report(result: Any, about: About, kinds: Sequence[str]) -> st
         steps=[
             Step(
                 f"{getattr(result, kind):,} orders are {kind}. Import them once more, and reconcile again:",
-                _task("ImportOrdersOperator", f"repair_{kind}", result.report_path, kind, f"repair_{kind}", about),
+                _task("ImportOrdersOperator", f"repair_{kind}", result.report_path, kind, f"repair_{kind}", repeated),
             )
             for kind in repairs
         ],
@@ -144,7 +146,7 @@ def _throughput(timeline: Sequence[tuple[float, int]]) -> charts.Chart | None:
     return charts.line_chart("Orders with an outcome, a second", {"orders": charts.rates(timeline)})
 
 
-def _chunks(lines: Iterable[ChunkLine]) -> charts.Chart | None:
+def _chunks(lines: Iterable[ChunkLine], moments: Sequence[float]) -> charts.Chart | None:
     """Lay out how many orders were sent and done over time, as the audit log says."""
     sent, done = [], []
     for line in lines:
@@ -152,7 +154,8 @@ def _chunks(lines: Iterable[ChunkLine]) -> charts.Chart | None:
         if line.finished is not None:
             done.append((line.finished.timestamp(), line.orders))
     series = {"sent": _summed(sent), "done": _summed(done)}
-    return charts.line_chart("Orders sent and done", {name: points for name, points in series.items() if points})
+    drawn = {name: points for name, points in series.items() if points}
+    return charts.line_chart("Orders sent and done", drawn, moments)
 
 
 def _summed(events: list[tuple[float, int]]) -> list[tuple[float, float]]:
@@ -168,24 +171,24 @@ def _steps(summary: LoadSummary, about: About) -> list[Step]:
     steps = []
     path = summary.report_path
     if rejected := summary.rejected - summary.superseded:
-        code = _task("ImportOrdersOperator", "repair_orders", path, "rejected", "repair", about)
+        code = _task("ImportOrdersOperator", "repair_orders", path, "rejected", "repair", about.options)
         steps.append(Step(f"{rejected:,} orders were rejected. Correct them in rejected/, and import them:", code))
     if summary.unknown:
-        code = _task("ReconcileOrdersOperator", "reconcile_unknown", path, "unknown", "reconciliation", about)
+        options = {name: about.options[name] for name in about.source_options}
+        code = _task("ReconcileOrdersOperator", "reconcile_unknown", path, "unknown", "reconciliation", options)
         steps.append(Step(f"Of {summary.unknown:,} orders it is unknown whether they are in. Compare them:", code))
     return steps
 
 
-def _task(operator: str, task_id: str, report_path: str | None, given: str, report: str, about: About) -> str:
+def _task(
+    operator: str, task_id: str, report_path: str | None, given: str, report: str, options: Mapping[str, str]
+) -> str:
     """Write the task that works on a folder of a report, with the options of its job."""
-    options = {name: value for name, value in about.options.items() if name not in NOT_REPEATED}
-    if operator == "ReconcileOrdersOperator":
-        options = {name: value for name, value in options.items() if name in about.source_options}
     parameters = {
         "task_id": repr(task_id),
         "orders_path": repr(f"{report_path}/{given}"),
         "report_path": repr(f"{report_path}/{report}"),
-        **options,
+        **{name: value for name, value in options.items() if name not in NOT_REPEATED},
     }
     lines = "".join(f"    {name}={value},\n" for name, value in parameters.items())
     return f"{operator}(\n{lines})"

@@ -90,7 +90,7 @@ class FileClient:
     def get_export(self, export_id: str) -> Export:
         return Export(id=export_id, status="DONE", exported_object="order", result={"url": "file"})
 
-    def download_export(self, export_id: str, *, file: int = 0) -> Download:
+    def download_export(self, export_id: str, *, file: int = 0, link: str | None = None) -> Download:
         answer = requests.Response()
         answer.headers["Content-Length"] = str(self._path.stat().st_size)
         answer.raw = urllib3.HTTPResponse(self._path.open("rb"), preload_content=False)

@@ -1,6 +1,13 @@
 from __future__ import annotations
 
-from airflow_provider_voucherify.reporting.html_report import html_report
+from html import unescape
+
+from airflow_provider_voucherify.api import Settings
+from airflow_provider_voucherify.order_import import ImportConfig
+from airflow_provider_voucherify.order_source import SourceOptions
+from airflow_provider_voucherify.reporting.about import About
+from airflow_provider_voucherify.reporting.charts import line_chart, rates
+from airflow_provider_voucherify.reporting.html_report import Money, html_report
 from airflow_provider_voucherify.reporting.observations import MAX_POINTS, MAX_REASONS, OTHER_REASONS, Observations
 from airflow_provider_voucherify.reporting.reject_files import Outcome
 from airflow_provider_voucherify.reporting.summary import ImportSummary
@@ -53,3 +60,42 @@ def test_reasons_and_points_stay_few():
     assert MAX_POINTS / 2 <= len(observations.timeline) <= MAX_POINTS + 1
     assert observations.timeline[0] == (1_700_000_000, 1)
     assert observations.timeline[-1] == (1_700_009_999, 10_000)
+
+
+def test_the_page_says_what_ran_where_and_what_to_do_next():
+    about = About.of(
+        Settings(app_id="id", app_token="very-secret", name="shop"),
+        "orders.csv",
+        SourceOptions(amount_unit="major", file_format="csv"),
+        ImportConfig(max_rejected=5, chunk_size=100),
+        run="manual",
+        labels={"DAG": "migration", "Task": "load"},
+    )
+    assert about.options == {
+        "amount_unit": "'major'", "file_format": "'csv'", "max_rejected": "5", "chunk_size": "100",
+    }  # fmt: skip
+    given = summary()
+    given.report_path = "/tmp/report"
+    page = html_report(given, Observations(), about, money=Money(1_000_000, 990_000), quota="Plenty.")
+    for text in ("migration", "load", "manual", "shop", "https://api.voucherify.io", "orders.csv", "10,000", "Plenty."):
+        assert f">{text}" in page or text in page
+    assert "very-secret" not in page
+    task = unescape(page[page.index("<pre>") + 5 : page.index("</pre>")])
+    assert eval(task, {"ImportOrdersOperator": dict}) == {
+        "task_id": "repair_orders",
+        "orders_path": "/tmp/report/rejected",
+        "report_path": "/tmp/report/repair",
+        "amount_unit": "major",
+        "chunk_size": 100,
+    }
+    assert "ReconcileOrdersOperator(" in page
+    assert 'href="rejected/"' in page
+
+
+def test_charts_have_axes_with_round_values_and_times():
+    timeline = [(1_700_000_000.0 + second, second * 70.0) for second in range(0, 3601, 60)]
+    chart = line_chart("Orders a second", {"orders": rates(timeline)})
+    assert [tick.text for tick in chart.y_ticks] == ["0", "20", "40", "60", "80"]
+    assert [tick.text for tick in chart.x_ticks] == ["22:13", "22:28", "22:43", "22:58", "23:13"]
+    assert {round(value) for _, value in rates(timeline)} == {70}
+    assert line_chart("Nothing", {"orders": rates(timeline[:1])}) is None
