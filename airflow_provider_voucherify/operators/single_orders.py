@@ -3,60 +3,108 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voucherify.exceptions import ConfigurationError, InvalidRequestError, OrdersRefusedError
-from airflow_provider_voucherify.operators._base import VoucherifyOperator
-from airflow_provider_voucherify.task.parameters import JSON_FILES, from_json, is_templated
+from airflow_provider_voucherify.core.state_store import STATE_FILE
+from airflow_provider_voucherify.exceptions import ConfigurationError, OrdersRefusedError
+from airflow_provider_voucherify.operators._base import VoucherifyOperator, WaitingOperator
+from airflow_provider_voucherify.order_source import SourceOptions, open_source
+from airflow_provider_voucherify.order_source.options import AmountUnit
+from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob
+from airflow_provider_voucherify.order_sync.checkpoint import SyncState
+from airflow_provider_voucherify.task.parameters import JSON_FILES, from_json, is_templated, storage_path
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 SHOWN_REASONS = 5
+ANY_NUMBER = float("inf")
 
 
-class CreateOrderOperator(VoucherifyOperator):
+class CreateOrderOperator(WaitingOperator):
     """
-    Creates orders one by one, or updates those whose ``id`` or ``source_id`` exists (documented).
+    Creates a few orders, or updates those whose ``id`` or ``source_id`` exists (documented), with a call each.
 
-    This is the way of an on-going synchronisation: unlike an import it triggers events, distributions and
-    earning rules. It takes one call an order; for history use :class:`ImportOrdersOperator`.
+    Unlike an import that triggers events, distributions and earning rules. For what changes in a shop again and again
+    use :class:`SyncOrdersOperator`, which reads files, tables and queries; for history :class:`ImportOrdersOperator`.
 
-    The result is ``{"orders": n, "order_ids": [...]}`` with the first 100 ids.
+    The result is ``{"orders": n, "order_ids": [...]}`` with the ids of the first 100 orders.
 
     :param order: The order, or a list of orders, or the XCom of a task that returns them, or a ``.json`` file beside
         the DAG that has them. (templated)
+    :param amount_unit: ``major`` turns amounts such as 12.34 into 1234, exactly; by default they are in the smallest
+        currency unit.
+    :param report_path: A folder for the orders that are refused, ``rejected/part-*.jsonl`` and
+        ``unknown/part-*.jsonl``, each with position, source_id, reason and payload. (templated)
+    :param durable: Whether a retry resumes where the last try stopped. The state is saved in Airflow's task state store
+        (3.3 and newer) or under ``report_path``.
+    :param restart: Whether to start over, whatever an earlier run saved; a retry in the same run resumes all the same.
+    :param deferrable: Whether to wait for the quota in the triggerer, if that takes 5 seconds or more. By default as
+        ``[operators] default_deferrable`` says.
+    :param timeout: Seconds, or a timedelta, for all orders; 1 hour by default.
     :param voucherify_conn_id: The connection. (templated)
-    :raises OrdersRefusedError: after all were tried, if Voucherify refused some, with position, source_id and
-        reason of the first.
+    :raises OrdersRefusedError: after all were tried, if some were refused, with position, source_id and reason of the
+        first.
     """
 
-    template_fields: Sequence[str] = ("order", "voucherify_conn_id")
+    template_fields: Sequence[str] = ("order", "report_path", "voucherify_conn_id")
     template_fields_renderers = {"order": "json"}
     template_ext: Sequence[str] = JSON_FILES
+    state_type = SyncState
+    state_key = "order_create"
+    poll_interval = SyncConfig().poll_seconds
 
-    def __init__(self, *, order: Mapping[str, Any] | Sequence[Mapping[str, Any]], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        order: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        amount_unit: AmountUnit | None = None,
+        report_path: str | None = None,
+        timeout: float | timedelta = timedelta(hours=1),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(timeout=timeout, **kwargs)
+        SourceOptions.check_option("amount_unit", amount_unit)
         self.order = order
+        self.amount_unit = amount_unit
+        self.report_path = report_path
         if not is_templated(order):
             self._orders()
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Create or update the orders."""
-        orders = self._orders()
-        ids, refused = [], []
-        for index, order in enumerate(orders):
-            try:
-                ids.append(self.hook.create_order(order)["id"])
-            except InvalidRequestError as error:
-                refused.append(f"order[{index}] (source_id {order.get('source_id')}): {error}")
-        self.log.info("%d orders are created or updated, %d refused.", len(ids), len(refused))
-        if refused:
+    def _job(self, context: Context, calls: int, **resume: Any) -> SyncJob:
+        return SyncJob(
+            self.hook,
+            open_source(self._orders(), require_source_id=False, amount_unit=self.amount_unit),
+            SyncConfig(max_rejected=ANY_NUMBER, max_unknown=ANY_NUMBER),
+            report_path=self._folder,
+            calls=calls,
+            **resume,
+        )
+
+    def _publish(self, context: Context, state: SyncState) -> None:
+        """Publish nothing: the result has all."""
+
+    def _finish(self, context: Context, job: SyncJob) -> dict[str, Any]:
+        summary = job.summary
+        if refused := summary.rejected + summary.unknown:
+            unknown = f" (of {summary.unknown} it is unknown)" if summary.unknown else ""
+            where = f" All of them are under {summary.report_path}." if summary.report_path else ""
             raise OrdersRefusedError(
-                f"Voucherify refused {len(refused)} of {len(orders)} orders; the others are in. The first:"
-                + "".join(f"\n  {reason}" for reason in refused[:SHOWN_REASONS])
+                f"{refused} of {summary.orders} orders were refused{unknown}; the others are in.{where} The first:"
+                + "".join(f"\n  {reason}" for reason in summary.reasons[:SHOWN_REASONS])
             )
-        return {"orders": len(ids), "order_ids": ids[:100]}
+        return {"orders": summary.orders, "order_ids": summary.order_ids}
+
+    def _running_at_voucherify(self) -> list[str]:
+        return []  # as in a synchronisation
+
+    def _state_file(self) -> ObjectStoragePath | None:
+        return None if self._folder is None else self._folder / STATE_FILE
+
+    @property
+    def _folder(self) -> ObjectStoragePath | None:
+        return storage_path("report_path", self.report_path) if self.report_path else None
 
     def _orders(self) -> Sequence[Mapping[str, Any]]:
         given = from_json("order", self.order)

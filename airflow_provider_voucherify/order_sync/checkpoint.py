@@ -16,6 +16,8 @@ from airflow_provider_voucherify.order_source.source import Cursor
 from airflow_provider_voucherify.reporting.observations import Observations
 from airflow_provider_voucherify.reporting.summary import SyncSummary
 
+MAX_ORDER_IDS = 100
+
 log = logging.getLogger(__name__)
 
 
@@ -77,6 +79,7 @@ class SyncState(RunState, kw_only=True):
     :param checkpoint: What a resume needs; changed by the window.
     :param counters: Counts; changed by the outcomes.
     :param observations: What the report shows.
+    :param order_ids: Voucherify's ids of the first 100 orders, as far as they are loaded, each after its number.
     """
 
     unreadable: ClassVar[str] = (
@@ -88,6 +91,7 @@ class SyncState(RunState, kw_only=True):
     checkpoint: Checkpoint = msgspec.field(default_factory=Checkpoint)
     counters: Counters = msgspec.field(default_factory=Counters)
     observations: Observations = msgspec.field(default_factory=Observations)
+    order_ids: list[tuple[int, str]] = []
 
     def finish(self, summary: SyncSummary) -> Self:
         """

@@ -11,7 +11,7 @@ from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Pause, Poller
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, ResumedStateStore, StateStore
 from airflow_provider_voucherify.core.storage import StoragePath
-from airflow_provider_voucherify.exceptions import StateError
+from airflow_provider_voucherify.exceptions import StateError, VoucherifyError
 from airflow_provider_voucherify.order_source.checked_records import checked
 from airflow_provider_voucherify.order_source.find_rules import find_rules
 from airflow_provider_voucherify.order_source.source import Source
@@ -159,7 +159,15 @@ class SyncJob:
         if self._summary is not None:
             return None
         self._save_now()
-        pause = self._calls.make()
+        try:
+            pause = self._calls.make()
+        except VoucherifyError:
+            counters = self.state.counters
+            log.warning(
+                "Stopped at %s, the first order without an outcome: %d orders are loaded, %d rejected, %d unknown.",
+                self._window.first_position, counters.loaded, counters.rejected, counters.unknown,
+            )  # fmt: skip
+            raise
         if pause:
             self._report_progress(waiting_for=pause.reason)
         else:
@@ -246,6 +254,7 @@ class SyncJob:
             rejected=counters.rejected,
             unknown=counters.unknown,
             superseded=counters.superseded,
+            order_ids=[order_id for _, order_id in sorted(state.order_ids)],
             api_calls=counters.api_calls,
             report_path=None if self._report_path is None else str(self._report_path),
             reasons=state.observations.failures,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, SupersededOrderError
 from airflow_provider_voucherify.order_source.source import Record
-from airflow_provider_voucherify.order_sync.checkpoint import SyncState
+from airflow_provider_voucherify.order_sync.checkpoint import MAX_ORDER_IDS, SyncState
 from airflow_provider_voucherify.order_sync.sender import Result, Sent
 from airflow_provider_voucherify.order_sync.window import SyncOrder
 from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, Report
@@ -93,5 +93,10 @@ class Outcomes:
         counters.superseded += len(superseded)
         counters.unknown += len(unknown)
         counters.refused += sum(one.sent.result is Result.REJECTED and one.order.error is None for one in settled)
+        self._state.order_ids += [
+            (one.order.record.number, one.sent.order_id)
+            for one in by_position
+            if one.sent.order_id and one.order.record.number < MAX_ORDER_IDS
+        ]
         observations.add_failures([*rejected, *unknown])
         observations.mark(self._clock(), counters.settled)

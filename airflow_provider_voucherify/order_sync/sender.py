@@ -51,12 +51,14 @@ class Sent:
     :param reason: Why it was not loaded, or why that is unknown.
     :param code: What kind of failure that is.
     :param error: The error that may pass, if the order has to be sent again.
+    :param order_id: Voucherify's id of the order, if it is loaded.
     """
 
     result: Result
     reason: str = ""
     code: OutcomeCode = OutcomeCode.REFUSED
     error: RetryableError | None = None
+    order_id: str = ""
 
 
 class Sender:
@@ -106,7 +108,7 @@ class Sender:
             return self._find(order, error)
         except TransportError as error:
             return self._find(order, error) if error.sent else Sent(Result.PUT_BACK, error=error)
-        return Sent(Result.LOADED)
+        return Sent(Result.LOADED, order_id=str(response["id"]))
 
     def _find(self, order: SyncOrder, error: RetryableError) -> Sent:
         """Read an order whose response was lost."""
@@ -120,7 +122,9 @@ class Sender:
             return Sent(Result.LOST, error=error)
         except (QuotaError, UnavailableError, ServerError, TransportError) as unread:
             return Sent(Result.PUT_BACK, error=unread)
-        return Sent(Result.LOADED) if has_arrived(order.body, found) else Sent(Result.LOST, error=error)
+        if not has_arrived(order.body, found):
+            return Sent(Result.LOST, error=error)
+        return Sent(Result.LOADED, order_id=str(found.get("id", "")))
 
 
 def has_arrived(body: bytes, found: Mapping[str, Any]) -> bool:

@@ -116,6 +116,11 @@ class Window:
         return self._is_read and not self._orders
 
     @property
+    def first_position(self) -> str | None:
+        """The position of the first order that was read and has no outcome; None if there is none."""
+        return self._orders[0].record.position if self._orders else None
+
+    @property
     def share_settled(self) -> float | None:
         """The share of the source that is settled, 0 to 1; None if its length is unknown."""
         cursor = self._checkpoint.cursor

@@ -114,7 +114,13 @@ class ImportSummary(LoadSummary, kw_only=True):
 
 
 class SyncSummary(LoadSummary, kw_only=True):
-    """The result of a synchronisation."""
+    """
+    The result of a synchronisation.
+
+    :param order_ids: Voucherify's ids of the first 100 orders, as far as they are loaded.
+    """
 
     job: ClassVar[str] = "Synchronisation"
     done: ClassVar[str] = "Synchronised"
+
+    order_ids: list[str] = []

@@ -40,9 +40,37 @@ def test_refused_orders_are_named_and_the_others_go_in(emulator, log):
     with DAG("sync", schedule=None) as dag:
         CreateOrderOperator(task_id="create", order=[order(1), bad, order(3)])
     assert run_dag(dag).state == "failed"
-    assert "Voucherify refused 1 of 3 orders; the others are in" in log()
-    assert "order[1] (source_id order-2): POST /v1/orders" in log()
+    assert "1 of 3 orders were refused; the others are in" in log()
+    assert "orders[1] (source_id order-2): amount must be an integer" in log()
     assert emulator.count_orders() == 2
+
+
+def test_all_refused_orders_are_in_a_file_and_amounts_may_be_in_major_units(emulator, tmp_path, log):
+    orders = [order(number) | {"amount": "12.34", "items": None} for number in range(12)]
+    for number in range(2, 9):
+        orders[number]["status"] = "PAYED"
+    with DAG("sync", schedule=None) as dag:
+        CreateOrderOperator(task_id="create", order=orders, amount_unit="major", report_path=tmp_path.as_uri())
+    assert run_dag(dag).state == "failed"
+    assert "7 of 12 orders were refused; the others are in. All of them are under" in log()
+    lines = [json.loads(line) for part in (tmp_path / "rejected").iterdir() for line in part.open()]
+    assert [line["source_id"] for line in lines] == [f"order-{number}" for number in range(2, 9)]
+    assert emulator.count_orders() == 5
+    assert VoucherifyHook().get_order("order-1")["amount"] == 1234
+
+
+def test_a_failure_says_what_is_done_and_a_retry_sends_the_rest(emulator, tmp_path, log):
+    emulator.add_fault("plan_exceeded", route="POST /v1/orders", after=30, times=1)
+    with DAG("sync", schedule=None) as dag:
+        CreateOrderOperator(
+            task_id="create", order=[order(number) for number in range(60)], report_path=tmp_path.as_uri(), retries=1
+        )
+    run = run_dag(dag)
+    assert run.state == "success"
+    assert "the first order without an outcome: " in log()
+    stored = [VoucherifyHook().get_order(f"order-{number}")["id"] for number in range(60)]
+    assert run.xcoms["create"] == {"orders": 60, "order_ids": stored}
+    assert emulator.calls()["calls"]["POST /v1/orders"] == 61
 
 
 @pytest.mark.parametrize(

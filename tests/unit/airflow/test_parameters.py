@@ -12,12 +12,14 @@ from airflow_provider_voucherify.operators.orders import (
     ImportOrdersOperator,
     OrdersExportOperator,
     ReconcileOrdersOperator,
+    SyncOrdersOperator,
     UpdateOrderOperator,
 )
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 
 REQUIRED = {
     ImportOrdersOperator: {"orders": []},
+    SyncOrdersOperator: {"orders": []},
     OrdersExportOperator: {"output_path": "orders.parquet"},
     ReconcileOrdersOperator: {"orders": []},
     CreateOrderOperator: {"order": {}},
@@ -30,7 +32,7 @@ ITEMS = QUERY | {"items_sql": "SELECT 2", "items_key": "order_id"}
 TOGETHER = {
     "orders_path": {"orders": None},
     "partition_by": {"fields": ["created_at"]},
-    **dict.fromkeys(("sql", "sql_conn_id", "sql_parameters", "spool_path"), QUERY),
+    **dict.fromkeys(("sql", "sql_conn_id", "sql_parameters", "spool_path", "watermark_column"), QUERY),
     **dict.fromkeys(("items_sql", "items_key"), ITEMS),
 }
 VALUES = {
