@@ -45,6 +45,7 @@ __all__ = [
     "PayloadTooLargeError",
     "PermanentError",
     "PlanExceededError",
+    "ProjectChangedError",
     "QuotaError",
     "RequestRefusedError",
     "RetryableError",
@@ -82,6 +83,10 @@ class ConfigurationError(PermanentError, ValueError):
 
 class SourceChangedError(PermanentError):
     """The orders are not those that the import was started with."""
+
+
+class ProjectChangedError(PermanentError):
+    """The connection leads to another project than the one that the job was started with."""
 
 
 class StateError(PermanentError):

@@ -20,7 +20,7 @@ class ExportState(JobState, kw_only=True):
     """
     How far an export has come.
 
-    :param fingerprint: Hash of the request.
+    :param fingerprint: Hash of the request and of the project.
     :param parts: The exports.
     :param splits: How many windows were split.
     :param restarted_by: The run that started over.
@@ -40,18 +40,19 @@ class ExportState(JobState, kw_only=True):
 
 
 def open_state(
-    state_store: StateStore, request: ExportRequest, *, run: str | None = None, restart: bool = False
+    state_store: StateStore, request: ExportRequest, project: str, *, run: str | None = None, restart: bool = False
 ) -> ExportState:
     """
     Load the export to resume, or start one.
 
     :param state_store: Where the state is saved.
-    :param request: The request. A saved export of another request is of no use, and is forgotten.
+    :param request: The request. A saved export of another request, or project, is of no use, and is forgotten.
+    :param project: The project of the connection.
     :param run: The name of the run; None if it has none, as in a script.
     :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
     :raises StateError: if the saved state cannot be read.
     """
-    requested = [request.fields, request.filters, request.sort_order, request.window]
+    requested = [project, request.fields, request.filters, request.sort_order, request.window]
     fingerprint = hashlib.sha256(msgspec.json.encode(requested)).hexdigest()
     fresh = ExportState(fingerprint=fingerprint, parts=parts_of(request), restarted_by=run if restart else None)
     document = state_store.claim(restart=restart)
@@ -59,7 +60,7 @@ def open_state(
         return fresh
     state = ExportState.from_json(document)
     if state.fingerprint != fingerprint:
-        log.info("The request has changed since the last try: starting over.")
+        log.info("The request or the project has changed since the last try: starting over.")
         return fresh
     log.info("Resuming with exports %s.", ", ".join(str(part.export_id) for part in state.parts))
     return state

@@ -100,7 +100,8 @@ class ExportJob:
         """
         if self._state is None:
             self._output.check_writable()
-            self._state = open_state(self._state_store, self._request, run=self._run, restart=self._restart)
+            project = self._client.transport.settings.project
+            self._state = open_state(self._state_store, self._request, project, run=self._run, restart=self._restart)
         return self._state
 
     def run(self) -> ExportResult:

@@ -7,8 +7,6 @@ from typing import Any, ClassVar, Self
 import msgspec
 
 from airflow_provider_voucherify.core.job_state import RunState
-from airflow_provider_voucherify.core.state_store import StateStore
-from airflow_provider_voucherify.exceptions import SourceChangedError
 from airflow_provider_voucherify.order_export.checkpoint import export_ids_of
 from airflow_provider_voucherify.order_import.chunk import Cause
 from airflow_provider_voucherify.order_import.config import ImportConfig
@@ -186,6 +184,7 @@ class ImportState(RunState, kw_only=True):
     :param export: The state of the export that reads orders back; None while there is none.
     """
 
+    job: ClassVar[str] = "import"
     unreadable: ClassVar[str] = (
         "The state of the import cannot be read ({error}). It may be of another version of this provider: finish the "
         "import with that version, or start over with restart=True, which sends all orders."
@@ -205,17 +204,35 @@ class ImportState(RunState, kw_only=True):
         return export_ids_of(self.export)
 
     @classmethod
-    def start(cls, fingerprint: str, config: ImportConfig, *, run: str | None = None, restarted: bool = False) -> Self:
+    def start(
+        cls, fingerprint: str, project: str, config: ImportConfig, *, run: str | None = None, restarted: bool = False
+    ) -> Self:
         """
         Make the state of an import that starts.
 
         :param fingerprint: The source.
+        :param project: The project of the connection.
         :param config: The options.
         :param run: The run that starts it.
         :param restarted: Whether it starts over, whatever was saved before.
         """
-        checkpoint = Checkpoint(max_orders=config.chunk_size, max_body_bytes=config.max_body_bytes)
-        return cls(fingerprint=fingerprint, run=run, restarted_by=run if restarted else None, checkpoint=checkpoint)
+        return cls(
+            fingerprint=fingerprint,
+            project=project,
+            run=run,
+            restarted_by=run if restarted else None,
+            checkpoint=Checkpoint(max_orders=config.chunk_size, max_body_bytes=config.max_body_bytes),
+        )
+
+    def limit_chunks(self, config: ImportConfig) -> None:
+        """
+        Limit the size of chunks by the options of this try. They stay smaller where Voucherify accepted less before.
+
+        :param config: The options.
+        """
+        checkpoint = self.checkpoint
+        checkpoint.max_orders = min(checkpoint.max_orders, config.chunk_size)
+        checkpoint.max_body_bytes = min(checkpoint.max_body_bytes, config.max_body_bytes)
 
     def finish(self, summary: ImportSummary) -> Self:
         """
@@ -230,49 +247,10 @@ class ImportState(RunState, kw_only=True):
         )
         return type(self)(
             fingerprint=self.fingerprint,
+            project=self.project,
             run=self.run,
             restarted_by=self.restarted_by,
             finished=summary,
             checkpoint=checkpoint,
             action_ids=self.action_ids,
         )
-
-
-def load_state(
-    state_store: StateStore,
-    fingerprint: str,
-    config: ImportConfig,
-    *,
-    run: str | None = None,
-    restart: bool = False,
-) -> tuple[ImportState, bool]:
-    """
-    Load the state of the import to resume, or make that of a new one.
-
-    :param state_store: Where the state is saved.
-    :param fingerprint: The source of the orders.
-    :param config: The options. Chunks stay smaller where Voucherify accepted less before.
-    :param run: The name of the run; None if it has none, as in a script.
-    :param restart: Whether to start over, whatever was saved by another run; the next try of the same run resumes.
-    :return: The state, and whether it is that of an import to resume.
-    :raises SourceChangedError: if that import was of another source.
-    :raises StateError: if the saved document is not the state of an import.
-    """
-    document = state_store.claim(restart=restart)
-    state = None if document is None else ImportState.from_json(document)
-    if state is None or not state.is_resumed_by(fingerprint, run, restart):
-        return ImportState.start(fingerprint, config, run=run, restarted=restart), False
-    if state.finished is not None:
-        return state, True
-    checkpoint = state.checkpoint
-    if state.fingerprint != fingerprint:
-        raise SourceChangedError(
-            f"This import was started with {state.fingerprint!r} and cannot resume with {fingerprint!r}: it is not "
-            f"known any more which of its orders are in. {state.counters.settled} orders have an outcome, "
-            f"{len(checkpoint.in_flight)} chunks are in flight. Give it the same orders again, or start over with "
-            "restart=True, which sends all of them."
-        )
-    state.run = run
-    checkpoint.max_orders = min(checkpoint.max_orders, config.chunk_size)
-    checkpoint.max_body_bytes = min(checkpoint.max_body_bytes, config.max_body_bytes)
-    return state, True

@@ -14,7 +14,7 @@ from airflow_provider_voucherify.api.polling import Pause, Poller
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, ResumedStateStore, StateStore
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import NotFoundError, QuotaError, StateError
-from airflow_provider_voucherify.order_import.checkpoint import ImportState, Submission, load_state
+from airflow_provider_voucherify.order_import.checkpoint import ImportState, Submission
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.lost_submissions import LostSubmissions
 from airflow_provider_voucherify.order_import.outcomes import Outcomes, chunk_outcome
@@ -111,6 +111,7 @@ class ImportJob:
 
         :raises ConfigurationError: if ``report_path`` cannot be written, or has the orders in it, or lies among them.
         :raises SourceChangedError: if the import to resume was of another source.
+        :raises ProjectChangedError: if it was of another project.
         :raises StateError: if the saved state is missing or cannot be read.
         """
         if self._state is not None:
@@ -118,15 +119,15 @@ class ImportJob:
         if self._report_path is not None:
             self._source.check_report_path(self._report_path)
         self._report.check_writable()
-        state, resumed = load_state(
-            self._state_store, self._source.fingerprint(), self._config, run=self._run, restart=self._restart
-        )
-        if state.finished is not None:
+        fingerprint, project = self._source.fingerprint(), self._client.transport.settings.project
+        state = ImportState.load(self._state_store, fingerprint, project, run=self._run, restart=self._restart)
+        if state is not None and state.finished is not None:
             log.info("This run has finished the import before: nothing is sent again. %s", state.finished)
             self._summary = state.finished
             self._state = state
             return state
-        if resumed:
+        if state is not None:
+            state.limit_chunks(self._config)
             log.info(
                 "Resuming: %d orders have an outcome, %d chunks are in flight.",
                 state.counters.settled, len(state.checkpoint.in_flight),
@@ -134,6 +135,7 @@ class ImportJob:
             self._report.remove_unsaved(state.checkpoint.has_outcome)
             self._chunk_log.remove_unsaved(state.checkpoint.has_outcome)
         else:
+            state = ImportState.start(fingerprint, project, self._config, run=self._run, restarted=self._restart)
             self._report.clear()
             self._chunk_log.clear()
             state.observations.mark(self._clock(), 0)

@@ -20,7 +20,7 @@ class ReconcileState(JobState, kw_only=True):
     """
     How far a reconciliation has come.
 
-    :param fingerprint: Hash of the source and the options.
+    :param fingerprint: Hash of the project, the source and the options.
     :param run: The run that it belongs to: another run needs a fresh export.
     :param export: The state of the export, kept after its download so that a retry downloads it again.
     :param result: What was found; None before the comparison.
@@ -46,19 +46,20 @@ class ReconcileState(JobState, kw_only=True):
 
 
 def open_state(
-    state_store: StateStore, source: str, config: ReconcileConfig, *, run: str | None, restart: bool
+    state_store: StateStore, source: str, project: str, config: ReconcileConfig, *, run: str | None, restart: bool
 ) -> ReconcileState:
     """
     Load the reconciliation to resume, or start one.
 
     :param state_store: Where the state is saved.
     :param source: The fingerprint of the source.
+    :param project: The project of the connection.
     :param config: The options.
     :param run: The run: the state of another one is of no use, as its export is out of date.
     :param restart: Whether to start over. With a name of the run, only what another run saved is left out.
     :raises StateError: if the saved state cannot be read.
     """
-    fingerprint = hashlib.sha256(source.encode() + msgspec.json.encode(config)).hexdigest()
+    fingerprint = hashlib.sha256(msgspec.json.encode([project, source, config])).hexdigest()
     fresh = ReconcileState(fingerprint=fingerprint, run=run)
     document = state_store.claim(restart=restart)
     if document is None or document.get("run") != run or (restart and run is None):

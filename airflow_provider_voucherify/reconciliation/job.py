@@ -120,7 +120,12 @@ class ReconcileJob:
             if self._report_path is not None:
                 check_writable(self._report_path, "report_path")
             self._state = open_state(
-                self._state_store, self._source.fingerprint(), self._config, run=self._run, restart=self._restart
+                self._state_store,
+                self._source.fingerprint(),
+                self._client.transport.settings.project,
+                self._config,
+                run=self._run,
+                restart=self._restart,
             )
             self._calls_before = self._state.api_calls + self._calls_elsewhere - self._client.transport.calls
             if self._state.result is None:

@@ -321,10 +321,27 @@ def test_without_durability_a_retry_begins_anew(emulator, log):
     assert emulator.calls()["repeated_imports"] == 4
 
 
+def test_the_state_of_another_project_is_refused_unless_told_to_restart(emulator, tmp_path, monkeypatch, log):
+    report = tmp_path.as_uri()
+    monkeypatch.setattr(ImportOrdersOperator, "_state_store", lambda self, context: FileStateStore(tmp_path))
+    with Emulator() as rehearsal:
+        rehearsal.add_fault("plan_exceeded", route="POST /v1/orders/import", after=1, times=0)
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(rehearsal))
+        given = {"orders": [order(number) for number in range(6)], "chunk_size": 2, "report_path": report}
+        assert run_import(**given).state == "failed"
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
+        assert run_import(**given).state == "failed"
+        started, now = (f"{each.url[7:]}/{each.app_id}" for each in (rehearsal, emulator))
+    assert f"This import was started with the project {started} and cannot resume with {now}" in log()
+    assert emulator.calls()["total"] == 0
+    run = run_import(**given, restart=True)
+    assert (run.state, run.xcoms["import"]["loaded"], emulator.count_orders()) == ("success", 6, 6)
+
+
 def test_the_state_of_another_source_is_refused_unless_told_to_restart(emulator, tmp_path, monkeypatch, log):
     report = tmp_path.as_uri()
     begun = FileStateStore(tmp_path)
-    begun.save(ImportState.start("another source", ImportConfig()).to_json())
+    begun.save(ImportState.start("another source", f"{emulator.url[7:]}/{emulator.app_id}", ImportConfig()).to_json())
     monkeypatch.setattr(ImportOrdersOperator, "_state_store", lambda self, context: FileStateStore(tmp_path))
     assert run_import(orders=[order(4)], report_path=report).state == "failed"
     assert "This import was started with 'another source' and cannot resume with" in log()

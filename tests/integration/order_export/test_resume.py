@@ -23,6 +23,7 @@ from tests.integration.order_export.worker import STOPS, WINDOW
 
 EXPORT = "POST /v1/orders/export"
 REQUEST = ExportRequest(fields=["id", "amount"])
+PROJECT = "localhost/shop"
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def asked(emulator):
 
 def begun(client, state_store):
     """Ask for the export as a try does that is stopped then."""
-    state = open_state(state_store, of_window(REQUEST, WINDOW))
+    state = open_state(state_store, of_window(REQUEST, WINDOW), client.transport.settings.project)
     state.parts[0].export_id = state.parts[0].request(REQUEST).submit(client)
     state_store.save(state.to_json())
     return state.parts[0].export_id
@@ -185,28 +186,31 @@ def test_faults_in_the_middle_leave_nothing_partial(emulator, client, path, stat
 
 
 def test_something_else_is_exported_anew(state_store):
-    state = open_state(state_store, of_window(REQUEST, WINDOW))
+    state = open_state(state_store, of_window(REQUEST, WINDOW), PROJECT)
     state.parts[0].export_id = "exp_1"
     state_store.save(state.to_json())
-    assert open_state(state_store, of_window(REQUEST, WINDOW)) == state
-    assert open_state(state_store, of_window(ExportRequest(fields=["id"]), WINDOW)).export_ids == []
-    assert open_state(state_store, REQUEST).export_ids == []
-    fresh = open_state(state_store, of_window(REQUEST, WINDOW), run="run 2", restart=True)
+    assert open_state(state_store, of_window(REQUEST, WINDOW), PROJECT) == state
+    assert open_state(state_store, of_window(ExportRequest(fields=["id"]), WINDOW), PROJECT).export_ids == []
+    assert open_state(state_store, REQUEST, PROJECT).export_ids == []
+    assert open_state(state_store, of_window(REQUEST, WINDOW), "localhost/rehearsal").export_ids == []
+    fresh = open_state(state_store, of_window(REQUEST, WINDOW), PROJECT, run="run 2", restart=True)
     assert fresh.export_ids == []
     fresh.parts[0].export_id = "exp_2"
     state_store.save(fresh.to_json())
-    assert open_state(state_store, of_window(REQUEST, WINDOW), run="run 2", restart=True).export_ids == ["exp_2"]
-    assert open_state(state_store, of_window(REQUEST, WINDOW), run="run 3", restart=True).export_ids == []
+    assert open_state(state_store, of_window(REQUEST, WINDOW), PROJECT, run="run 2", restart=True).export_ids == [
+        "exp_2"
+    ]
+    assert open_state(state_store, of_window(REQUEST, WINDOW), PROJECT, run="run 3", restart=True).export_ids == []
 
 
 def test_a_state_that_cannot_be_read_is_an_error(state_store):
     state_store.save({"parts": 7})
     with pytest.raises(VoucherifyError, match="restart=True"):
-        open_state(state_store, REQUEST)
+        open_state(state_store, REQUEST, PROJECT)
 
 
 def test_a_window_in_the_state_keeps_its_bounds(state_store):
-    state = open_state(state_store, of_window(REQUEST, WINDOW))
+    state = open_state(state_store, of_window(REQUEST, WINDOW), PROJECT)
     state_store.save(state.to_json())
-    (part,) = open_state(state_store, of_window(REQUEST, WINDOW)).parts
+    (part,) = open_state(state_store, of_window(REQUEST, WINDOW), PROJECT).parts
     assert (part.window.start, part.window.end) == (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))

@@ -26,7 +26,7 @@ def test_what_is_not_known_is_left_out():
 def test_the_rate_is_that_of_late_also_right_after_a_task_was_woken():
     day_lost, since = [(0.0, 0)], [(86_400.0 + 10 * step, 20 * step) for step in range(12)]
     source = ListSource([order(1)])
-    state = ImportState.start(source.fingerprint(), ImportConfig())
+    state = ImportState.start(source.fingerprint(), "localhost/shop", ImportConfig())
     state.counters.loaded, state.observations.timeline = 240, [*day_lost, *since]
     client = VoucherifyClient(Settings(app_id="app", app_token="token"))
     job = ImportJob(client, source, resume_from=state.to_json(), clock=lambda: 86_520.0)
