@@ -8,8 +8,6 @@ from typing import ClassVar, Self
 import msgspec
 
 from airflow_provider_voucherify.core.job_state import RunState
-from airflow_provider_voucherify.core.state_store import StateStore
-from airflow_provider_voucherify.exceptions import SourceChangedError
 from airflow_provider_voucherify.order_source.duplicates import FoundDuplicates
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.source import Cursor
@@ -82,6 +80,7 @@ class SyncState(RunState, kw_only=True):
     :param order_ids: Voucherify's ids of the first 100 orders, as far as they are loaded, each after its number.
     """
 
+    job: ClassVar[str] = "synchronisation"
     unreadable: ClassVar[str] = (
         "The state of the synchronisation cannot be read ({error}). It may be of another version of this provider: "
         "finish with that version, or start over with restart=True, which sends all orders."
@@ -99,41 +98,31 @@ class SyncState(RunState, kw_only=True):
 
         :param summary: The summary.
         """
-        return type(self)(fingerprint=self.fingerprint, run=self.run, restarted_by=self.restarted_by, finished=summary)
+        return type(self)(
+            fingerprint=self.fingerprint,
+            project=self.project,
+            run=self.run,
+            restarted_by=self.restarted_by,
+            finished=summary,
+        )
 
+    def is_resumed_by(self, fingerprint: str, project: str, run: str | None, restart: bool) -> bool:
+        """
+        Return whether a try continues with this state, or starts a new one.
 
-def load_state(
-    state_store: StateStore, fingerprint: str, *, run: str | None = None, restart: bool = False
-) -> tuple[SyncState, bool]:
-    """
-    Load the state of the synchronisation to resume, or make that of a new one.
+        A run that was cut off is not resumed by the next one if that has other orders: what had changed is read again
+        as long as no run succeeds, and sending an order twice does no harm (``source_id``, documented).
 
-    A run that was cut off is not resumed by the next one if that has other orders: what had changed is read again as
-    long as no run succeeds, and sending an order twice does no harm (``source_id``, documented).
-
-    :param state_store: Where the state is saved.
-    :param fingerprint: The source of the orders.
-    :param run: The name of the run; None if it has none, as in a script.
-    :param restart: Whether to start over, whatever was saved by another run; the next try of the same run resumes.
-    :return: The state, and whether it is that of a synchronisation to resume.
-    :raises SourceChangedError: if that one was of another source in the same run.
-    :raises StateError: if the saved document is not the state of a synchronisation.
-    """
-    document = state_store.claim(restart=restart)
-    state = None if document is None else SyncState.from_json(document)
-    if state is None or not state.is_resumed_by(fingerprint, run, restart):
-        return SyncState(fingerprint=fingerprint, run=run, restarted_by=run if restart else None), False
-    if state.finished is None and state.fingerprint != fingerprint:
-        if run is not None and state.run != run:
+        :param fingerprint: The source of the try.
+        :param project: The project of its connection.
+        :param run: The name of its run; None if it has none, as in a script.
+        :param restart: Whether it starts over, whatever was saved by another run.
+        """
+        is_other_run = run is not None and self.run != run
+        if self.finished is None and is_other_run and self.fingerprint != fingerprint:
             log.warning(
                 "Run %s did not finish: %d of its orders have an outcome. This run has other orders and starts over.",
-                state.run, state.counters.settled,
+                self.run, self.counters.settled,
             )  # fmt: skip
-            return SyncState(fingerprint=fingerprint, run=run), False
-        raise SourceChangedError(
-            f"This synchronisation was started with {state.fingerprint!r} and cannot resume with {fingerprint!r}: it "
-            f"is not known any more which of its orders are in. {state.counters.settled} orders have an outcome. Give "
-            "it the same orders again, or start over with restart=True, which sends all of them."
-        )
-    state.run = run
-    return state, True
+            return False
+        return super().is_resumed_by(fingerprint, project, run, restart)

@@ -16,7 +16,7 @@ from airflow_provider_voucherify.order_source.checked_records import checked
 from airflow_provider_voucherify.order_source.find_rules import find_rules
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.order_sync.calls import Calls
-from airflow_provider_voucherify.order_sync.checkpoint import SyncState, load_state
+from airflow_provider_voucherify.order_sync.checkpoint import SyncState
 from airflow_provider_voucherify.order_sync.config import SyncConfig
 from airflow_provider_voucherify.order_sync.outcomes import Outcomes
 from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
@@ -102,6 +102,7 @@ class SyncJob:
 
         :raises ConfigurationError: if ``report_path`` cannot be written, or has the orders in it, or lies among them.
         :raises SourceChangedError: if the job to resume was of another source.
+        :raises ProjectChangedError: if it was of another project.
         :raises StateError: if the saved state is missing or cannot be read.
         """
         if self._state is not None:
@@ -109,16 +110,19 @@ class SyncJob:
         if self._report_path is not None:
             self._source.check_report_path(self._report_path)
         self._report.check_writable()
-        state, resumed = load_state(self._state_store, self._source.fingerprint(), run=self._run, restart=self._restart)
-        if state.finished is not None:
+        fingerprint, project = self._source.fingerprint(), self._client.transport.settings.project
+        state = SyncState.load(self._state_store, fingerprint, project, run=self._run, restart=self._restart)
+        if state is not None and state.finished is not None:
             log.info("This run has finished before: nothing is sent again. %s", state.finished)
             self._summary = state.finished
             self._state = state
             return state
-        if resumed:
+        if state is not None:
             log.info("Resuming: %d orders have an outcome.", state.counters.settled)
             self._report.remove_unsaved(state.checkpoint.has_outcome)
         else:
+            restarted_by = self._run if self._restart else None
+            state = SyncState(fingerprint=fingerprint, project=project, run=self._run, restarted_by=restarted_by)
             self._report.clear()
             state.observations.mark(self._clock(), 0)
         state.counters.api_calls += self._calls_elsewhere
