@@ -123,6 +123,11 @@ class Transport:
         """
         self._deadline = deadline
 
+    def renew_token(self) -> None:
+        """Fetch a token in the thread of the caller, if the next request would fetch one in another thread."""
+        if self._token is not None:
+            self._token.renew()
+
     def close(self) -> None:
         """Close the connections."""
         self._sessions.close()
@@ -215,8 +220,7 @@ class Transport:
         """
         self._mask(url)
         self._check_deadline("GET", name)
-        if self._token is not None:
-            self._token.renew()
+        self.renew_token()
         left = None if self._deadline is None else self._seconds_left()
         with urls_hidden_in_logs():
             return self._send(

@@ -16,7 +16,7 @@ from functools import partial
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Pause, Poller
 from airflow_provider_voucherify.api.too_many_requests import call_not_allowed
-from airflow_provider_voucherify.exceptions import RetryableError, VoucherifyError
+from airflow_provider_voucherify.exceptions import QuotaError, RetryableError, TransportError, VoucherifyError
 from airflow_provider_voucherify.order_sync.checkpoint import Counters
 from airflow_provider_voucherify.order_sync.config import SyncConfig
 from airflow_provider_voucherify.order_sync.outcomes import Outcomes, Settled
@@ -59,6 +59,7 @@ class Calls:
     ) -> None:
         transport = client.transport
         transport.max_quota_wait = min(transport.max_quota_wait, LONG_WAIT)  # no thread waits where a pause is due
+        self._renew_token = transport.renew_token
         self._quota = transport.quota
         self._connection = transport.settings.name
         self._sender = Sender(client, config.mode)
@@ -119,6 +120,11 @@ class Calls:
             now = self._clock()
             if seconds := max(self._quota.seconds_to_wait(), self._next_call_at - now, 0.0):
                 return seconds
+            try:
+                self._renew_token()  # here, as Airflow learns of secrets in the main thread alone
+            except (TransportError, QuotaError) as error:
+                self._passing = error
+                return 0.0
             order = self._window.take(now)
             if order is None:
                 return self._window.seconds_to_retry(now)

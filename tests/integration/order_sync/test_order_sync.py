@@ -19,6 +19,7 @@ from airflow_provider_voucherify.exceptions import (
     QuotaError,
     ServerError,
     SourceChangedError,
+    TokenUnavailableError,
 )
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob
@@ -209,6 +210,25 @@ def test_what_will_not_pass_ends_the_job_at_once(emulator, tmp_path, fault, erro
 def test_wrong_keys_reject_no_order(emulator, tmp_path):
     client = VoucherifyClient(Settings(app_id="x", app_token="y", base_url=emulator.url))
     with pytest.raises(AuthenticationError):
+        prepare(emulator, [order(1)], tmp_path, client=client).run()
+    assert not (tmp_path / "rejected").exists()
+
+
+def test_a_token_is_fetched_once_in_the_main_thread(emulator):
+    threads = []
+    settings = Settings(
+        app_id=emulator.app_id, app_token=emulator.app_token, base_url=emulator.url, oauth=True, oauth_scope="orders"
+    )
+    client = VoucherifyClient(settings, on_secret=lambda _secret: threads.append(threading.current_thread()))
+    assert prepare(emulator, [order(number) for number in range(30)], client=client).run().loaded == 30
+    assert threads == [threading.main_thread()]
+
+
+def test_without_a_token_no_order_is_rejected(emulator, tmp_path):
+    emulator.add_fault("server_error", route="POST /v1/oauth/token", times=0)
+    settings = Settings(app_id=emulator.app_id, app_token=emulator.app_token, base_url=emulator.url, oauth=True)
+    client = VoucherifyClient(settings, attempts=1)
+    with pytest.raises(TokenUnavailableError):
         prepare(emulator, [order(1)], tmp_path, client=client).run()
     assert not (tmp_path / "rejected").exists()
 
