@@ -4,8 +4,9 @@ Import many orders while one request of twenty fails in some way, and count what
     python -m tests.soak --orders 300000
 
 The emulator has the limits of the plan "business", and its time is sped up. The import runs in a process of its own,
-whose peak of memory (VmHWM) is printed when a tenth of the orders have their outcome, and at the end. After an error it
-is started again, as Airflow does. It ends with status 1 if an order is lost, doubled or wrongly called.
+whose peak of memory (VmHWM) is printed when a tenth of the orders were read, when all were sent and no order was read
+back yet, and at the end: reading back writes an export to Parquet, and takes its memory. After an error the import is
+started again, as Airflow does. The program ends with status 1 if an order is lost, doubled or wrongly called.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def peak() -> int:
 
 def import_orders(url: str, path: Path, folder: Path) -> None:
     """Import in this process, again after each error; print the peaks of memory and the counts."""
-    tenth = 0
+    tenth = sent = 0
     for tries in range(1, TRIES + 1):
         client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token="emulator-app-token", base_url=url))
         config = ImportConfig(
@@ -81,13 +82,17 @@ def import_orders(url: str, path: Path, folder: Path) -> None:
             while pause := job.advance():
                 if not tenth and (job.progress().share or 0) >= 0.1:
                     tenth = peak()
+                if job.state.export is None:
+                    sent = peak()
                 time.sleep(pause.seconds)
         except VoucherifyError as error:
             print(f"try {tries}: {error}", file=sys.stderr, flush=True)
             continue
         summary = job.summary
         counts = {name: getattr(summary, name) for name in ("loaded", "rejected", "unknown", "api_calls")}
-        print(json.dumps(counts | {"tries": tries, "peak KiB at 10 %": tenth, "peak KiB": peak()}))
+        print(
+            json.dumps(counts | {"tries": tries, "peak KiB at 10 %": tenth, "peak KiB, sent": sent, "peak KiB": peak()})
+        )
         return
     raise SystemExit(f"no end after {TRIES} tries")
 
