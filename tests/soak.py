@@ -71,7 +71,7 @@ def peak() -> int:
 
 def import_orders(url: str, path: Path, folder: Path) -> None:
     """Import in this process, again after each error; print the peaks of memory and the counts."""
-    tenth = sent = 0
+    tenth, sent, reads_back = 0, 0, False
     for tries in range(1, TRIES + 1):
         client = VoucherifyClient(Settings(app_id="emulator-app-id", app_token="emulator-app-token", base_url=url))
         config = ImportConfig(
@@ -82,7 +82,8 @@ def import_orders(url: str, path: Path, folder: Path) -> None:
             while pause := job.advance():
                 if not tenth and (job.progress().share or 0) >= 0.1:
                     tenth = peak()
-                if job.state.export is None:
+                reads_back = reads_back or job.state.export is not None
+                if not reads_back:
                     sent = peak()
                 time.sleep(pause.seconds)
         except VoucherifyError as error:
