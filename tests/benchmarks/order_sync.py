@@ -1,32 +1,46 @@
 """
-How fast orders are kept in step: calls a minute against what the quota allows, with a live shop beside it.
+How fast orders are kept in step beside a live shop, and in how much memory.
 
-``python -m tests.benchmarks.order_sync [PLAN] [MINUTES]``: an emulator with the limits of a plan (``organization`` or
-``business``) in real time and 100 ms for each call, orders for as many minutes as given, and a shop that makes half as
-many calls as the reserve leaves to it. The share says how much of the limit less the reserve both used: the reserve is
-left for a rush.
+    python tests/benchmarks/order_sync.py --plans organization business --minutes 2.5 --orders 10000 1000000
+
+Speed: an emulator with the limits of a plan in real time and 100 ms for each call, orders for as many minutes as given,
+and a shop that makes half as many calls as the reserve leaves to it. The share says how much of the limit less the
+reserve both used: the reserve is left for a rush. Memory: a file of orders and a client that answers at once, in a
+process of its own.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import logging
+import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import requests
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.quota import DEFAULT_RESERVE
 from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.core.state_store import NoStateStore
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_sync import SyncJob
-from tests.orders import order
 
 LATENCY = 0.1
 LIMITS = {"organization": 2000, "business": 100}
 TOO_MANY = 429
+
+
+def order(number: int) -> dict[str, Any]:
+    """Make an order with an item."""
+    item = {"source_id": f"rose-{number % 50}", "related_object": "product", "quantity": 2, "price": 500}
+    return {"source_id": f"order-{number}", "status": "PAID", "amount": 1000, "items": [item]}
 
 
 class Shop(threading.Thread):
@@ -48,7 +62,8 @@ class Shop(threading.Thread):
                 self.refused += status == TOO_MANY
 
 
-def main(plan: str, minutes: float) -> None:
+def speed(plan: str, minutes: float) -> None:
+    """Print how many calls a minute a plan lets through."""
     allowed = LIMITS[plan] * (1 - DEFAULT_RESERVE)
     orders = [order(number) for number in range(round(allowed * minutes))]
     with Emulator(plan=plan) as emulator:
@@ -69,6 +84,37 @@ def main(plan: str, minutes: float) -> None:
     )
 
 
+def memory(count: int) -> None:
+    """Print the peak memory of this process with so many orders."""
+    client = VoucherifyClient(Settings(app_id="app", app_token="token"))
+    client.create_order = lambda _body: {"id": "ord_1"}  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "orders.jsonl"
+        with path.open("w") as file:
+            file.writelines(json.dumps(order(number)) + "\n" for number in range(count))
+        summary = SyncJob(client, open_source(paths=path), state_store=NoStateStore()).run()
+    (peak,) = (
+        line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
+    print(f"{summary.loaded:,} orders: {int(peak) / 1024:.0f} MB at most")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plans", nargs="*", choices=LIMITS, default=list(LIMITS))
+    parser.add_argument("--minutes", type=float, default=2.5)
+    parser.add_argument("--orders", nargs="*", type=int, default=[10_000, 1_000_000])
+    parser.add_argument("--memory-of", type=int)
+    given = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    if given.memory_of is not None:
+        memory(given.memory_of)
+        return
+    for plan in given.plans:
+        speed(plan, given.minutes)
+    for count in given.orders:
+        subprocess.run([sys.executable, __file__, "--memory-of", str(count)], check=True)
+
+
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING)
-    main(sys.argv[1] if len(sys.argv) > 1 else "organization", float(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    main()
