@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +15,12 @@ from airflow_provider_voucherify.exceptions import ConfigurationError, ExportFil
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY_LIMIT = "1GB"
+# the first is enough for a million orders, and more than that is taken only where it is needed
+MEMORY_LIMITS = ("64MB", "256MB", "1GB")
 ROWS_AT_A_TIME = 10_000
 METADATA_PREFIX = "metadata."
+
+log = logging.getLogger(__name__)
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -86,7 +90,7 @@ class Comparison:
     :param metadata_keys: The keys of the metadata to compare.
     :param spill_folder: A local folder for what does not fit into memory.
     :param keep_last: Whether the last of the records that repeat a ``source_id`` is compared, instead of the first.
-    :param memory_limit: How much memory DuckDB may use, such as ``1GB``.
+    :param memory_limits: How much memory DuckDB may use, such as ``1GB``: where the first is too little, the next one.
     :raises ConfigurationError: if DuckDB is not installed.
     :raises ExportFileError: if the export has an order more than once.
     """
@@ -100,9 +104,27 @@ class Comparison:
         *,
         spill_folder: Path,
         keep_last: bool = False,
-        memory_limit: str = MEMORY_LIMIT,
+        memory_limits: Sequence[str] = MEMORY_LIMITS,
     ) -> None:
-        self._database = _open(spill_folder, memory_limit)
+        for limit in memory_limits:
+            self._database = _open(spill_folder, limit)
+            try:
+                self._join(given, found, fields, metadata_keys, keep_last=keep_last)
+                break
+            except _out_of_memory():
+                self._database.close()
+                if limit == memory_limits[-1]:
+                    raise
+                log.info("%s of memory are too little to compare the orders: taking more.", limit)
+        if self._number("SELECT count(*) - count(DISTINCT number) FROM joined"):
+            self._database.close()
+            raise ExportFileError(
+                "The export has orders more than once, so that they cannot be compared. Reconcile again."
+            )
+
+    def _join(
+        self, given: Path, found: Path, fields: Sequence[str], metadata_keys: Sequence[str], *, keep_last: bool
+    ) -> None:
         self._database.execute(f"CREATE VIEW given_records AS FROM read_parquet({_text(str(given))})")
         self._database.execute(f"CREATE VIEW found AS FROM read_parquet({_text(str(found))})")
         kept = "max" if keep_last else "min"
@@ -133,11 +155,12 @@ class Comparison:
             UNION ALL SELECT number, id, differences FROM joined WHERE len(differences) > 0
             """
         )
-        if self._number("SELECT count(*) - count(DISTINCT number) FROM joined"):
-            self._database.close()
-            raise ExportFileError(
-                "The export has orders more than once, so that they cannot be compared. Reconcile again."
-            )
+        self._database.execute(
+            """
+            CREATE TABLE extra AS SELECT id, source_id, status, amount, created_at, updated_at
+            FROM found ANTI JOIN given USING (source_id)
+            """
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -153,7 +176,7 @@ class Comparison:
     @property
     def extra(self) -> int:
         """The number of orders at Voucherify that the source does not have."""
-        return self._number("SELECT count(*) FROM found ANTI JOIN given USING (source_id)")
+        return self._number("SELECT count(*) FROM extra")
 
     @property
     def repeated(self) -> int:
@@ -175,9 +198,7 @@ class Comparison:
 
     def extra_orders(self) -> Iterator[dict[str, Any]]:
         """Yield the orders that the source does not have: id, source_id, status, amount, created_at, updated_at."""
-        query = self._database.execute(
-            "SELECT id, source_id, status, amount, created_at, updated_at FROM found ANTI JOIN given USING (source_id)"
-        )
+        query = self._database.execute("SELECT id, source_id, status, amount, created_at, updated_at FROM extra")
         names = [column[0] for column in query.description or ()]
         while rows := query.fetchmany(ROWS_AT_A_TIME):
             yield from (dict(zip(names, row, strict=True)) for row in rows)
@@ -231,13 +252,20 @@ def _open(spill_folder: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
             "A reconciliation needs DuckDB: install airflow-provider-voucherify[reconcile] where the task runs."
         ) from error
     return duckdb.connect(
-        str(spill_folder / "joined.duckdb"),
+        str(spill_folder / f"joined-{memory_limit}.duckdb"),
         config={
             "memory_limit": memory_limit,
+            "threads": 1,  # each takes memory of its own
             "temp_directory": str(spill_folder / "spilled"),
             "preserve_insertion_order": False,
         },
     )
+
+
+def _out_of_memory() -> type[Exception]:
+    import duckdb
+
+    return duckdb.OutOfMemoryException
 
 
 def _field_difference(name: str) -> str:
