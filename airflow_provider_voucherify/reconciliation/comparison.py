@@ -116,7 +116,8 @@ class Comparison:
                 if limit == memory_limits[-1]:
                     raise
                 log.info("%s of memory are too little to compare the orders: taking more.", limit)
-        if self._number("SELECT count(*) - count(DISTINCT number) FROM joined"):
+        missing = self._number("SELECT count(*) FROM findings WHERE len(differences) = 0")
+        if self.in_both + missing != self._number("SELECT count(*) FROM given"):
             self._database.close()
             raise ExportFileError(
                 "The export has orders more than once, so that they cannot be compared. Reconcile again."
