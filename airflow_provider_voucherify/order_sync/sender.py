@@ -26,6 +26,7 @@ from airflow_provider_voucherify.order_sync.window import SyncOrder
 from airflow_provider_voucherify.reporting.reject_files import OutcomeCode
 
 COMPARED = ("status", "amount", "discount_amount", "items", "metadata")
+IDENTIFYING = ("id", "source_id")
 
 
 class Result(Enum):
@@ -129,8 +130,9 @@ class Sender:
 
 def has_arrived(body: bytes, found: Mapping[str, Any]) -> bool:
     """
-    Return whether an order has all values that were sent.
+    Return whether an order certainly has all values that were sent.
 
+    A customer and other values that come back in another form cannot be compared: then it is not certain.
     An ``amount`` is not compared where items are given: Voucherify keeps their sum (documented). Metadata outside the
     schema are kept as text (documented).
 
@@ -138,8 +140,12 @@ def has_arrived(body: bytes, found: Mapping[str, Any]) -> bool:
     :param found: The order as Voucherify returns it.
     """
     sent: dict[str, Any] = msgspec.json.decode(body)
-    names = [name for name in COMPARED if sent.get(name) is not None and not (name == "amount" and sent.get("items"))]
-    return all(_holds(sent[name], found.get(name)) for name in names)
+    given = {name: value for name, value in sent.items() if value is not None and name not in IDENTIFYING}
+    if not given.keys() <= set(COMPARED):
+        return False
+    if given.get("items"):
+        given.pop("amount", None)
+    return all(_holds(value, found.get(name)) for name, value in given.items())
 
 
 def _holds(sent: Any, found: Any) -> bool:

@@ -160,6 +160,14 @@ def test_an_order_that_reading_does_not_find_is_sent_again(emulator):
     assert stored(emulator, "order-5")["metadata"]["row"] == 5
 
 
+def test_a_lost_change_of_what_cannot_be_compared_is_sent_again(emulator):
+    client_of(emulator).create_order(order(1))
+    emulator.add_fault("server_error", route=CREATE)
+    assert prepare(emulator, [order(1) | {"customer": {"source_id": "ada"}}]).run().loaded == 1
+    assert calls(emulator) == {CREATE: 3, READ: 1}
+    assert stored(emulator, "order-1")["customer_id"] is not None
+
+
 def test_without_an_id_a_lost_response_leaves_the_order_unknown(emulator, tmp_path):
     emulator.add_fault("answer_lost", route=CREATE)
     orders = [{name: value for name, value in order(number).items() if name != "source_id"} for number in range(5)]
