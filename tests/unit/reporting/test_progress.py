@@ -26,8 +26,8 @@ def test_what_is_not_known_is_left_out():
 def test_the_rate_is_that_of_late_also_right_after_a_task_was_woken():
     day_lost, since = [(0.0, 0)], [(86_400.0 + 10 * step, 20 * step) for step in range(12)]
     source = ListSource([order(1)])
-    state = ImportState.start(source.fingerprint(), "localhost/shop", ImportConfig())
+    settings = Settings(app_id="app", app_token="token")
+    state = ImportState.start(source.fingerprint(), settings.project, ImportConfig())
     state.counters.loaded, state.observations.timeline = 240, [*day_lost, *since]
-    client = VoucherifyClient(Settings(app_id="app", app_token="token"))
-    job = ImportJob(client, source, resume_from=state.to_json(), clock=lambda: 86_520.0)
+    job = ImportJob(VoucherifyClient(settings), source, resume_from=state.to_json(), clock=lambda: 86_520.0)
     assert job.progress().rate == pytest.approx(2.0)
