@@ -1,8 +1,11 @@
-"""Kill a process once at each of its steps: what counts as a step, and how it dies there."""
+"""
+Kill a process once at each of its steps: what counts as a step, and how it dies there.
+
+It is killed after a step alone, as the moment before the next one finds the same files, state and responses.
+"""
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import traceback
@@ -20,7 +23,6 @@ STEPS = (
     (FileStateStore, "clear"),
     *((Path, name) for name in ("open", "write_bytes", "rename", "replace", "unlink")),
 )
-MOMENTS = ("before", "after")
 LAST_STEP = 1000
 
 
@@ -30,30 +32,30 @@ class Kill(NamedTuple):
 
     :param number: The number of the kill, from 0.
     :param folder: What it worked in.
-    :param moment: Where it was killed, such as ``before Path.replace``; None if it got to its end.
+    :param step: After which step it was killed, such as ``Path.replace``; None if it got to its end.
     """
 
     number: int
     folder: Path
-    moment: str | None
+    step: str | None
 
 
 def kills(folder: Path, steps: tuple[tuple[Any, str], ...], job: Callable[[Kill], None]) -> Iterator[Kill]:
     """
-    Run a job again and again, killed before and after each of its steps, until it is not killed any more.
+    Run a job again and again, killed after each of its steps, until it is not killed any more.
 
     :param folder: Gets a folder for each.
     :param steps: The functions that count as steps, each with the class or module that has it.
     :param job: What to run, in a process of its own.
     """
-    for number, (step, moment) in enumerate(itertools.product(range(1, LAST_STEP), MOMENTS)):
-        place = folder / f"{step}-{moment}"
+    for number in range(LAST_STEP):
+        place = folder / str(number)
         place.mkdir()
         log = place.with_suffix(".step")
-        status = in_child(_killed, steps, step, moment, log, job, Kill(number, place, None))
-        killed = f"{moment} {log.read_text()}" if log.exists() else None
+        status = in_child(_killed, steps, log, job, Kill(number, place, None))
+        killed = log.read_text() if log.exists() else None
         if status != (0 if killed is None else -signal.SIGKILL):
-            raise AssertionError(f"killed {killed}, but the status is {status}")
+            raise AssertionError(f"killed after {killed}, but the status is {status}")
         yield Kill(number, place, killed)
         if killed is None:
             return
@@ -72,32 +74,27 @@ def in_child(function: Callable[..., None], *arguments: Any) -> int:
     os._exit(0)
 
 
-def _killed(steps, step: int, moment: str, log: Path, job, kill: Kill) -> None:
-    _kill_at(steps, step, moment, log)
+def _killed(steps, log: Path, job, kill: Kill) -> None:
+    _kill_after(steps, kill.number, log)
     job(kill)
 
 
-def _kill_at(steps, step: int, moment: str, log: Path) -> None:
-    """Kill this process before or after a step, counted over all kinds of them, and write down which it is."""
+def _kill_after(steps, last: int, log: Path) -> None:
+    """Kill this process after a step, counted from 0 over all kinds of them, and write down which it is."""
     taken = 0
     open_file = os.open  # which may be a step itself
-
-    def kill(name) -> None:
-        os.write(open_file(log, os.O_CREAT | os.O_WRONLY), name.encode())
-        os.kill(os.getpid(), signal.SIGKILL)
 
     def counted(original, name):
         def call(*args, **kwargs):
             nonlocal taken
+            is_last = taken == last
             taken += 1
-            is_it = taken == step
-            if is_it and moment == "before":
-                kill(name)
             try:
                 return original(*args, **kwargs)
             finally:
-                if is_it:
-                    kill(name)
+                if is_last:
+                    os.write(open_file(log, os.O_CREAT | os.O_WRONLY), name.encode())
+                    os.kill(os.getpid(), signal.SIGKILL)
 
         return call
 

@@ -54,7 +54,7 @@ def outcome(folder: Path, window: ExportWindow) -> dict[str, object]:
 def main(url: str, folder: Path) -> None:
     for kill in kills(folder, STEPS, lambda kill: export(url, kill)):
         line = {
-            "killed": kill.moment,
+            "killed": kill.step,
             "resumed": in_child(export, url, kill),
             "requested": requested_exports(url),
             **outcome(kill.folder, window_of(kill)),

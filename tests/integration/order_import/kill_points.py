@@ -71,7 +71,7 @@ def main(url: str, folder: Path) -> None:
 
     for kill in kills(folder, IMPORT_STEPS, job):
         resumed = in_child(job, kill)
-        print(json.dumps({"killed": kill.moment, "resumed": resumed, **outcome(url, kill.folder)}), flush=True)
+        print(json.dumps({"killed": kill.step, "resumed": resumed, **outcome(url, kill.folder)}), flush=True)
         requests.post(f"{url}/emulator/reset", timeout=10).raise_for_status()
 
 

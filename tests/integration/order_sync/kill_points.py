@@ -60,7 +60,7 @@ def main(url: str, folder: Path) -> None:
     before = 0
     for kill in kills(folder, STEPS, job):
         resumed, sent = in_child(job, kill), calls(url)
-        line = {"killed": kill.moment, "resumed": resumed, "sent": sent - before, **outcome(url, kill.folder)}
+        line = {"killed": kill.step, "resumed": resumed, "sent": sent - before, **outcome(url, kill.folder)}
         print(json.dumps(line), flush=True)
         before = sent
 
