@@ -93,6 +93,7 @@ class _LimitedReader(io.RawIOBase):
         self._raw = raw
         self._sock = sock
         self._read_timeout = sock.gettimeout()
+        self._timeout: float | None = None
         self._limit = limit
 
     def readable(self) -> bool:
@@ -102,10 +103,10 @@ class _LimitedReader(io.RawIOBase):
         left = self._limit.left
         if left <= 0:
             raise TimeoutError("the response took too long")
-        timeouts = [
-            seconds for seconds in (left, self._read_timeout) if seconds is not None and seconds != float("inf")
-        ]
-        self._sock.settimeout(min(timeouts) if timeouts else None)
+        timeout = min(left, float("inf") if self._read_timeout is None else self._read_timeout)
+        if timeout != self._timeout:  # which costs as much as the read itself when other threads are busy
+            self._sock.settimeout(None if timeout == float("inf") else timeout)
+            self._timeout = timeout
         start = time.monotonic()
         read = self._raw.readinto(buffer)
         self._limit.record(time.monotonic() - start, read or 0)

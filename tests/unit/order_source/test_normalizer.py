@@ -234,13 +234,13 @@ def test_rejected_orders_come_back_with_the_same_options(tmp_path, suffix: str) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"amount_unit": "cents"}, "amount_unit must be one of None, minor, major, got 'cents'"),
+        ({"amount_unit": "cents"}, "amount_unit must be one of minor, major, or None, got 'cents'"),
         ({"amount_decimals": 9}, "amount_decimals must be 0 to 4, got 9"),
         ({"order_date_metadata_key": ""}, "order_date_metadata_key must not be empty"),
         ({"column_mapping": {"a": "amout"}}, "maps 'a' to 'amout', which is not a field of an order"),
         ({"column_mapping": {"a": "metadata..x"}}, "maps 'a' to 'metadata..x', which is not a field of an order"),
         ({"column_mapping": {"a": "items.prize"}}, "maps 'a' to 'items.prize', which is not a field of an order"),
-        ({"file_format": "xml"}, "file_format must be one of None, jsonl, json, csv, parquet, got 'xml'"),
+        ({"file_format": "xml"}, "file_format must be one of jsonl, json, csv, parquet, or None, got 'xml'"),
     ],
 )
 def test_options_that_make_no_sense(options: dict, message: str) -> None:
