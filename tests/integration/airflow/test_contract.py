@@ -451,9 +451,11 @@ def comparable(outcome: Outcome, folder: Path) -> list[str]:
         told = told.replace(name, f"<id {number}>")
     told = re.sub(r"manual__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", "<run>", told)
     told = re.sub(r"\bv-[0-9a-f]{18}\b", "<request>", told)
-    told = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "<time>", told)
+    told = re.sub(r"127\.0\.0\.1:\d+/", "<host>/", told)  # of the project in the state
+    told = re.sub(r"\b[0-9a-f]{64}\b", "<hash>", told)  # of an export, with the project in it
+    told = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z", "<time>", told)
     told = re.sub(r"\b1\d{9}\.\d+|\d\d:\d\d:\d\d UTC", "<time>", told)
-    told = re.sub(r'((?:api_calls|action_seconds)(?:\\*":\s*|=))[\d.]+', r"\1<number>", told)
+    told = re.sub(r'((?:api_calls|action_seconds|processing_time\w*)(?:\\*":\s*|=))[\d.]+', r"\1<number>", told)
     return re.sub(r'\\*"timeline\\*":.*?\]\s*\]', "<timeline>", told, flags=re.DOTALL).splitlines()
 
 
