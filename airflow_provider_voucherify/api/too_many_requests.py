@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
-
-import requests
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voucherify.api.quota import FIRST_CALL_WAIT, Quota
 from airflow_provider_voucherify.exceptions import ErrorResponse, PlanExceededError, QuotaError
+
+if TYPE_CHECKING:
+    import requests
 
 TOO_MANY_REQUESTS = 429
 CYCLE_LIMIT = "api_calls_cycle"
