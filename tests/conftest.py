@@ -27,7 +27,7 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--mixes", type=int, default=100, help="mixtures of faults that an import is tried with, for each on_unknown"
+        "--mixes", type=int, default=67, help="mixtures of faults that an import is tried with, for each on_unknown"
     )
 
 
