@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.fast_folder import FAST_FOLDER
+
 pytest_plugins = ["airflow_provider_voucherify.testing"]
 
-AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-", dir=FAST_FOLDER))
 
 os.environ |= {
     "AIRFLOW_HOME": str(AIRFLOW_HOME),

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 
 import boto3
 import psycopg2
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.fast_folder import FAST_FOLDER
 from tests.integration.s3 import BUCKET
 from tests.system import services
 
@@ -19,6 +22,13 @@ def postgres():
     with services.postgres() as url:
         _wait_until_ready(url)
         yield url
+
+
+@pytest.fixture
+def fast_path():
+    """A folder like ``tmp_path``, for tests that save durably very often."""
+    with tempfile.TemporaryDirectory(dir=FAST_FOLDER) as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

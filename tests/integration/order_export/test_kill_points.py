@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 EXPORTS_OF_A_WINDOW = 2
 
 
-def test_an_export_killed_at_each_step_is_resumed_and_exact(tmp_path):
+def test_an_export_killed_at_each_step_is_resumed_and_exact(fast_path):
     """Steps are requests, saves of the state, and operations on files; each is killed after it."""
     with Emulator(speed=5000) as emulator:
         orders = [
@@ -28,7 +28,7 @@ def test_an_export_killed_at_each_step_is_resumed_and_exact(tmp_path):
             for n in range(25)
         ]
         put(emulator, orders)
-        program = [sys.executable, "-m", "tests.integration.order_export.kill_points", emulator.url, str(tmp_path)]
+        program = [sys.executable, "-m", "tests.integration.order_export.kill_points", emulator.url, str(fast_path)]
         lines = subprocess.run(program, check=True, capture_output=True, text=True).stdout.splitlines()
     outcomes = [json.loads(line) for line in lines]
     assert len(outcomes) > 50

@@ -16,6 +16,7 @@ from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import VoucherifyError
 from airflow_provider_voucherify.order_import import ImportConfig, ImportJob
 from airflow_provider_voucherify.order_source.source import ListSource
+from tests.fast_folder import FAST_FOLDER
 from tests.integration.order_import.test_order_import import LENIENT, client_of, outcomes
 from tests.orders import order
 
@@ -126,7 +127,7 @@ def assert_right_and_true(emulator, faults, kinds, on_unknown):
     source = ListSource(orders)
     emulator.reset()
     emulator.clear_faults()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=FAST_FOLDER) as name:
         folder = Path(name)
         for fault, parameters in faults:
             emulator.add_fault(fault, **parameters)

@@ -31,7 +31,7 @@ EXACT = {
 SENT = {6, 7}
 
 
-def test_an_import_killed_at_each_step_is_resumed_and_exact(tmp_path):
+def test_an_import_killed_at_each_step_is_resumed_and_exact(fast_path):
     """
     Steps are requests, saves of the state, and operations on files; each is killed after it.
 
@@ -40,7 +40,7 @@ def test_an_import_killed_at_each_step_is_resumed_and_exact(tmp_path):
     orders that cannot be read back.
     """
     with Emulator(speed=100_000, faults=FAULTS) as emulator:
-        program = [sys.executable, "-m", "tests.integration.order_import.kill_points", emulator.url, str(tmp_path)]
+        program = [sys.executable, "-m", "tests.integration.order_import.kill_points", emulator.url, str(fast_path)]
         lines = subprocess.run(program, check=True, capture_output=True, text=True).stdout.splitlines()
     *outcomes, last = [json.loads(line) for line in lines]
     assert len(outcomes) > 150

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.slow
-def test_killed_at_each_step(voucherify_emulator, tmp_path):
+def test_killed_at_each_step(voucherify_emulator, fast_path):
     done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.order_sync.kill_points", voucherify_emulator.url, str(tmp_path)],
+        [sys.executable, "-m", "tests.integration.order_sync.kill_points", voucherify_emulator.url, str(fast_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
