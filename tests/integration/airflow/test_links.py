@@ -109,6 +109,6 @@ def test_a_task_that_sent_nothing_has_no_link(dashboard, log):
 def test_a_link_does_not_wait_for_the_outcome(monkeypatch):
     with Emulator(import_base_ms=60_000) as slow:
         monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(slow, dashboard_url=DASHBOARD))
-        dag, run = run_import(timeout=1)
+        dag, run = run_import(timeout=5)
         assert run.state == "failed"
         assert "/async-actions/aa_" in link(dag, run, BACKGROUND_TASKS)
