@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_voucherify.core.state_store import STATE_FILE
 from airflow_provider_voucherify.core.validation import check_number, check_switch
 from airflow_provider_voucherify.operators._base import WaitingOperator
-from airflow_provider_voucherify.order_source.dry_run import DryRunResult
+from airflow_provider_voucherify.order_load.dry_run import DryRunResult
 from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.task.observability import Telemetry
 from airflow_provider_voucherify.task.order_source import ReadsOrders

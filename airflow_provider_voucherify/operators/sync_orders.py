@@ -10,8 +10,8 @@ import msgspec
 from airflow_provider_voucherify.core.validation import seconds_of
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.operators._load import LoadOrdersOperator
+from airflow_provider_voucherify.order_load.dry_run import DryRunResult
 from airflow_provider_voucherify.order_source import SourceOptions
-from airflow_provider_voucherify.order_source.dry_run import DryRunResult
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob, dry_run
 from airflow_provider_voucherify.order_sync.checkpoint import SyncState

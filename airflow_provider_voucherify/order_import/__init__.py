@@ -10,6 +10,6 @@ Bulk import of historical orders, without Airflow.
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.dry_run import dry_run
 from airflow_provider_voucherify.order_import.job import ImportJob
-from airflow_provider_voucherify.order_source.dry_run import DryRunResult
+from airflow_provider_voucherify.order_load.dry_run import DryRunResult
 
 __all__ = ["DryRunResult", "ImportConfig", "ImportJob", "dry_run"]

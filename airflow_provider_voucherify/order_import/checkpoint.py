@@ -6,15 +6,11 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
-from airflow_provider_voucherify.core.job_state import RunState
 from airflow_provider_voucherify.order_export.checkpoint import export_ids_of
 from airflow_provider_voucherify.order_import.chunk import Cause
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.record_range import RecordRange, from_bits
-from airflow_provider_voucherify.order_source.duplicates import FoundDuplicates
-from airflow_provider_voucherify.order_source.findings import Findings
-from airflow_provider_voucherify.order_source.source import Cursor
-from airflow_provider_voucherify.reporting.observations import Observations
+from airflow_provider_voucherify.order_load.state import LoadCheckpoint, LoadCounters, LoadState
 from airflow_provider_voucherify.reporting.summary import ImportSummary
 
 MAX_ACTION_IDS = 100
@@ -71,11 +67,12 @@ class Unverified(msgspec.Struct, kw_only=True):
         return list(range(self.submission.orders)) if self.only is None else from_bits(self.only)
 
 
-class Checkpoint(msgspec.Struct, kw_only=True):
+class Checkpoint(LoadCheckpoint, kw_only=True):
     """
     What a resume needs.
 
-    :param cursor: The first record that no chunk covers yet.
+    The cursor is at the first record that no chunk covers yet.
+
     :param source_read: Whether the source was read to its end.
     :param queue: What to send before reading on.
     :param resend_queue: What to send again at the end of the source, because it failed for a passing reason.
@@ -83,16 +80,12 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     :param unverified: What has ended and has to be read back.
     :param max_orders: The largest number of orders in a chunk, for the rest of the run.
     :param max_body_bytes: The largest body in bytes, for the rest of the run.
-    :param next_number: The number of the next chunk.
     :param bisections: Requests made to find the bad orders of refused chunks.
     :param last_split: The orders of the chunk that was halved last, and how many of its halves were accepted since.
     :param recent_action_ids: The last 100 actions, to tell a lost one from these.
     :param foreign_action_ids: The last 100 actions that are proved to belong to others.
-    :param duplicates: What the duplicate check found, if that is small enough to be kept here.
-    :param findings: What was found out about the orders read up to now, each record counted once.
     """
 
-    cursor: Cursor = Cursor()
     source_read: bool = False
     queue: list[RecordRange] = []
     resend_queue: list[RecordRange] = []
@@ -100,19 +93,10 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     unverified: list[Unverified] = []
     max_orders: int
     max_body_bytes: int
-    next_number: int = 1
     bisections: int = 0
     last_split: tuple[int, int] | None = None
     recent_action_ids: list[str] = []
     foreign_action_ids: list[str] = []
-    duplicates: FoundDuplicates | None = None
-    findings: Findings = msgspec.field(default_factory=Findings)
-
-    def take_number(self) -> int:
-        """Number a chunk."""
-        number = self.next_number
-        self.next_number += 1
-        return number
 
     def has_outcome(self, number: int) -> bool:
         """
@@ -120,7 +104,15 @@ class Checkpoint(msgspec.Struct, kw_only=True):
 
         :param number: The number of the chunk.
         """
-        return number < self.next_number and all(sent.number != number for sent in self.in_flight)
+        return super().has_outcome(number) and all(sent.number != number for sent in self.in_flight)
+
+    def of_finished(self) -> Self:
+        """Return what is kept of it when the import has finished."""
+        return type(self)(
+            max_orders=self.max_orders,
+            max_body_bytes=self.max_body_bytes,
+            recent_action_ids=self.recent_action_ids[-1:],
+        )
 
     def remember_action(self, action_id: str) -> None:
         """
@@ -139,46 +131,30 @@ class Checkpoint(msgspec.Struct, kw_only=True):
         self.foreign_action_ids = [*self.foreign_action_ids, action_id][-MAX_ACTION_IDS:]
 
 
-class Counters(msgspec.Struct, kw_only=True):
+class Counters(LoadCounters, kw_only=True):
     """
     The counts of an import, over all tries together.
 
-    :param loaded: Orders that Voucherify reported as imported.
-    :param rejected: Orders that were certainly not imported.
-    :param unknown: Orders of which it is unknown.
-    :param superseded: Of the rejected, those that were left out in favour of another order with their ``source_id``.
     :param with_customer: Orders sent with a customer, who moves through segments.
     :param with_override: Orders sent with a product that overwrites the catalogue.
     :param chunks: Requests that Voucherify accepted.
     :param amount_given: The sum of the amounts of the orders that were sent, in the smallest currency unit.
     :param amount_loaded: That of the orders that were loaded.
-    :param api_calls: Calls made.
     """
 
-    loaded: int = 0
-    rejected: int = 0
-    unknown: int = 0
-    superseded: int = 0
     with_customer: int = 0
     with_override: int = 0
     chunks: int = 0
     amount_given: int = 0
     amount_loaded: int = 0
-    api_calls: int = 0
-
-    @property
-    def settled(self) -> int:
-        """The number of orders that have an outcome."""
-        return self.loaded + self.rejected + self.unknown
 
 
-class ImportState(RunState, kw_only=True):
+class ImportState(LoadState, kw_only=True):
     """
     The document that is saved.
 
-    :param checkpoint: What a resume needs; changed by the scheduler and the sender.
-    :param counters: Counts; changed by the outcomes and the sender.
-    :param observations: What the report shows.
+    The scheduler and the sender change the checkpoint, the outcomes and the sender the counters.
+
     :param action_ids: The first 100 actions; all of them if the import does not wait.
     :param action_seconds: The average processing time of an action; None before the first.
     :param export: The state of the export that reads orders back; None while there is none.
@@ -193,10 +169,14 @@ class ImportState(RunState, kw_only=True):
     finished: ImportSummary | None = None
     checkpoint: Checkpoint
     counters: Counters = msgspec.field(default_factory=Counters)
-    observations: Observations = msgspec.field(default_factory=Observations)
     action_ids: list[str] = []
     action_seconds: float | None = None
     export: dict[str, Any] | None = None
+
+    @property
+    def standing(self) -> str:
+        """How far the import has come, as a part of a sentence."""
+        return f"{super().standing}, {len(self.checkpoint.in_flight)} chunks are in flight"
 
     @property
     def export_ids(self) -> list[str]:
@@ -240,17 +220,6 @@ class ImportState(RunState, kw_only=True):
 
         :param summary: The summary.
         """
-        checkpoint = Checkpoint(
-            max_orders=self.checkpoint.max_orders,
-            max_body_bytes=self.checkpoint.max_body_bytes,
-            recent_action_ids=self.checkpoint.recent_action_ids[-1:],
-        )
-        return type(self)(
-            fingerprint=self.fingerprint,
-            project=self.project,
-            run=self.run,
-            restarted_by=self.restarted_by,
-            finished=summary,
-            checkpoint=checkpoint,
-            action_ids=self.action_ids,
-        )
+        kept = super().finish(summary)
+        kept.action_ids = self.action_ids
+        return kept

@@ -8,7 +8,7 @@ from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.order_import.chunk import chunks
 from airflow_provider_voucherify.order_import.config import ImportConfig
-from airflow_provider_voucherify.order_source.dry_run import DryRun, DryRunResult
+from airflow_provider_voucherify.order_load.dry_run import DryRun, DryRunResult
 from airflow_provider_voucherify.order_source.source import Cursor, Source
 
 CALLS_PER_CHUNK = 2  # one to send it, one for its result

@@ -6,8 +6,8 @@ from itertools import islice
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.core.storage import StoragePath
+from airflow_provider_voucherify.order_load.dry_run import DryRun, DryRunResult
 from airflow_provider_voucherify.order_source.checked_records import CheckedRecord, checked
-from airflow_provider_voucherify.order_source.dry_run import DryRun, DryRunResult
 from airflow_provider_voucherify.order_source.schema.order import Facts
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.order_sync.config import SyncConfig

@@ -85,9 +85,9 @@ class Outcomes:
         unknown = [outcome for result, outcome in lost if result is Result.UNKNOWN]
         if rejected or unknown or superseded:
             self._check()
+            number = checkpoint.take_number()
             for kind, outcomes in (("rejected", rejected), ("unknown", unknown), ("superseded", superseded)):
-                self._report.write(kind, checkpoint.next_number, outcomes, attempt=1)
-            checkpoint.next_number += 1
+                self._report.write(kind, number, outcomes, attempt=1)
         counters.loaded += sum(one.sent.result is Result.LOADED for one in settled)
         counters.rejected += len(rejected) + len(superseded)
         counters.superseded += len(superseded)

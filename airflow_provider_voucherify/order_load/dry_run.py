@@ -12,7 +12,7 @@ from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import DryRunFailedError
-from airflow_provider_voucherify.order_source.find_rules import RuleOptions, find_rules
+from airflow_provider_voucherify.order_load.find_rules import RuleOptions, find_rules
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.reporting.observations import MAX_FAILURES

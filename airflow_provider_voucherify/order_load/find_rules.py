@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
+from airflow_provider_voucherify.order_load.state import LoadCheckpoint
 from airflow_provider_voucherify.order_source.duplicates import (
     Duplicates,
-    FoundDuplicates,
     OnDuplicate,
     find_duplicates,
 )
@@ -35,13 +35,7 @@ class RuleOptions(Protocol):
         """What becomes of what overwrites products of the catalogue."""
 
 
-class KeepsDuplicates(Protocol):
-    """The checkpoint of a job."""
-
-    duplicates: FoundDuplicates | None
-
-
-def find_rules(source: Source, config: RuleOptions, checkpoint: KeepsDuplicates | None = None) -> Rules:
+def find_rules(source: Source, config: RuleOptions, checkpoint: LoadCheckpoint | None = None) -> Rules:
     """
     Check a source for orders that repeat a ``source_id``, and make the rules by which its orders are sent.
 

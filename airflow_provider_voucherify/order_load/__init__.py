@@ -1,0 +1,1 @@
+"""What the jobs that load orders into Voucherify share: the way from a source to the outcome of each order."""

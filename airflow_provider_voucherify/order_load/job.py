@@ -1,0 +1,313 @@
+"""The base of the jobs that load orders, from the duplicate check to the report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypedDict, TypeVar
+
+from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.api.polling import Pause, Poller
+from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, ResumedStateStore, StateStore
+from airflow_provider_voucherify.core.storage import StoragePath
+from airflow_provider_voucherify.exceptions import StateError
+from airflow_provider_voucherify.order_load.find_rules import RuleOptions, find_rules
+from airflow_provider_voucherify.order_load.state import LoadState
+from airflow_provider_voucherify.order_source.rules import Rules
+from airflow_provider_voucherify.order_source.source import Source
+from airflow_provider_voucherify.reporting.progress import Progress
+from airflow_provider_voucherify.reporting.reject_files import Report
+from airflow_provider_voucherify.reporting.summary import LoadSummary
+
+PROGRESS_INTERVAL = 30.0
+RATE_POINTS = 10  # of the 60 of the timeline: enough to be steady, and few enough to follow a change
+
+log = logging.getLogger(__name__)
+
+
+class LoadOptions(RuleOptions, Protocol):
+    """The options that every job has."""
+
+    @property
+    def max_rejected(self) -> float:
+        """How many orders may be rejected."""
+
+    @property
+    def max_unknown(self) -> float:
+        """How many orders may be unknown."""
+
+    @property
+    def poll_seconds(self) -> float:
+        """The longest wait between two polls, in seconds."""
+
+
+ConfigT = TypeVar("ConfigT", bound=LoadOptions)
+StateT = TypeVar("StateT", bound=LoadState)
+SummaryT = TypeVar("SummaryT", bound=LoadSummary)
+
+
+class JobOptions(TypedDict, total=False):
+    """What every job takes beside its client, source and configuration: see :class:`LoadJob`."""
+
+    report_path: StoragePath | None
+    state_store: StateStore | None
+    run: str | None
+    restart: bool
+    resume_from: dict[str, Any] | None
+    failures: int
+    calls: int
+    on_progress: Callable[[Progress], None]
+    clock: Callable[[], float]
+
+
+class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
+    """
+    Finds the outcome of each order of a source, in as many tries as it takes.
+
+    :param client: The API.
+    :param source: The orders.
+    :param config: The options.
+    :param report_path: A folder for the orders that were not loaded, ``summary.json`` and ``report.html``.
+    :param state_store: Where the state is saved. By default ``state.json`` under ``report_path``; without either, a job
+        that is interrupted cannot resume.
+    :param run: The name of this run. Another try of a run that finished returns its summary and sends nothing.
+    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
+    :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
+    :param failures: How many polls failed in a row before, in a trigger.
+    :param calls: How many calls were made elsewhere for this job, in a trigger.
+    :param on_progress: Called with the progress before each pause and every 30 seconds.
+    :param clock: Returns the time in seconds since the epoch.
+    """
+
+    _state_type: type[StateT]
+
+    def __init__(
+        self,
+        client: Endpoints,
+        source: Source,
+        config: ConfigT,
+        *,
+        report_path: StoragePath | None = None,
+        state_store: StateStore | None = None,
+        run: str | None = None,
+        restart: bool = False,
+        resume_from: dict[str, Any] | None = None,
+        failures: int = 0,
+        calls: int = 0,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if state_store is None:
+            state_store = NoStateStore() if report_path is None else FileStateStore(report_path)
+        self._client = client
+        self._source = source
+        self._config = config
+        self._report_path = report_path
+        self._report = Report(report_path, run)
+        self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
+        self._run = run
+        self._restart = restart
+        self._calls_elsewhere = calls
+        self._on_progress = on_progress
+        self._clock = clock
+        self._poller = Poller(config.poll_seconds, failures=failures)
+        self._progress_at = clock()
+        self._state: StateT | None = None
+        self._summary: SummaryT | None = None
+
+    def open(self) -> StateT:
+        """
+        Load the state of the job to resume, or start one. :meth:`advance` does this by itself.
+
+        :raises ConfigurationError: if ``report_path`` cannot be written, or has the orders in it, or lies among them.
+        :raises SourceChangedError: if the job to resume was of another source.
+        :raises ProjectChangedError: if it was of another project.
+        :raises StateError: if the saved state is missing or cannot be read.
+        """
+        if self._state is not None:
+            return self._state
+        if self._report_path is not None:
+            self._source.check_report_path(self._report_path)
+        self._report.check_writable()
+        fingerprint, project = self._source.fingerprint(), self._client.transport.settings.project
+        state = self._state_type.load(self._state_store, fingerprint, project, run=self._run, restart=self._restart)
+        if state is not None and state.finished is not None:
+            log.info("This run has finished the %s before: nothing is sent again. %s", state.job, state.finished)
+            self._summary = state.finished
+            self._state = state
+            return state
+        if state is not None:
+            log.info("Resuming: %s.", state.standing)
+            self._resume(state)
+        else:
+            state = self._start(fingerprint, project)
+            self._clear()
+            state.observations.mark(self._clock(), 0)
+        state.counters.api_calls += self._calls_elsewhere
+        self._calls_counted = self._client.transport.calls
+        self._set_up(state, find_rules(self._source, self._config, state.checkpoint))
+        self._state = state
+        return state
+
+    def run(self) -> SummaryT:
+        """
+        Load all orders, sleeping in every wait.
+
+        :return: The summary.
+        :raises OrdersNotLoadedError: if more orders were rejected or are unknown than the options tolerate.
+        :raises VoucherifyError: if the job cannot continue. The saved state says exactly where it stands.
+        """
+        while pause := self.advance():
+            time.sleep(pause.seconds)
+        return self.summary
+
+    def advance(self) -> Pause | None:
+        """
+        Do all that can be done now.
+
+        :return: What to wait for; None when every order has its outcome and the report is written.
+        :raises FencedError: if another process has claimed the state since, such as the retry of this task.
+        :raises OrdersNotLoadedError: if more orders were rejected or are unknown than the options tolerate.
+        :raises VoucherifyError: if the job cannot continue. The saved state says exactly where it stands.
+        """
+        self.open()
+        if self._summary is not None:
+            return None
+        pause = self._advance()
+        if pause:
+            self._report_progress(waiting_for=pause.reason)
+        else:
+            self._finish()
+        return pause
+
+    @property
+    def state(self) -> StateT:
+        """The state of the job."""
+        return self.open()
+
+    @property
+    def failures(self) -> int:
+        """How many polls failed in a row up to now."""
+        return self._poller.failures
+
+    @property
+    def summary(self) -> SummaryT:
+        """
+        The summary of the job.
+
+        :raises RuntimeError: if it is not finished.
+        """
+        if self._summary is None:
+            raise RuntimeError(f"The {self._state_type.job} is not finished.")
+        return self._summary
+
+    def progress(self) -> Progress:
+        """Return how far the job has come."""
+        state, counters = self.state, self.state.counters
+        since, settled_then = state.observations.timeline[-RATE_POINTS:][0]
+        return Progress(
+            done=counters.settled,
+            share=self._share,
+            rate=(counters.settled - settled_then) / max(self._clock() - since, 0.001),
+            read=state.checkpoint.cursor.number,
+            failed=counters.rejected + counters.unknown,
+            in_flight=self._in_flight,
+            calls=counters.api_calls,
+            calls_left=self._client.transport.quota.remaining,
+        )
+
+    @abstractmethod
+    def _start(self, fingerprint: str, project: str) -> StateT:
+        """Make the state of a job that starts."""
+
+    def _resume(self, state: StateT) -> None:
+        """Take up a state that was saved, and remove what was written and not saved any more."""
+        self._report.remove_unsaved(state.checkpoint.has_outcome)
+
+    def _clear(self) -> None:
+        """Remove what an earlier job left under the report."""
+        self._report.clear()
+
+    @abstractmethod
+    def _set_up(self, state: StateT, rules: Rules) -> None:
+        """Make what works on the state, by the rules that decide which orders are sent."""
+
+    @abstractmethod
+    def _advance(self) -> Pause | None:
+        """Do all that can be done now, and save the state."""
+
+    @property
+    @abstractmethod
+    def _share(self) -> float | None:
+        """The share of the source that is done, 0 to 1; None if its length is unknown."""
+
+    @property
+    @abstractmethod
+    def _in_flight(self) -> int:
+        """How many requests are on their way."""
+
+    @property
+    def _max_unknown(self) -> float:
+        """How many orders may be unknown without an error."""
+        return self._config.max_unknown
+
+    @abstractmethod
+    def _summarize(self, **results: Any) -> SummaryT:
+        """
+        Make the summary.
+
+        :param results: The fields of :class:`~airflow_provider_voucherify.reporting.summary.LoadSummary`.
+        """
+
+    @abstractmethod
+    def _write_report(self, summary: SummaryT) -> None:
+        """Write the summary and the page of the report."""
+
+    # state and report
+
+    def _save(self) -> None:
+        self._save_now()
+        if self._clock() - self._progress_at >= PROGRESS_INTERVAL:
+            self._report_progress()
+
+    def _save_now(self) -> None:
+        calls = self._client.transport.calls
+        self.state.counters.api_calls += calls - self._calls_counted
+        self._calls_counted = calls
+        self._state_store.save(self.state.to_json())
+
+    def _report_progress(self, waiting_for: str = "") -> None:
+        self._progress_at = self._clock()
+        progress = self.progress()
+        log.info("%s%s", progress, f"; waiting for {waiting_for}" if waiting_for else "")
+        self._on_progress(progress)
+
+    def _finish(self) -> None:
+        state, counters = self.state, self.state.counters
+        orders = state.checkpoint.cursor.number
+        if counters.settled != orders:
+            raise StateError(
+                f"{orders} orders were read, but {counters.settled} have an outcome: {counters.loaded} loaded, "
+                f"{counters.rejected} rejected, {counters.unknown} unknown. This is a defect of the provider: please "
+                "report it."
+            )
+        summary = self._summarize(
+            orders=orders,
+            loaded=counters.loaded,
+            rejected=counters.rejected,
+            unknown=counters.unknown,
+            superseded=counters.superseded,
+            api_calls=counters.api_calls,
+            report_path=None if self._report_path is None else str(self._report_path),
+            reasons=state.observations.failures,
+            findings=state.checkpoint.findings.report(),
+        )
+        self._state_store.check()
+        self._write_report(summary)
+        log.info("%s", summary)
+        self._summary = summary
+        summary.check(self._config.max_rejected, self._max_unknown)
+        # not removed: a failure after this, as in post_execute or an XCom backend, must not send the orders again
+        self._state_store.save(state.finish(summary).to_json())
