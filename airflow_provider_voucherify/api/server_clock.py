@@ -1,4 +1,4 @@
-"""Tell the time on Voucherify's clock, whatever ours does."""
+"""Keep the time of Voucherify's clock from its Date headers, independently of the local clock."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class ServerClock:
     """
     The time on Voucherify's clock: that of the first ``Date`` header, and the seconds that have passed since then.
 
-    The seconds are those of the monotonic clock, so that setting our clock changes nothing, and ``Date`` headers that
-    jump between a few seconds do not stretch or shorten what is measured. It is set again when it is far off.
+    The seconds are those of the monotonic clock, so that adjusting the local clock changes nothing, and small
+    differences between ``Date`` headers do not distort a measured duration. A large difference sets it again.
     """
 
     def __init__(self) -> None:

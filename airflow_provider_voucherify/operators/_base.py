@@ -11,10 +11,11 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_voucherify.api.polling import Pause
 from airflow_provider_voucherify.core.job_state import JobState
-from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.core.state_store import STATE_FILE, FileStateStore, NoStateStore, StateStore
 from airflow_provider_voucherify.core.validation import check_switch, seconds_of
 from airflow_provider_voucherify.exceptions import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
+from airflow_provider_voucherify.task.parameters import storage_path
 from airflow_provider_voucherify.task.state import TaskStateStore, name_of_try
 from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
@@ -51,6 +52,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
 
     :cvar state_type: The state of the job.
     :cvar state_key: Its key in Airflow's task state store.
+    :cvar state_file: The name of its file, under the folder of the report.
     :param durable: Whether a retry, or the clearing of a failed task, resumes where the last try stopped.
     :param restart: Whether to ignore the state of an earlier DAG run; a retry in the same run resumes nevertheless.
     :param deferrable: Whether to wait in the triggerer, 5 seconds and more. By default as
@@ -61,7 +63,9 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
 
     state_type: ClassVar[type[JobState]]
     state_key: ClassVar[str]
+    state_file: ClassVar[str] = STATE_FILE
 
+    report_path: str | None = None
     poll_interval: float | timedelta
 
     def __init__(
@@ -154,9 +158,14 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         :param job: The job, which has ended.
         """
 
-    @abstractmethod
+    @property
+    def _folder(self) -> ObjectStoragePath | None:
+        """The folder of the report."""
+        return storage_path("report_path", self.report_path) if self.report_path else None
+
     def _state_file(self) -> ObjectStoragePath | None:
         """Return the file of the state where Airflow has no task state store; None if there is no place for one."""
+        return None if self._folder is None else self._folder / self.state_file
 
     def _state_store(self, context: Context) -> StateStore:
         """Choose where the state is saved: in Airflow's task state store (3.3 and newer), otherwise in a file."""

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_voucherify.core.state_store import STATE_FILE
 from airflow_provider_voucherify.core.validation import check_number, check_switch
 from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_load.dry_run import DryRunResult
@@ -16,7 +15,7 @@ from airflow_provider_voucherify.task.order_source import ReadsOrders
 from airflow_provider_voucherify.task.parameters import from_json
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
 
 
 class LoadOrdersOperator(ReadsOrders, WaitingOperator):
@@ -86,6 +85,3 @@ class LoadOrdersOperator(ReadsOrders, WaitingOperator):
             self._telemetry.clear()
         result: dict[str, Any] = job.summary.to_xcom()
         return result
-
-    def _state_file(self) -> ObjectStoragePath | None:
-        return None if self._folder is None else self._folder / STATE_FILE

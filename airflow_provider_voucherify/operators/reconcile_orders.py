@@ -17,7 +17,7 @@ from airflow_provider_voucherify.task.order_source import OrderInput, ReadsOrder
 from airflow_provider_voucherify.task.parameters import is_templated, takes_options
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
 
 
 class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
@@ -61,6 +61,7 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
     operator_extra_links = (ExportLink(),)
     state_type = ReconcileState
     state_key = "order_reconciliation"
+    state_file = STATE_FILE
 
     compare: Sequence[str] | None
 
@@ -93,6 +94,3 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
 
     def _running_at_voucherify(self) -> list[str]:
         return [f"export {export_id}" for export_id in self._state.export_ids] if self._state else []
-
-    def _state_file(self) -> ObjectStoragePath | None:
-        return None if self._folder is None else self._folder / STATE_FILE

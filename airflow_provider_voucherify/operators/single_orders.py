@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voucherify.core.state_store import STATE_FILE
 from airflow_provider_voucherify.exceptions import ConfigurationError, OrdersRefusedError
 from airflow_provider_voucherify.operators._base import VoucherifyOperator, WaitingOperator
 from airflow_provider_voucherify.order_source import SourceOptions, open_source
 from airflow_provider_voucherify.order_source.options import AmountUnit
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob
 from airflow_provider_voucherify.order_sync.checkpoint import SyncState
-from airflow_provider_voucherify.task.parameters import JSON_FILES, from_json, is_templated, storage_path
+from airflow_provider_voucherify.task.parameters import JSON_FILES, from_json, is_templated
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
 
 SHOWN_REASONS = 5
 ANY_NUMBER = float("inf")
@@ -98,13 +97,6 @@ class CreateOrderOperator(WaitingOperator):
 
     def _running_at_voucherify(self) -> list[str]:
         return []  # as in a synchronisation
-
-    def _state_file(self) -> ObjectStoragePath | None:
-        return None if self._folder is None else self._folder / STATE_FILE
-
-    @property
-    def _folder(self) -> ObjectStoragePath | None:
-        return storage_path("report_path", self.report_path) if self.report_path else None
 
     def _orders(self) -> Sequence[Mapping[str, Any]]:
         given = from_json("order", self.order)

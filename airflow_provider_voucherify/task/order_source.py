@@ -15,7 +15,7 @@ from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.task.parameters import OptionsMixin, from_json, storage_path
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
 
 SPOOL_FOLDER = "spool"
 
@@ -115,11 +115,6 @@ class ReadsOrders(OptionsMixin):
             spool=self._spool_folder() if query else None,
             **msgspec.structs.asdict(self._options(SourceOptions)),
         )
-
-    @property
-    def _folder(self) -> ObjectStoragePath | None:
-        """The folder of the report."""
-        return storage_path("report_path", self.report_path) if self.report_path else None
 
     def _query(self, context: Context) -> Query:
         conn_id = str(self.sql_conn_id)
