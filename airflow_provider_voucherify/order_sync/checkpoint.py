@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from airflow_provider_voucherify.order_load.state import LoadCheckpoint, LoadCounters, LoadState
-from airflow_provider_voucherify.reporting.summary import SyncSummary
+from airflow_provider_voucherify.reporting.summary import LoadedOrder, SyncSummary
 
 MAX_ORDER_IDS = 100
 
@@ -42,6 +42,7 @@ class SyncState(LoadState, kw_only=True):
     The window changes the checkpoint, and the outcomes the counters.
 
     :param order_ids: Voucherify's ids of the first 100 orders, as far as they are loaded, each after its number.
+    :param first_order: The first order, if it was sent and is loaded.
     """
 
     job: ClassVar[str] = "synchronisation"
@@ -54,6 +55,7 @@ class SyncState(LoadState, kw_only=True):
     checkpoint: Checkpoint = msgspec.field(default_factory=Checkpoint)
     counters: Counters = msgspec.field(default_factory=Counters)
     order_ids: list[tuple[int, str]] = []
+    first_order: LoadedOrder | None = None
 
     def is_resumed_by(self, fingerprint: str, project: str, run: str | None, restart: bool) -> bool:
         """

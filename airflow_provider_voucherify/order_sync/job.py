@@ -111,7 +111,8 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
         return self._calls.in_flight
 
     def _summarize(self, **results: Any) -> SyncSummary:
-        return SyncSummary(**results, order_ids=[order_id for _, order_id in sorted(self.state.order_ids)])
+        order_ids = [order_id for _, order_id in sorted(self.state.order_ids)]
+        return SyncSummary(**results, order_ids=order_ids, first_order=self.state.first_order)
 
     def _write_report(self, summary: SyncSummary) -> None:
         self._report.write_summary(summary.to_document(), html_report(summary, self.state.observations))

@@ -93,10 +93,10 @@ class Outcomes:
         counters.superseded += len(superseded)
         counters.unknown += len(unknown)
         counters.refused += sum(one.sent.result is Result.REJECTED and one.order.error is None for one in settled)
-        self._state.order_ids += [
-            (one.order.record.number, one.sent.order_id)
-            for one in by_position
-            if one.sent.order_id and one.order.record.number < MAX_ORDER_IDS
-        ]
+        for one in by_position:
+            number, order = one.order.record.number, one.sent.order
+            if order is not None and number < MAX_ORDER_IDS:
+                self._state.order_ids.append((number, order.id))
+                self._state.first_order = order if number == 0 else self._state.first_order
         observations.add_failures([*rejected, *unknown])
         observations.mark(self._clock(), counters.settled)

@@ -24,6 +24,7 @@ from airflow_provider_voucherify.exceptions import (
 from airflow_provider_voucherify.order_sync.config import SyncMode
 from airflow_provider_voucherify.order_sync.window import SyncOrder
 from airflow_provider_voucherify.reporting.reject_files import OutcomeCode
+from airflow_provider_voucherify.reporting.summary import LoadedOrder
 
 COMPARED = ("status", "amount", "discount_amount", "items", "metadata")
 IDENTIFYING = ("id", "source_id")
@@ -52,14 +53,14 @@ class Sent:
     :param reason: Why it was not loaded, or why that is unknown.
     :param code: What kind of failure that is.
     :param error: The error that may pass, if the order has to be sent again.
-    :param order_id: Voucherify's id of the order, if it is loaded.
+    :param order: The order as Voucherify returned it, if it is loaded.
     """
 
     result: Result
     reason: str = ""
     code: OutcomeCode = OutcomeCode.REFUSED
     error: RetryableError | None = None
-    order_id: str = ""
+    order: LoadedOrder | None = None
 
 
 class Sender:
@@ -109,7 +110,7 @@ class Sender:
             return self._find(order, error)
         except TransportError as error:
             return self._find(order, error) if error.sent else Sent(Result.PUT_BACK, error=error)
-        return Sent(Result.LOADED, order_id=str(response["id"]))
+        return Sent(Result.LOADED, order=_loaded(response))
 
     def _find(self, order: SyncOrder, error: RetryableError) -> Sent:
         """Read an order whose response was lost."""
@@ -125,7 +126,7 @@ class Sender:
             return Sent(Result.PUT_BACK, error=unread)
         if not has_arrived(order.body, found):
             return Sent(Result.LOST, error=error)
-        return Sent(Result.LOADED, order_id=str(found.get("id", "")))
+        return Sent(Result.LOADED, order=_loaded(found))
 
 
 def has_arrived(body: bytes, found: Mapping[str, Any]) -> bool:
@@ -166,6 +167,14 @@ def _without_id(body: bytes) -> bytes:
 
 def _words(response: ErrorResponse) -> str:
     return f"{response.reason} ({response.key})" if response.key else response.reason
+
+
+def _loaded(order: Mapping[str, Any]) -> LoadedOrder | None:
+    """Return what is kept of an order; None of one in a form that is not documented."""
+    try:
+        return msgspec.convert(order, LoadedOrder)
+    except msgspec.ValidationError:
+        return None
 
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -113,14 +113,30 @@ class ImportSummary(LoadSummary, kw_only=True):
     async_action_ids: list[str]
 
 
+class LoadedOrder(msgspec.Struct, frozen=True):
+    """
+    An order as it is in.
+
+    :param id: Voucherify's id.
+    :param source_id: The id in the shop.
+    :param status: Its status.
+    """
+
+    id: str
+    source_id: str | None = None
+    status: str | None = None
+
+
 class SyncSummary(LoadSummary, kw_only=True):
     """
     The result of a synchronisation.
 
     :param order_ids: Voucherify's ids of the first 100 orders, as far as they are loaded.
+    :param first_order: The first order, if it was sent and is loaded.
     """
 
     job: ClassVar[str] = "Synchronisation"
     done: ClassVar[str] = "Synchronised"
 
     order_ids: list[str] = []
+    first_order: LoadedOrder | None = None

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 MAX_ITEMS = 500
 CUSTOMER_FIELDS = ("customer", "customer_id", "referrer", "referrer_id")
-ID_PATTERN = "^ord_"
+ID_PREFIX = "ord_"
 
 # what other tools write for nothing; in an id it would make one customer or product of many
 NULL_MARKERS = frozenset(
@@ -150,7 +150,7 @@ class Order(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     customer: Customer | None = None
     items: Annotated[list[Item], Meta(max_length=MAX_ITEMS)] | None = None
     metadata: Object = None
-    id: Annotated[str, Meta(pattern=ID_PATTERN)] | None = None
+    id: Annotated[str, Meta(pattern=f"^{ID_PREFIX}")] | None = None
     initial_amount: Amount = None
     discount_amount: Amount = None
     referrer: Customer | None = None

@@ -27,6 +27,43 @@ def test_an_order_is_created_and_changed(emulator):
     assert stored["amount"] == order(1)["amount"]
 
 
+def test_a_few_orders_are_changed_and_those_that_do_not_exist_are_all_told(emulator, tmp_path, log):
+    changes = [{"source_id": f"order-{number}", "status": "FULFILLED", "amount": "7.50"} for number in (1, 7, 2, 8)]
+    with DAG("sync", schedule=None) as dag:
+        create = CreateOrderOperator(task_id="create", order=[order(1) | {"items": None}, order(2) | {"items": None}])
+        create >> UpdateOrderOperator(
+            task_id="update", changes=changes, amount_unit="major", report_path=tmp_path.as_uri()
+        )
+    assert run_dag(dag).state == "failed"
+    assert "2 of 4 orders were refused; the others are in. All of them are under" in log()
+    lines = [json.loads(line) for part in (tmp_path / "rejected").iterdir() for line in part.open()]
+    assert [(line["source_id"], line["position"]) for line in lines] == [
+        ("order-7", "orders[1]"),
+        ("order-8", "orders[3]"),
+    ]
+    for number in (1, 2):
+        stored = VoucherifyHook().get_order(f"order-{number}")
+        assert (stored["status"], stored["amount"]) == ("FULFILLED", 750)
+        assert stored["metadata"] == order(number)["metadata"]
+    assert emulator.count_orders() == 2
+
+
+def test_a_failed_update_names_what_is_done_and_a_retry_sends_the_rest(emulator, tmp_path, log):
+    emulator.add_fault("plan_exceeded", route="PUT /v1/orders/{orderId}", after=30, times=1)
+    numbers = range(40)
+    with DAG("sync", schedule=None) as dag:
+        CreateOrderOperator(task_id="create", order=[order(number) for number in numbers]) >> UpdateOrderOperator(
+            task_id="update",
+            changes=[{"source_id": f"order-{number}", "status": "FULFILLED"} for number in numbers],
+            report_path=tmp_path.as_uri(),
+            retries=1,
+        )
+    run = run_dag(dag)
+    assert (run.state, run.xcoms["update"]) == ("success", run.xcoms["create"])
+    assert "the first order without an outcome: " in log()
+    assert emulator.calls()["calls"]["PUT /v1/orders/{orderId}"] == 41
+
+
 def test_a_second_create_is_an_update(emulator):
     with DAG("sync", schedule=None) as dag:
         CreateOrderOperator(task_id="create", order=[order(1), order(1) | {"status": "CANCELED"}])
@@ -81,6 +118,12 @@ def test_a_failure_says_what_is_done_and_a_retry_sends_the_rest(emulator, tmp_pa
         (CreateOrderOperator, {"order": "order-1"}, "order is text that is not valid JSON"),
         (UpdateOrderOperator, {"order_id": "", "changes": {}}, "order_id must be the id or source_id of an order"),
         (UpdateOrderOperator, {"order_id": "order-1", "changes": []}, r"changes must be an object, got \[\]"),
+        (UpdateOrderOperator, {"changes": ["order-1"]}, r"changes\[0\] must be an object, got 'order-1'"),
+        (
+            UpdateOrderOperator,
+            {"order_id": "order-1", "changes": {"source_id": "order-2"}},
+            "changes have the source_id 'order-2', but order_id is 'order-1'",
+        ),
     ],
 )
 def test_what_is_no_order_is_refused_when_the_dag_is_parsed(cls, parameters, message):
