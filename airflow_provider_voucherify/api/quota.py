@@ -16,16 +16,36 @@ FIRST_PROBE = 60.0
 LAST_PROBE = 1800.0
 # A billing cycle is the longest period of a limit (documented); a time further away is not one.
 LONGEST_WAIT = 366 * 86_400.0
-# How long the calls of others are remembered, in seconds: about two of the shortest periods.
+# The periods of the documented limits, in seconds.
+PERIODS = (60.0, 3600.0)
+# How long the calls of others are remembered, in seconds: about two of the shortest periods; and how long they are
+# taken to have made none before anything is known of them.
 RATE_MEMORY = 120.0
+RATE_PRIOR = 5.0
 # The share of what is left above the reserve that the expected calls of others may take from us.
 MAX_MARGIN = 0.5
 QUOTA_JITTER = 0.1
 MAX_JITTER = 5.0
+# Seconds over which many processes spread their first calls at most: half of the shortest period.
+MAX_SPREAD = 30.0
 # The share of a period after which all calls are made that are spread over it: its end is only known to the second.
 SPREAD = 0.97
+# The share of the contenders of one period that is expected in the next.
+CONTENDERS_KEPT = 0.7
 FIRST_CALL_WAIT = 0.1
 FIRST_CALL_TIMEOUT = 10.0
+# What the process that continues a task has to know.
+SNAPSHOT = (
+    "limit",
+    "remaining",
+    "retry_at",
+    "resets_at",
+    "period",
+    "others_per_second",
+    "others_observed",
+    "contenders",
+    "observed_at",
+)
 
 
 @dataclass
@@ -39,6 +59,10 @@ class ProjectLimit:
     :param resets_at: When the period ends, in seconds since the epoch, if the headers say so.
     :param period: The longest time to a reset that was seen, in seconds.
     :param others_per_second: How many calls others make.
+    :param others_observed: For how many seconds they were observed.
+    :param contenders: How many times our own calls are all calls of the period: as many processes like this one seem
+        to share the limit. It is too many for one that has just begun, which therefore yields to the others.
+    :param usual_contenders: How many there were before.
     """
 
     limit: int | None = None
@@ -47,10 +71,15 @@ class ProjectLimit:
     resets_at: float | None = None
     period: float = 0.0
     others_per_second: float = 0.0
+    others_observed: float = 0.0
+    contenders: float = 1.0
+    usual_contenders: float = 1.0
     observed_at: float | None = None
     is_known: bool = False
     in_flight: int = 0
     own_calls: int = 0
+    period_calls: int = 0
+    draw: float = 0.0
     first_call_at: float = 0.0
     probe: float = FIRST_PROBE
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -82,18 +111,21 @@ class Quota:
     Decide when the next call may be made, by the rate headers of the responses.
 
     Voucherify blocks everybody, the live checkout included, when the limit is exceeded (documented). So calls stop
-    while there is still a reserve, which is left to the others, and a margin for what other processes are expected to
-    use until the limit resets: that is learned from how fast the remaining calls decrease beside our own. Whether the
-    period of the limit is a minute or an hour is unknown: if the headers do not say when the next call can be made, a
-    call is tried after one minute, then after two, four and so on, up to half an hour.
+    while there is still a reserve, which is left to the others, and slow down while there is only a margin for what
+    other processes are expected to use until the limit resets: that is learned from how fast the remaining calls
+    decrease beside our own. Then each process takes its turn, as seldom as there seem to be others, so that the reserve
+    holds with many of them that know nothing of each other. Whether the period of the limit is a minute or an hour is
+    unknown: if the headers do not say when the next call can be made, a call is tried after one minute, then after two,
+    four and so on, up to half an hour.
 
-    As long as nothing is known, and after each reset, one call is made first and the others wait for its response.
+    As long as nothing is known, and after each reset, one call is made first and the others wait for its response. The
+    first calls of many processes are spread over a part of the new period.
 
     :param reserve: Calls of each period that are left to others: a share of the limit when below 1, else a number.
     :param clock: Returns the time in seconds since the epoch.
     :param project: What is known of the limit; shared by all clients of a project.
-    :param jitter: The longest random addition to a wait, as a share of it and at most 5 seconds, so that processes do
-        not call all at once.
+    :param jitter: The longest random addition to a wait, as a share of it and at most 5 seconds or, with many
+        processes, half a minute, so that they do not call all at once; 0.0 for none.
     """
 
     def __init__(
@@ -197,13 +229,14 @@ class Quota:
             if limit is None and remaining is None and not refused:
                 return
             project.limit = limit if limit is not None else project.limit
-            self._learn_of_others(remaining, now)
-            project.remaining, project.observed_at = remaining, now
-            project.own_calls = max(0, project.in_flight - 1)  # they may be counted only in the next response
             reset = count_in(headers, "X-Rate-Limit-Retry")
             left = 0.0 if reset is None else reset - server_time(headers, now)
             project.resets_at = now + left if 0 < left <= LONGEST_WAIT else None
             project.period = max(project.period, left) if project.resets_at else project.period
+            self._learn_of_others(remaining, now)
+            project.remaining, project.observed_at = remaining, now
+            project.own_calls = max(0, project.in_flight - 1)  # they may be counted only in the next response
+            project.draw = random.random()  # noqa: S311 - not a secret
             if not refused and (remaining is None or remaining > self.reserved_calls):
                 project.retry_at, project.probe = None, FIRST_PROBE
                 return
@@ -212,14 +245,12 @@ class Quota:
                 wait = project.resets_at - now
             if wait is None:
                 wait, project.probe = project.probe, min(project.probe * 2, LAST_PROBE)
-            spread = min(wait * self._jitter, MAX_JITTER)
-            project.retry_at = now + wait + random.uniform(0, spread)  # noqa: S311 - not a secret
+            project.retry_at = now + wait + project.draw * self._spread(wait)
 
     def snapshot(self) -> dict[str, Any]:
         """Return what is known as JSON primitives, for the process that continues this task."""
-        names = ("limit", "remaining", "retry_at", "resets_at", "period", "others_per_second", "observed_at")
         with self._project.lock:
-            return {name: getattr(self._project, name) for name in names}
+            return {name: getattr(self._project, name) for name in SNAPSHOT}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """
@@ -238,24 +269,47 @@ class Quota:
             project.is_known = True
 
     def _learn_of_others(self, remaining: int | None, now: float) -> None:
-        """Update the rate at which others call, from one response to the next in the same period."""
+        """Update what others do, from one response to the next in the same period, or from its start."""
         project = self._project
-        if remaining is None or project.remaining is None or project.observed_at is None:
-            return
-        seconds = now - project.observed_at
-        used = project.remaining - remaining
         still_in_flight = max(0, project.in_flight - 1)
-        if used < -still_in_flight or seconds <= 0:  # the limit was reset in between
+        before = project.remaining
+        if remaining is not None and before is not None and before - remaining < -still_in_flight:
+            before, project.period_calls = None, 0  # the limit was reset in between
+        project.period_calls += 1
+        if remaining is None or project.limit is None:
             return
-        weight = min(1.0, seconds / RATE_MEMORY)
-        # below zero where responses overtake each other: over several of them that balances
-        rate = (used - (project.own_calls - still_in_flight)) / seconds
-        project.others_per_second += weight * (rate - project.others_per_second)
+        ours, used = project.period_calls + still_in_flight, project.limit - remaining
+        project.contenders = max(project.usual_contenders, used / ours)
+        if before is not None and project.observed_at is not None:
+            seconds = now - project.observed_at
+            # below zero where responses overtake each other: over several of them that balances
+            others = before - remaining - (project.own_calls - still_in_flight)
+        elif project.resets_at is not None:
+            left = project.resets_at - now
+            seconds = next((period for period in PERIODS if period >= left), left) - left
+            others = max(0, used - ours)
+        else:
+            return
+        if seconds > 0:
+            project.others_observed = min(project.others_observed + seconds, RATE_MEMORY)
+            weight = min(1.0, seconds / (project.others_observed + RATE_PRIOR))
+            project.others_per_second += weight * (others / seconds - project.others_per_second)
 
     def _margin(self, until_reset: float) -> float:
         """Return how many calls to leave to what others are expected to use until the limit resets."""
-        expected = max(0.0, self._project.others_per_second) * max(until_reset, 0.0)
-        return min(expected, MAX_MARGIN * ((self._project.limit or 0) - self.reserved_calls))
+        project = self._project
+        expected = max(0.0, project.others_per_second) * max(until_reset, 0.0)
+        # after a reset each of the others makes a call that knows nothing of ours
+        expected += project.usual_contenders - 1.0
+        return min(expected, MAX_MARGIN * ((project.limit or 0) - self.reserved_calls))
+
+    def _spread(self, wait: float) -> float:
+        """Return over how many seconds after a reset all processes spread their first calls."""
+        if not self._jitter:
+            return 0.0
+        rate = self.calls_per_second
+        all_in_turn = (self._project.contenders - 1.0) / rate if rate else 0.0
+        return max(min(wait * self._jitter, MAX_JITTER), min(all_in_turn, MAX_SPREAD))
 
     def _wait(self, now: float) -> float:
         project = self._project
@@ -268,18 +322,25 @@ class Quota:
         if project.remaining is None or project.observed_at is None:
             return 0.0
         spare = project.remaining - project.in_flight - self.reserved_calls
-        until_reset = (project.resets_at or project.observed_at + FIRST_PROBE) - now
+        resets_at = project.resets_at or project.observed_at + FIRST_PROBE
         if spare <= 0:  # the responses of calls in flight may show that there is more
-            return FIRST_CALL_WAIT if project.in_flight else max(FIRST_CALL_WAIT, until_reset)
-        margin = self._margin(until_reset)
+            return FIRST_CALL_WAIT if project.in_flight else max(FIRST_CALL_WAIT, resets_at - now)
+        margin = self._margin(resets_at - project.observed_at)
         if spare > margin or margin <= 0:
             return 0.0
-        return max(FIRST_CALL_WAIT, until_reset - spare / project.others_per_second)
+        if project.in_flight:
+            return FIRST_CALL_WAIT
+        # each in its turn, so that all together use what is left until the reset
+        interval = (resets_at - project.observed_at) / spare * project.contenders
+        draw = 0.5 + project.draw if self._jitter else 1.0
+        turn = min(project.observed_at + interval * draw, resets_at + project.draw * self._spread(resets_at - now))
+        return max(0.0, turn - now)
 
     def _reset(self, now: float) -> None:
         """Know nothing of the new period but what others usually do in it."""
         project = self._project
         project.retry_at = project.resets_at = None
         project.remaining = project.observed_at = None
-        project.own_calls = 0
+        project.own_calls = project.period_calls = 0
+        project.usual_contenders = max(1.0, project.contenders * CONTENDERS_KEPT)
         project.is_known = False

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
+from airflow_provider_voucherify.api.quota import MAX_SPREAD
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.exceptions import (
@@ -246,7 +247,7 @@ def test_a_long_wait_for_the_quota_is_left_to_the_caller(emulator):
     job = prepare(emulator, [order(number) for number in range(20)])
     pause = job.advance()
     assert pause is not None
-    assert 200 < pause.seconds <= 310
+    assert 200 < pause.seconds <= 301 + MAX_SPREAD
     assert isinstance(pause.quota_error, QuotaError)
     assert job.state.counters.loaded == emulator.count_orders() >= 5
     assert calls(emulator)[CREATE] <= 6 + SyncConfig().max_concurrent_calls
