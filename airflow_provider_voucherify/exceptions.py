@@ -32,6 +32,7 @@ __all__ = [
     "DownloadLinkError",
     "DryRunFailedError",
     "ErrorResponse",
+    "ExperimentError",
     "ExportFailedError",
     "ExportFileError",
     "FencedError",
@@ -46,6 +47,7 @@ __all__ = [
     "PermanentError",
     "PlanExceededError",
     "ProjectChangedError",
+    "ProjectRefusedError",
     "QuotaError",
     "RequestRefusedError",
     "RetryableError",
@@ -87,6 +89,14 @@ class SourceChangedError(PermanentError):
 
 class ProjectChangedError(PermanentError):
     """The connection leads to another project than the one that the job was started with."""
+
+
+class ProjectRefusedError(PermanentError):
+    """The project does not look like a sandbox, so that the probe does not touch it."""
+
+
+class ExperimentError(PermanentError):
+    """An experiment of the probe cannot be made: it takes too many calls or orders or too long, or lacks orders."""
 
 
 class StateError(PermanentError):

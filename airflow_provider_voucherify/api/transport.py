@@ -141,6 +141,7 @@ class Transport:
         params: Mapping[str, Any] | None = None,
         body: bytes | None = None,
         form: Mapping[str, str] | None = None,
+        encoding: str | None = None,
         before_send: Callable[[], None] = lambda: None,
     ) -> bytes:
         """
@@ -155,6 +156,7 @@ class Transport:
         :param params: The query string.
         :param body: A JSON document.
         :param form: A form instead of a body, authenticated by the keys: this is how a token is requested.
+        :param encoding: How the body is compressed; whether Voucherify accepts ``gzip`` is unknown.
         :param before_send: Called right before each attempt, after all waits: to save that the request is on its way.
         :return: The decompressed body; empty for a 204.
         :raises TransportError: if there is no response, or one that cannot be read.
@@ -162,6 +164,8 @@ class Transport:
         :raises WaitTimeoutError: if the deadline is reached.
         """
         auth = self._keys if form is not None else self._auth
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers |= {"Content-Encoding": encoding} if encoding else {}
 
         def attempt() -> bytes:
             self._check_deadline(method, path)
@@ -184,7 +188,7 @@ class Transport:
                     auth=auth,
                     params=params,
                     data=form if form is not None else body,
-                    headers={"Content-Type": "application/json"} if body is not None else {},
+                    headers=headers,
                 )
                 return self._body(response, method, path)
             finally:
@@ -205,7 +209,7 @@ class Transport:
         )
         return retrying(attempt)
 
-    def open_file(self, url: SecretUrl, name: str) -> requests.Response:
+    def open_file(self, url: SecretUrl, name: str, *, with_keys: bool = True) -> requests.Response:
         """
         Send the request for a file, to any host, without following redirects.
 
@@ -214,6 +218,7 @@ class Transport:
 
         :param url: The URL, with its token.
         :param name: The name of the file in errors.
+        :param with_keys: Whether the keys are sent at all.
         :return: The response, whatever its status, whose body is not read yet.
         :raises TransportError: if the host cannot be reached.
         :raises WaitTimeoutError: if the deadline is reached.
@@ -228,7 +233,7 @@ class Transport:
                 url,
                 name,
                 TimeLimit(left, stall_seconds=STALL_SECONDS, stall_bytes=STALL_BYTES),
-                auth=self._auth,
+                auth=self._auth if with_keys else _no_auth,
                 headers={"Accept": "text/csv, text/plain, */*", "Accept-Encoding": "gzip"},
             )
 
@@ -384,6 +389,10 @@ class Transport:
             )
         self._on_secret(token.access_token)
         return token
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request  # without it requests would look for credentials of the host in a .netrc
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:

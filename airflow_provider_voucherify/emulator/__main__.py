@@ -14,6 +14,7 @@ from msgspec import inspect
 
 from airflow_provider_voucherify.emulator.fault_types import FAULTS
 from airflow_provider_voucherify.emulator.faults import parse_fault
+from airflow_provider_voucherify.emulator.like import likeness_of
 from airflow_provider_voucherify.emulator.options import EmulatorOptions
 
 _DEFAULTS = {"port": 8600}
@@ -27,6 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     :raises SystemExit: an argument is wrong, a port is taken, or the extra ``emulator`` is not installed.
     """
     parser = _parser()
+    facts = parser.parse_args(arguments).like
+    try:
+        parser.set_defaults(**(likeness_of(facts).options if facts else {}))  # what the command line says overrides it
+    except ValueError as error:
+        parser.error(str(error))
     values = vars(parser.parse_args(arguments))
     try:
         from airflow_provider_voucherify.emulator import Emulator
@@ -57,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     for field in msgspec.structs.fields(EmulatorOptions):
         _add_option(parser, field)
+    parser.add_argument(
+        "--like", metavar="FILE", help="behave like the project whose facts voucherify-probe --json wrote to this file"
+    )
     parser.add_argument(
         "--fault",
         action="append",

@@ -27,6 +27,10 @@ def admin_routes(project: Project) -> list[Route]:
     async def health(_: Request) -> Response:
         return _json({"status": "ok"})
 
+    async def options(_: Request) -> Response:
+        shown = {name: value for name, value in msgspec.structs.asdict(project.options).items() if name != "app_token"}
+        return _json(shown)
+
     async def calls(_: Request) -> Response:
         return _json(project.call_log.report())
 
@@ -67,6 +71,7 @@ def admin_routes(project: Project) -> list[Route]:
 
     handlers = [
         ("health", health, ["GET"]),
+        ("options", options, ["GET"]),
         ("calls", calls, ["GET"]),
         ("orders/count", count_orders, ["GET"]),
         ("reset", reset, ["POST"]),

@@ -69,15 +69,17 @@ class ImportQueue:
     def submit(self, request: ApiRequest) -> dict[str, str]:
         """``POST /v1/orders/import``: check all orders, queue them, respond with the id of the action.
 
-        What too many orders get is unknown: here a 400 ``query_too_large``, a key that the API is known to use.
+        What too many orders get is unknown: here a 400 ``query_too_large``, a key that the API is known to use, before
+        their content is looked at.
         """
-        payloads = decode_orders(request.body)
+        count = count_orders(request.body)
         limit = self._options.import_limit
-        lowered = self._faults.fires(LoweredLimit, request.label, lambda fault: len(payloads) > fault.limit)
+        lowered = self._faults.fires(LoweredLimit, request.label, lambda fault: count > fault.limit)
         limit = limit if lowered is None else min(limit, lowered.limit)
-        if len(payloads) > limit:
-            details = f"An import can have at most {limit} orders, this one has {len(payloads)}"
+        if count > limit:
+            details = f"An import can have at most {limit} orders, this one has {count}"
             raise ResponseError(400, "query_too_large", "Query too large", details)
+        payloads = decode_orders(request.body)
         if not payloads:
             raise invalid_payload("Property . should not have fewer than 1 items")
         rejected = self._faults.fires(

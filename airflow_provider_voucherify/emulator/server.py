@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -19,6 +20,7 @@ from airflow_provider_voucherify.emulator.app import api_app, download_app
 from airflow_provider_voucherify.emulator.async_actions import SeededAction
 from airflow_provider_voucherify.emulator.fault_types import Fault
 from airflow_provider_voucherify.emulator.faults import make_fault, parse_fault
+from airflow_provider_voucherify.emulator.like import Likeness, likeness_of
 from airflow_provider_voucherify.emulator.options import EmulatorOptions, make_options
 from airflow_provider_voucherify.emulator.project import ExportRows, Project
 from airflow_provider_voucherify.emulator.request import ApiRequest
@@ -39,16 +41,25 @@ class Emulator:
 
     :param faults: faults armed from the start: objects, or text as on the command line.
     :param export_rows: rows of exports other than of orders, by kind: ``{"voucher": [{"code": "A"}]}``.
-    :param options: values of :class:`EmulatorOptions` by name.
-    :raises ValueError: an option or a fault is wrong.
+    :param like: facts of a project that it behaves like, or the file that ``voucherify-probe --json`` wrote.
+    :param options: values of :class:`EmulatorOptions` by name; they override those of ``like``.
+    :raises ValueError: an option, a fault or the facts are wrong.
     """
 
     def __init__(
-        self, *, faults: Iterable[Fault | str] = (), export_rows: ExportRows | None = None, **options: Any
+        self,
+        *,
+        faults: Iterable[Fault | str] = (),
+        export_rows: ExportRows | None = None,
+        like: Mapping[str, Any] | str | Path | None = None,
+        **options: Any,
     ) -> None:
-        self.options: EmulatorOptions = make_options(options)
+        likeness = likeness_of(like) if like is not None else Likeness({}, [])
+        self.options: EmulatorOptions = make_options({**likeness.options, **options})
         self._export_rows = export_rows or {}
-        self._faults = [parse_fault(fault) if isinstance(fault, str) else fault for fault in faults]
+        self._faults = [
+            parse_fault(fault) if isinstance(fault, str) else fault for fault in (*likeness.faults, *faults)
+        ]
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._failure: BaseException | None = None
