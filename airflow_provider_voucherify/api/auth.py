@@ -88,6 +88,11 @@ class TokenAuth(AuthBase):
         return existed
 
 
+def no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Send a request without keys; without this, requests would look for credentials of the host in a ``.netrc``."""
+    return request
+
+
 def token_of(body: bytes) -> AccessToken | None:
     """
     Decode the response to the request for a token.

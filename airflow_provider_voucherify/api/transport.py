@@ -14,7 +14,7 @@ import tenacity
 import urllib3.exceptions
 
 from airflow_provider_voucherify import __version__
-from airflow_provider_voucherify.api.auth import KeyAuth, TokenAuth, token_of
+from airflow_provider_voucherify.api.auth import KeyAuth, TokenAuth, no_auth, token_of
 from airflow_provider_voucherify.api.error_responses import error_from, error_response
 from airflow_provider_voucherify.api.models import AccessToken
 from airflow_provider_voucherify.api.quota import QUOTA_JITTER, Quota
@@ -51,6 +51,7 @@ from airflow_provider_voucherify.exceptions import (
 
 ATTEMPTS = 5
 MAX_QUOTA_WAIT = 60.0
+JSON = "application/json"
 RESPONSE_TIMEOUT = 300.0
 MAX_BODY_BYTES = 256 << 20  # 100 orders of 500 items each (documented maxima) are some 60 MB
 MAX_ERROR_BODY_BYTES = 64 << 10
@@ -164,8 +165,6 @@ class Transport:
         :raises WaitTimeoutError: if the deadline is reached.
         """
         auth = self._keys if form is not None else self._auth
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        headers |= {"Content-Encoding": encoding} if encoding else {}
 
         def attempt() -> bytes:
             self._check_deadline(method, path)
@@ -188,7 +187,7 @@ class Transport:
                     auth=auth,
                     params=params,
                     data=form if form is not None else body,
-                    headers=headers,
+                    headers={"Content-Type": JSON, "Content-Encoding": encoding} if body is not None else {},
                 )
                 return self._body(response, method, path)
             finally:
@@ -233,7 +232,7 @@ class Transport:
                 url,
                 name,
                 TimeLimit(left, stall_seconds=STALL_SECONDS, stall_bytes=STALL_BYTES),
-                auth=self._auth if with_keys else _no_auth,
+                auth=self._auth if with_keys else no_auth,
                 headers={"Accept": "text/csv, text/plain, */*", "Accept-Encoding": "gzip"},
             )
 
@@ -389,10 +388,6 @@ class Transport:
             )
         self._on_secret(token.access_token)
         return token
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request  # without it requests would look for credentials of the host in a .netrc
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:
