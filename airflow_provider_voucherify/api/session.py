@@ -22,6 +22,7 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
 API_VERSION = "v2018-08-01"
+JSON_HEADERS = {"Content-Type": "application/json"}
 
 
 class TimeLimit:

@@ -22,6 +22,7 @@ from airflow_provider_voucherify.api.redaction import SecretUrl, one_line, urls_
 from airflow_provider_voucherify.api.response_body import BodyError, error_body, read_body
 from airflow_provider_voucherify.api.server_clock import ServerClock
 from airflow_provider_voucherify.api.session import (
+    JSON_HEADERS,
     SessionPool,
     TimeLimit,
     hint_of,
@@ -51,7 +52,6 @@ from airflow_provider_voucherify.exceptions import (
 
 ATTEMPTS = 5
 MAX_QUOTA_WAIT = 60.0
-JSON = "application/json"
 RESPONSE_TIMEOUT = 300.0
 MAX_BODY_BYTES = 256 << 20  # 100 orders of 500 items each (documented maxima) are some 60 MB
 MAX_ERROR_BODY_BYTES = 64 << 10
@@ -142,7 +142,7 @@ class Transport:
         params: Mapping[str, Any] | None = None,
         body: bytes | None = None,
         form: Mapping[str, str] | None = None,
-        encoding: str | None = None,
+        headers: Mapping[str, str] = JSON_HEADERS,
         before_send: Callable[[], None] = lambda: None,
     ) -> bytes:
         """
@@ -157,7 +157,7 @@ class Transport:
         :param params: The query string.
         :param body: A JSON document.
         :param form: A form instead of a body, authenticated by the keys: this is how a token is requested.
-        :param encoding: How the body is compressed; whether Voucherify accepts ``gzip`` is unknown.
+        :param headers: The headers that describe the body.
         :param before_send: Called right before each attempt, after all waits: to save that the request is on its way.
         :return: The decompressed body; empty for a 204.
         :raises TransportError: if there is no response, or one that cannot be read.
@@ -187,7 +187,7 @@ class Transport:
                     auth=auth,
                     params=params,
                     data=form if form is not None else body,
-                    headers={"Content-Type": JSON, "Content-Encoding": encoding} if body is not None else {},
+                    headers=headers if body is not None else {},
                 )
                 return self._body(response, method, path)
             finally:

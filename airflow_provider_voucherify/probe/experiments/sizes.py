@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from airflow_provider_voucherify.api.facts import NOT_TOLD
+from airflow_provider_voucherify.api.session import JSON_HEADERS
 from airflow_provider_voucherify.exceptions import ApiError, InvalidRequestError, TransportError
 from airflow_provider_voucherify.probe.experiments.created import REFUSALS, refusal
 from airflow_provider_voucherify.probe.lab import BAD_ITEM, Lab
 
 PATH = "/v1/orders/import"
+GZIP_HEADERS = {**JSON_HEADERS, "Content-Encoding": "gzip"}
 DOCUMENTED_LIMIT = 2000
 # What names the property in the refusal of an invalid order (seen in an example).
 PROPERTY = "initial_quantity"
@@ -37,7 +39,7 @@ def send_large_bodies(lab: Lab) -> None:
         return
     all_refused, evidence = _sends(lab, msgspec.json.encode([lab.order("good"), *orders]))
     session.found("one_bad_order", "all refused" if all_refused else "it alone fails", evidence)
-    works, evidence = _sends(lab, gzip.compress(msgspec.json.encode(orders)), encoding="gzip")
+    works, evidence = _sends(lab, gzip.compress(msgspec.json.encode(orders)), headers=GZIP_HEADERS)
     session.found("gzip_bodies", works, evidence)
     sizes = lab.bounds.body_sizes
     seen: list[str] = []
@@ -101,11 +103,11 @@ def _largest(accepts: Callable[[int], bool], low: int, high: int, hints: Callabl
     return low
 
 
-def _sends(lab: Lab, body: bytes, encoding: str | None = None) -> tuple[bool, str]:
+def _sends(lab: Lab, body: bytes, headers: Mapping[str, str] = JSON_HEADERS) -> tuple[bool, str]:
     """Send an import of invalid orders. Return whether their content was what it was refused for, and what was said."""
     try:
         with lab.rates.of_import():
-            lab.client.transport.request("POST", PATH, idempotent=False, body=body, encoding=encoding)
+            lab.client.transport.request("POST", PATH, idempotent=False, body=body, headers=headers)
     except REFUSALS as error:
         return isinstance(error, InvalidRequestError) and PROPERTY in error.response.reason, refusal(error)
     except ApiError:
