@@ -69,8 +69,7 @@ class Transport:
     :param settings: Host, keys and timeouts.
     :param attempts: How often one request is tried at most, if it may be retried.
     :param max_quota_wait: The longest sleep for the quota before one call, in seconds. A longer wait raises a
-        :class:`~airflow_provider_voucherify.exceptions.QuotaError` at once, so that the caller can wait in a better
-        way.
+        :class:`~airflow_provider_voucherify.exceptions.QuotaError` at once: the caller can wait in a better way.
     :param quota: Decides when calls may be made; by default by what this transport alone sees.
     :param response_timeout: The longest time for one response, in seconds; downloads are limited by how fast they
         progress instead.
