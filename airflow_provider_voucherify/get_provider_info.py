@@ -30,7 +30,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": modules("hooks.voucherify"),
-        "operators": modules("operators.orders"),
+        "operators": modules("operators.orders", "operators.exports"),
         "sensors": modules("sensors.async_action"),
         "triggers": modules("triggers.async_action", "triggers.export"),
         "connection-types": [

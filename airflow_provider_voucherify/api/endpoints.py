@@ -37,24 +37,12 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 100
 LAST_PAGE = 100
-# Pages of async actions, which are never deleted (documented): more than any search here needs.
-MAX_ACTION_PAGES = 1000
+MAX_ACTION_PAGES = 1000  # they are never deleted (documented): more than any search here needs
 OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 ORDER_FIELDS = (
-    "id",
-    "source_id",
-    "created_at",
-    "updated_at",
-    "status",
-    "amount",
-    "discount_amount",
-    "items_discount_amount",
-    "total_discount_amount",
-    "total_amount",
-    "customer_id",
-    "referrer_id",
-    "metadata",
-)
+    "id", "source_id", "created_at", "updated_at", "status", "amount", "discount_amount", "items_discount_amount",
+    "total_discount_amount", "total_amount", "customer_id", "referrer_id", "metadata",
+)  # fmt: skip
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -75,8 +63,6 @@ class Endpoints(ABC):
     @abstractmethod
     def transport(self) -> Transport:
         """The transport that sends the requests."""
-
-    # orders
 
     def create_order(self, order: Json | bytes) -> dict[str, Any]:
         """
@@ -100,14 +86,13 @@ class Endpoints(ABC):
 
     def update_order(self, order_id: str, changes: Json | bytes) -> dict[str, Any]:
         """
-        Update an order. Fields that are not given stay as they are (documented).
+        Update an order, and return it. Fields that are not given stay as they are (documented).
 
         :param order_id: Its ``id`` or ``source_id``.
         :param changes: The fields to change; or their JSON document, which is not sent again if the response is lost.
-        :return: The order as Voucherify stores it now.
         """
-        path, idempotent = f"/v1/orders/{_segment(order_id)}", not isinstance(changes, bytes)
-        return self._send("PUT", path, dict[str, Any], changes, idempotent=idempotent)
+        idempotent = not isinstance(changes, bytes)
+        return self._send("PUT", f"/v1/orders/{_segment(order_id)}", dict[str, Any], changes, idempotent=idempotent)
 
     def list_orders(self, *, limit: int = 10, page: int = 1, sort_order: str | None = None) -> OrderPage:
         """
@@ -167,23 +152,16 @@ class Endpoints(ABC):
         before_send: Callable[[], None] = lambda: None,
     ) -> Export:
         """
-        Request an export of orders.
+        Request an export of orders, as :meth:`create_export` does.
 
         :param fields: See :data:`ORDER_FIELDS`, and ``metadata.X``; by default id, source_id and status (documented).
         :param filters: For example ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``.
         :param sort_order: ``created_at``, ``updated_at`` or ``status``, with ``-`` before it for descending.
-        :param before_send: Called right before each attempt to send it, after the wait for the quota.
-        :return: The export, SCHEDULED.
-        :raises TransportError: with ``sent=True`` if the export may have been scheduled and its id is lost.
+        :param before_send: Called right before each attempt to send it.
         """
-        given = {"fields": list(fields) if fields else None, "filters": filters, "order": sort_order}
-        parameters = {name: value for name, value in given.items() if value}
-        body = {"parameters": parameters}
-        export = self._send("POST", "/v1/orders/export", Export, body, idempotent=False, before_send=before_send)
-        _received_id(export.id, "POST /v1/orders/export")
-        return export
-
-    # async actions
+        return self.create_export(
+            "order", fields=fields, filters=filters, sort_order=sort_order, before_send=before_send
+        )
 
     def get_async_action(self, async_action_id: str) -> AsyncAction:
         """
@@ -258,7 +236,33 @@ class Endpoints(ABC):
             for action_id in async_action_ids
         ]
 
-    # exports
+    def create_export(
+        self,
+        exported_object: str,
+        *,
+        fields: Sequence[str] | None = None,
+        filters: Json | None = None,
+        sort_order: str | None = None,
+        before_send: Callable[[], None] = lambda: None,
+    ) -> Export:
+        """
+        Request an export.
+
+        :param exported_object: ``order``, ``redemption`` or another kind (documented).
+        :param fields: Its columns; by default few of them (documented).
+        :param filters: Conditions by field, as in :meth:`create_order_export`.
+        :param sort_order: A field, with ``-`` before it for descending.
+        :param before_send: Called right before each attempt to send it, after the wait for the quota.
+        :raises TransportError: with ``sent=True`` if the export may have been scheduled and its id is lost.
+        """
+        given = {"fields": list(fields) if fields else None, "filters": filters, "order": sort_order}
+        body: Json = {"parameters": {name: value for name, value in given.items() if value}}
+        path = "/v1/orders/export"
+        if exported_object != "order":
+            path, body = "/v1/exports", {"exported_object": exported_object, **body}
+        export = self._send("POST", path, Export, body, idempotent=False, before_send=before_send)
+        _received_id(export.id, f"POST {path}")
+        return export
 
     def get_export(self, export_id: str) -> Export:
         """
@@ -271,7 +275,7 @@ class Endpoints(ABC):
 
     def list_exports(self, *, limit: int = 10, page: int = 1, sort_order: str | None = None) -> ExportPage:
         """
-        Get one page of exports of every kind.
+        Get one page of exports.
 
         :param limit: Exports per page, 1 to 100.
         :param page: 1 to 100.
@@ -367,12 +371,12 @@ def _segment(value: str) -> str:
 
 def _object_id(value: str) -> str:
     """Check the id of an async action or export, which Voucherify makes of letters, digits, ``_`` and ``-``."""
-    if not isinstance(value, str) or not OBJECT_ID.fullmatch(value):
-        raise ConfigurationError(
-            f"{one_line(repr(value), 80)} is not an id of Voucherify: it must not be empty and consists of letters, "
-            "digits, '_' and '-'."
-        )
-    return value
+    if isinstance(value, str) and OBJECT_ID.fullmatch(value):
+        return value
+    raise ConfigurationError(
+        f"{one_line(repr(value), 80)} is not an id of Voucherify: it must not be empty and consists of letters, "
+        "digits, '_' and '-'."
+    )
 
 
 def _received_id(value: str, request: str) -> str:

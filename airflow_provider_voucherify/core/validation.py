@@ -25,7 +25,9 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     if value not in choices:
         names = [str(choice) for choice in choices if choice is not None]
         or_none = ", or None" if None in choices else ""
-        raise ConfigurationError(f"{name} must be one of {', '.join(names)}{or_none}, got {value!r}.")
+        raise ConfigurationError(
+            f"{name} must be one of {', '.join(names)}{or_none}, got {value!r}{did_you_mean(value, names)}"
+        )
 
 
 def check_number(name: str, value: Any, minimum: float | None = None, *, whole: bool = True) -> None:

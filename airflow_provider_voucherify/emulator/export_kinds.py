@@ -20,12 +20,14 @@ class ExportKind(Struct, frozen=True, kw_only=True):
     :param fields: documented fields; None where the OpenAPI documents have none (``product``, ``sku``): any name then.
     :param sort_orders: documented values of ``parameters.order``; None for any field with or without ``-``.
     :param default_fields: fields of an export that names none; all documented ones where that is unknown.
+    :param filters: what it can be filtered by besides its fields.
     """
 
     name: str
     fields: tuple[str, ...] | None = None
     sort_orders: tuple[str, ...] | None = None
     default_fields: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
 
     def check(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Validate the parameters of an export and fill in the default fields.
@@ -58,7 +60,7 @@ class ExportKind(Struct, frozen=True, kw_only=True):
         """
         if self.name == "order":
             return compile_filters(filters, inclusive=inclusive)
-        fields = self.fields if self.fields is not None else _names(filters)
+        fields = (*self.fields, *self.filters) if self.fields is not None else _names(filters)
         return compile_filters(filters, inclusive=inclusive, fields=fields)
 
     def table(self, parameters: Mapping[str, Any]) -> str:
@@ -74,9 +76,16 @@ class ExportKind(Struct, frozen=True, kw_only=True):
             parameters.get("order", "").removeprefix("-"),
         }
         columns = sorted(name for name in used if _NAME.fullmatch(name) and name != "metadata")
-        selected = "".join(f', {_VALUE.format(name=name)} AS "{name}"' for name in columns)
+        selected = "".join(f', {self._value(name)} AS "{name}"' for name in columns)
         metadata = "coalesce(document -> '$.metadata', '{}') AS metadata"
         return f"(SELECT seq, {metadata}{selected} FROM export_rows WHERE kind = '{self.name}')"  # noqa: S608 (checked)
+
+    def _value(self, name: str) -> str:
+        """Return the value of a column; what has a ``date`` was created at that time."""
+        value = _VALUE.format(name=name)
+        if name == "created_at" and "date" in (self.fields or ()):
+            return f"coalesce({value}, {_VALUE.format(name='date')})"
+        return value
 
     def _check_field(self, field: str) -> None:
         takes_metadata = self.fields is None or "metadata" in self.fields
@@ -130,6 +139,10 @@ _KINDS = (
             "discount_unit_type", "discount_unit_effect", "validation_rules_id", "customer_source_id",
         ),
         sort_orders=_both("created_at", "updated_at", "code"),
+        filters=(
+            "created_date", "redemption_status", "categories", "vouchers", "holder_id", "published_for_customer_id",
+            "validity_timeframe", "category_ids",
+        ),
     ),
     ExportKind(
         name="redemption",
@@ -139,6 +152,10 @@ _KINDS = (
             "loyalty_points", "result", "failure_code", "failure_message", "metadata",
         ),
         sort_orders=_both("id", "voucher_code", "tracking_id", "customer_id", "created_at"),
+        filters=(
+            "created_at", "customer", "voucher", "related_object", "related_object_id", "related_object_parent_id",
+            "parent_redemption_id", "campaign_name", "user_login", "status",
+        ),
     ),
     ExportKind(
         name="customer",
@@ -151,6 +168,7 @@ _KINDS = (
             "loyalty_points", "loyalty_referred_customers", "updated_at", "phone", "birthday", "metadata", "birthdate",
         ),
         sort_orders=_both("name", "id", "email", "source_id", "created_at", "updated_at"),
+        filters=("city",),
     ),
     ExportKind(
         name="publication",
@@ -158,6 +176,10 @@ _KINDS = (
             "voucher_code", "customer_id", "customer_source_id", "date", "channel", "campaign", "is_winner", "metadata",
         ),
         sort_orders=_both("id", "voucher_code", "tracking_id", "customer_id", "created_at", "channel"),
+        filters=(
+            "created_at", "customer", "voucher", "failure_code", "result", "campaign_name", "voucher_type",
+            "is_referral_code", "parent_object_id", "related_object_id", "source_id",
+        ),
     ),
     ExportKind(
         name="points_expiration",
@@ -200,11 +222,15 @@ def _document(kind: str, row: Any) -> str:
     if not isinstance(row, Mapping):
         raise ValueError(f"A row of a {kind} export must be an object, got {row!r}")
     fields = EXPORT_KINDS[kind].fields
-    # What an export can be sorted by is not always one of its fields.
+    # What an export can be sorted and filtered by is not always one of its fields.
     known = (
         None
         if fields is None
-        else {*fields, *(order.removeprefix("-") for order in EXPORT_KINDS[kind].sort_orders or ())}
+        else {
+            *fields,
+            *EXPORT_KINDS[kind].filters,
+            *(order.removeprefix("-") for order in EXPORT_KINDS[kind].sort_orders or ()),
+        }
     )
     for name in row:
         if not _NAME.fullmatch(str(name)) or (known is not None and name not in known):

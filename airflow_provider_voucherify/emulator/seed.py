@@ -75,7 +75,7 @@ def _row(kind: str, number: int, moment: datetime) -> dict[str, Any]:
         "publication": {"voucher_code": f"CODE{number}", "customer_id": customer, "date": time, "created_at": time,
                         "channel": "API", "is_winner": False},
         "points_expiration": {"id": key, "voucher_id": f"voucher-{number}", "points": number % 100,
-                              "status": "PENDING", "expires_at": time},
+                              "status": "ACTIVE", "expires_at": time},
         "voucher_transactions": {"id": key, "voucher_id": f"voucher-{number}", "type": "POINTS_ADDITION",
                                  "amount": number % 100, "balance": number, "created_at": time},
         "product": {"id": derived_id("prod_", f"product-{number}"), "source_id": f"product-{number}",

@@ -52,7 +52,7 @@ def open_state(
     :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
     :raises StateError: if the saved state cannot be read.
     """
-    requested = [project, request.fields, request.filters, request.sort_order, request.window]
+    requested = [project, request.exported_object, request.fields, request.filters, request.sort_order, request.window]
     fingerprint = hashlib.sha256(msgspec.json.encode(requested)).hexdigest()
     fresh = ExportState(fingerprint=fingerprint, parts=parts_of(request), restarted_by=run if restart else None)
     document = state_store.claim(restart=restart)

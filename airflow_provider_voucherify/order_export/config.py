@@ -12,7 +12,7 @@ from msgspec import Meta
 from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.core.validation import did_you_mean
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_export.request import TIME_FIELDS, ExportRequest
+from airflow_provider_voucherify.order_export.request import ExportRequest
 
 OnBadValue = Literal["fail", "side_file"]
 OnUnknownColumn = Literal["warn", "fail"]
@@ -64,11 +64,12 @@ class ExportConfig(Options, frozen=True, kw_only=True):
         """
         if self.partition_by is None:
             return request
-        if self.partition_by not in TIME_FIELDS:
+        kind = request.kind
+        if self.partition_by not in kind.time_columns:
             raise ConfigurationError(
-                f"partition_by: {self.partition_by!r} is not a time of an order"
-                f"{did_you_mean(self.partition_by, TIME_FIELDS)} Allowed: {', '.join(TIME_FIELDS)}."
+                f"partition_by: {self.partition_by!r} is not a time of {kind.one}"
+                f"{did_you_mean(self.partition_by, kind.time_columns)} Allowed: {', '.join(kind.time_columns)}."
             )
         if self.partition_by not in (request.fields or ()):
             raise ConfigurationError(f"partition_by: {self.partition_by!r} is not among the fields. Add it there.")
-        return msgspec.structs.replace(request, sort_order=request.sort_order or self.partition_by)
+        return msgspec.structs.replace(request, sort_order=request.sort_order or kind.sort_order_by(self.partition_by))

@@ -181,6 +181,7 @@ class _Download:
                     block_bytes=block_bytes,
                     row_group_rows=self.row_group_rows,
                     header_mapping=self.config.header_mapping,
+                    known_fields=self.request.kind.field_names,
                 )
                 if reader.columns.unknown and self.config.on_unknown_column == "fail":
                     raise ExportFileError(
@@ -190,7 +191,7 @@ class _Download:
                 unknown_columns.update(dict.fromkeys(reader.columns.unknown))
                 with closing(reader.row_groups()) as groups:
                     for group in groups:
-                        table = rows_of(file.part, group.table).select(self.request.fields)
+                        table = rows_of(file.part, group.table, self.request.kind).select(self.request.fields)
                         yield file, table, group.bad_rows
             if stop.is_set():
                 return

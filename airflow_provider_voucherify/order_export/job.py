@@ -249,7 +249,7 @@ class ExportJob:
             if part.sent_at is None or self._now() - part.sent_at >= VISIBLE_SECONDS:
                 raise
             log.info("Export %s was requested, but is not visible yet.", export_id)
-            return Export(id=export_id, status=ExportStatus.SCHEDULED, exported_object="order")
+            return Export(id=export_id, status=ExportStatus.SCHEDULED, exported_object=self._request.exported_object)
 
     def _split(self, part: ExportPart) -> None:
         halves = part.window.halves() if part.window else None

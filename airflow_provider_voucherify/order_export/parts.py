@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_voucherify.exceptions import ExportFileError
+from airflow_provider_voucherify.order_export.kinds import ExportKind
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.window import ExportWindow, iso
 
@@ -38,8 +39,8 @@ class ExportPart(msgspec.Struct, kw_only=True):
 
     def __str__(self) -> str:
         if self.window is None:
-            return "all orders"
-        return f"orders of {iso(self.window.start)} to {iso(self.window.end)} by {' or '.join(self.time_fields)}"
+            return "everything"
+        return f"the rows of {iso(self.window.start)} to {iso(self.window.end)} by {' or '.join(self.time_fields)}"
 
     def request(self, request: ExportRequest) -> ExportRequest:
         """
@@ -49,7 +50,8 @@ class ExportPart(msgspec.Struct, kw_only=True):
         """
         if self.window is None:
             return request
-        times = ("created_at", "updated_at") if self.window.field == "updated_at" else ("created_at",)
+        columns = request.kind.times
+        times = [columns["created_at"], *([columns["updated_at"]] if self.window.field == "updated_at" else ())]
         span = {
             "conditions": {"$after": [iso(self.window.start - OVERLAP)], "$before": [iso(self.window.end + OVERLAP)]}
         }
@@ -80,7 +82,7 @@ def parts_of(request: ExportRequest) -> list[ExportPart]:
     return [ExportPart(window=window, time_fields=(field,)) for field in ("updated_at", "created_at")]
 
 
-def rows_of(part: ExportPart, table: pa.Table) -> pa.Table:
+def rows_of(part: ExportPart, table: pa.Table, kind: ExportKind) -> pa.Table:
     """
     Select the rows that belong to a part.
 
@@ -90,22 +92,34 @@ def rows_of(part: ExportPart, table: pa.Table) -> pa.Table:
 
     :param part: The part.
     :param table: Rows with the times that :meth:`ExportPart.request` asks for.
-    :raises ExportFileError: if a row has no time at all.
+    :param kind: What they are.
+    :raises ExportFileError: if a row has no time at all, or one that was not asked for.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if part.window is None:
         return table
-    times = table["created_at"]
+    column = kind.times["created_at"]
+    times = table[column]
     if part.window.field == "updated_at":
         times = pc.coalesce(table["updated_at"], times)
     if times.null_count:
         raise ExportFileError(
-            f"Export {part.export_id} has {times.null_count} orders without created_at: whether they belong to the "
+            f"Export {part.export_id} has {times.null_count} rows without {column}: whether they belong to the "
             "window cannot be known. Export them without a window."
         )
     moments = times.cast(pa.int64())
+    if column != "created_at":  # that it is the time that the API filters by is guessed
+        asked = pc.and_(
+            pc.greater_equal(moments, _milliseconds(part.window.start - OVERLAP)),
+            pc.less_equal(moments, _milliseconds(part.window.end + OVERLAP)),
+        )
+        if not pc.all(asked).as_py() and table.num_rows:
+            raise ExportFileError(
+                f"Export {part.export_id} has rows whose {column} is outside the window by created_at: whether they "
+                "belong to it cannot be known. Export them without a window."
+            )
     wanted = pc.and_(
         pc.greater_equal(moments, _milliseconds(part.window.start)), pc.less(moments, _milliseconds(part.window.end))
     )

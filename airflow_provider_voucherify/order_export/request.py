@@ -9,17 +9,14 @@ from typing import Any, get_args
 
 import msgspec
 
-from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS, Endpoints
+from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.models import Export
 from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.core.validation import did_you_mean
 from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.order_export.kinds import KINDS, METADATA_PREFIX, ExportedObject, ExportKind
 from airflow_provider_voucherify.order_export.window import ExportWindow, WindowField
 
-METADATA = "metadata"
-METADATA_PREFIX = "metadata."
-METADATA_X = "metadata.X"  # how the API's documentation writes the field of any single key
-SORT_ORDERS = ("created_at", "-created_at", "updated_at", "-updated_at", "status", "-status")
 ARROW_TYPES = (
     "string, bool, int8 to int64, uint8 to uint64, float32, float64, date32, timestamp[ms], "
     "timestamp[ms, tz=UTC] (or s, us, ns), decimal128(precision, scale)"
@@ -29,7 +26,6 @@ ARROW_TYPE = re.compile(
     r"|timestamp\[(?:s|ms|us|ns)(?:, ?tz=UTC)?\]|decimal128\((?:[1-9]|[12]\d|3[0-8]), ?\d{1,2}\)"
 )
 JUNCTIONS = ("and", "or")
-FILTER_FIELDS = (*(name for name in ORDER_FIELDS if name != METADATA), METADATA_X)
 TIME_FIELDS = ("created_at", "updated_at")
 TIME_CONDITIONS = ("$after", "$before")
 CONDITIONS = (  # as the API's error for an unknown one lists them (seen in an example)
@@ -48,21 +44,27 @@ CONDITIONS = (  # as the API's error for an unknown one lists them (seen in an e
 
 class ExportRequest(Options, frozen=True, kw_only=True):
     """
-    An export of orders. All values are JSON, so that it can be saved.
+    An export. All values are JSON, so that it can be saved.
 
-    :param fields: The columns, in their order: order fields, and ``metadata.X`` for a single key of the metadata
-        (documented). By default all order fields, and ``metadata.X`` for each key of ``metadata_schema``.
-    :param filters: The orders, in the format of the API (documented):
+    :param exported_object: What is exported: ``order``, ``redemption``, ``customer``, ``voucher``, ``publication``,
+        ``points_expiration``, ``voucher_transactions``, ``product`` or ``sku``. Each has its own fields, sort orders
+        and filters (documented); an unknown one is refused.
+    :param fields: The columns, in their order: fields of the API, and ``metadata.X`` for a single key of the metadata
+        (documented). By default all fields, and ``metadata.X`` for each key of ``metadata_schema``.
+    :param filters: The rows, in the format of the API (documented):
         ``{"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}``. With a window, "and" alone.
-    :param sort_order: ``created_at``, ``updated_at`` or ``status``, with ``-`` before it for descending (documented).
+    :param sort_order: A field to sort by, with ``-`` before it for descending; of orders ``created_at``,
+        ``updated_at`` or ``status`` (documented).
     :param metadata_schema: The Arrow types of ``metadata.X`` columns by key, ``{"row": "int64"}``; strings by default.
     :param window_field: The time that a window is of: ``updated_at``, or ``created_at`` for an order without one
-        (whether an order that never changed has one is unknown); or ``created_at`` for all.
-    :param window_start: The first moment of the window, in ISO 8601 with an offset. All orders without a window.
+        (whether an order that never changed has one is unknown); or ``created_at`` for all. Redemptions, publications
+        and transactions never change: their windows are of ``created_at``.
+    :param window_start: The first moment of the window, in ISO 8601 with an offset. Everything without a window.
     :param window_end: The first moment after the window, in the same format; not in the future.
     :raises ConfigurationError: if the API would refuse it, naming the value and what is allowed.
     """
 
+    exported_object: ExportedObject = "order"
     fields: Sequence[str] | None = None
     filters: Mapping[str, Any] | None = None
     sort_order: str | None = None
@@ -73,23 +75,30 @@ class ExportRequest(Options, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        kind = self.kind
         schema = {} if self.metadata_schema is None else self.metadata_schema
         if not isinstance(schema, Mapping):
             raise ConfigurationError(f"metadata_schema must be an object of types by key, got {schema!r}.")
         types = {key: str(name) for key, name in schema.items()}
-        fields = [*ORDER_FIELDS, *(f"{METADATA_PREFIX}{key}" for key in types)] if self.fields is None else self.fields
-        _check_fields(fields)
+        fields = [*kind.fields, *(f"{METADATA_PREFIX}{key}" for key in types)] if self.fields is None else self.fields
+        _check_fields(fields, kind)
         _check_types(types, fields)
-        if self.sort_order is not None and self.sort_order not in SORT_ORDERS:
+        if self.sort_order is not None and self.sort_order not in kind.signed_sort_orders:
             raise ConfigurationError(
-                f"sort_order: {self.sort_order!r} is not a sort order of an export{_hint(self.sort_order, SORT_ORDERS)}"
+                f"sort_order: {self.sort_order!r} is not a sort order of an export of {kind.name}"
+                f"{_hint(self.sort_order, kind.signed_sort_orders)}"
             )
         if self.filters is not None:
-            _check_filters(self.filters)
+            _check_filters(self.filters, kind)
         if self.window is not None:
             _check_window_filters(self.filters or {})
         msgspec.structs.force_setattr(self, "fields", tuple(fields))
         msgspec.structs.force_setattr(self, "metadata_schema", types)
+
+    @property
+    def kind(self) -> ExportKind:
+        """The kind of export."""
+        return KINDS[self.exported_object]
 
     @property
     def window(self) -> ExportWindow | None:
@@ -102,7 +111,7 @@ class ExportRequest(Options, frozen=True, kw_only=True):
             raise ConfigurationError("Give both window_start and window_end, or neither.")
         if self.window_start is None:
             return None
-        return ExportWindow.parse(self.window_field, self.window_start, self.window_end)
+        return ExportWindow.parse(self.kind.window_field(self.window_field), self.window_start, self.window_end)
 
     @property
     def api_parameters(self) -> dict[str, Any]:
@@ -124,7 +133,7 @@ class ExportRequest(Options, frozen=True, kw_only=True):
         """
         requested, sent = export.parameters, self.api_parameters
         return (
-            export.exported_object == "order"
+            export.exported_object == self.exported_object
             and list(requested.get("fields") or ()) == sent["fields"]
             and (requested.get("order") or None) == sent.get("order")
             and _conditions(requested.get("filters")) == _conditions(sent.get("filters"))
@@ -139,21 +148,13 @@ class ExportRequest(Options, frozen=True, kw_only=True):
         :return: The id of the export, which is now SCHEDULED.
         :raises TransportError: with ``sent=True`` when the export may have been scheduled and its id is lost.
         """
-        return client.create_order_export(
+        return client.create_export(
+            self.exported_object,
             fields=self.fields,
             filters=self.api_parameters.get("filters"),
             sort_order=self.sort_order,
             before_send=before_send,
         ).id
-
-
-def is_metadata_key(name: str) -> bool:
-    """
-    Return whether a field is a single key of the metadata.
-
-    :param name: The name of the field.
-    """
-    return name.startswith(METADATA_PREFIX) and name != METADATA_PREFIX
 
 
 def _conditions(filters: Any) -> Any:
@@ -188,15 +189,13 @@ def _hint(name: object, allowed: Sequence[str]) -> str:
     return f"{did_you_mean(name, allowed)} Allowed: {', '.join(allowed)}."
 
 
-def _check_fields(fields: Sequence[str]) -> None:
+def _check_fields(fields: Sequence[str], kind: ExportKind) -> None:
     named = isinstance(fields, Sequence) and all(isinstance(name, str) for name in fields)
     if not named or not fields or isinstance(fields, str):
         raise ConfigurationError(f"fields must be a list of at least one name, got {fields!r}.")
     for name in fields:
-        if name not in ORDER_FIELDS and not is_metadata_key(name):
-            raise ConfigurationError(
-                f"fields: {name!r} is not a field of an order{_hint(name, (*ORDER_FIELDS, METADATA_X))}"
-            )
+        if not kind.has_field(name):
+            raise ConfigurationError(f"fields: {name!r} is not a field of {kind.one}{_hint(name, kind.field_names)}")
     repeated = sorted({name for name in fields if list(fields).count(name) > 1})
     if repeated:
         raise ConfigurationError(f"fields: {', '.join(repeated)} is named more than once.")
@@ -222,15 +221,15 @@ def _check_window_filters(filters: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"filters: {name!r} is the field of the window: leave it to the window.")
 
 
-def _check_filters(filters: Mapping[str, Any]) -> None:
+def _check_filters(filters: Mapping[str, Any], kind: ExportKind) -> None:
     if not isinstance(filters, Mapping):
         raise ConfigurationError(f"filters must be an object of conditions by field, got {filters!r:.80}.")
     for name, condition in filters.items():
         if name == "junction":
             if condition not in JUNCTIONS:
                 raise ConfigurationError(f"filters: junction must be 'and' or 'or', got {condition!r}.")
-        elif name not in FILTER_FIELDS and not is_metadata_key(str(name)):
-            raise ConfigurationError(f"filters: {name!r} is not a field to filter by{_hint(name, FILTER_FIELDS)}")
+        elif not kind.has_filter(str(name)):
+            raise ConfigurationError(f"filters: {name!r} is not a field to filter by{_hint(name, kind.filter_names)}")
         else:
             _check_condition(name, condition)
 

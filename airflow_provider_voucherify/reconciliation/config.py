@@ -12,7 +12,7 @@ from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.core.validation import did_you_mean, seconds_of
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export import ExportRequest
-from airflow_provider_voucherify.order_export.request import METADATA, METADATA_PREFIX, METADATA_X, is_metadata_key
+from airflow_provider_voucherify.order_export.kinds import METADATA, METADATA_PREFIX, METADATA_X, is_metadata_key
 from airflow_provider_voucherify.order_export.window import WindowField
 
 OnExtra = Literal["ignore", "report"]

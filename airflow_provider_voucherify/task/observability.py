@@ -110,7 +110,7 @@ def export_lineage(result: Mapping[str, Any], request: ExportRequest) -> Operato
         rowCount=result["rows"], size=result["bytes"], fileCount=result["parquet_files"]
     )
     return OperatorLineage(
-        inputs=[Dataset(namespace="voucherify", name="orders")],
+        inputs=[Dataset(namespace="voucherify", name=request.kind.collection)],
         outputs=[
             OutputDataset(
                 namespace="file" if is_local else f"{path.scheme}://{path.netloc.rpartition('@')[2]}",

@@ -36,7 +36,9 @@ def is_templated(value: Any) -> bool:
     return hasattr(value, "iter_references") and hasattr(value, "resolve")
 
 
-def takes_options(*groups: type[Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes_options(
+    *groups: type[Options], fixed: Mapping[str, Any] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """
     Decorate the ``__init__`` of an operator so that it takes the options of an engine as parameters.
 
@@ -45,10 +47,17 @@ def takes_options(*groups: type[Options]) -> Callable[[Callable[..., None]], Cal
     it is a templated field with a template in it. The class must be an :class:`OptionsMixin`.
 
     :param groups: The configuration classes.
+    :param fixed: The values of options that the operator decides itself: they are attributes, and no parameters.
     """
+    decided = fixed or {}
 
     def decorate(init: Callable[..., None]) -> Callable[..., None]:
-        options = {parameter.name: (group, parameter) for group in groups for parameter in group.parameters()}
+        options = {
+            parameter.name: (group, parameter)
+            for group in groups
+            for parameter in group.parameters()
+            if parameter.name not in decided
+        }
         signature = inspect.signature(init)
         own = [given for given in signature.parameters.values() if given.kind is not inspect.Parameter.VAR_KEYWORD]
         rest = [given for given in signature.parameters.values() if given.kind is inspect.Parameter.VAR_KEYWORD]
@@ -64,12 +73,15 @@ def takes_options(*groups: type[Options]) -> Callable[[Callable[..., None]], Cal
                 if name not in self.template_fields or not is_templated(value):
                     options[name][0].check_option(name, value)
                 setattr(self, name, value)
+            for name, value in decided.items():
+                setattr(self, name, value)
             init(self, *args, **kwargs)
 
         init_with_options.__signature__ = signature.replace(  # type: ignore[attr-defined]
             parameters=[*own, *(parameter for _, parameter in options.values()), *rest]
         )
         init_with_options.option_groups = groups  # type: ignore[attr-defined]
+        init_with_options.options = frozenset(options)  # type: ignore[attr-defined]
         return init_with_options
 
     return decorate
@@ -82,13 +94,16 @@ class OptionsMixin:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        groups: tuple[type[Options], ...] = getattr(cls.__dict__.get("__init__"), "option_groups", ())
+        init = cls.__dict__.get("__init__")
+        groups: tuple[type[Options], ...] = getattr(init, "option_groups", ())
+        options: frozenset[str] = getattr(init, "options", frozenset())
         if groups and cls.__doc__:
             templated = set(getattr(cls, "template_fields", ()))
             lines = [
                 f"{text} (templated)" if name in templated else text
                 for group in groups
                 for name, text in group.documentation().items()
+                if name in options
             ]
             docstring, other_field, end = inspect.cleandoc(cls.__doc__).partition(_FIRST_OTHER_FIELD)
             cls.__doc__ = "\n".join([docstring.rstrip(), *lines]) + other_field + end + "\n"

@@ -38,9 +38,11 @@ from airflow_provider_voucherify.api.download import Download
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
 from airflow_provider_voucherify.api.models import Export
 from airflow_provider_voucherify.api.settings import Settings
+from airflow_provider_voucherify.order_export.kinds import KINDS
 from airflow_provider_voucherify.order_export.parts import ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
 
+FIELDS = KINDS["order"].fields
 HEADER = [name.replace("_", " ").title().replace("Id", "ID") for name in ORDER_FIELDS]
 EXPORT_ID = "exp_benchmark"
 
@@ -140,10 +142,8 @@ def pyarrow_streaming(source: Path, target: Path) -> None:
 def polars(source: Path, target: Path) -> None:
     import polars as pl
 
-    from airflow_provider_voucherify.order_export.convert.schema import FIELD_TYPES
-
     types = {
-        header: pl.Int64 if str(FIELD_TYPES.get(name)) == "int64" else pl.String
+        header: pl.Int64 if FIELDS[name] == "integer" else pl.String
         for header, name in zip(HEADER, ORDER_FIELDS, strict=True)
     }
     frame = pl.scan_csv(source, schema=types)
@@ -158,10 +158,8 @@ def polars(source: Path, target: Path) -> None:
 def duckdb(source: Path, target: Path) -> None:
     import duckdb as db
 
-    from airflow_provider_voucherify.order_export.convert.schema import FIELD_TYPES
-
-    names = {"int64": "BIGINT", "timestamp[ms, tz=UTC]": "TIMESTAMPTZ"}
-    columns = {name: names.get(str(FIELD_TYPES.get(name)), "VARCHAR") for name in ORDER_FIELDS}
+    names = {"integer": "BIGINT", "time": "TIMESTAMPTZ"}
+    columns = {name: names.get(FIELDS[name], "VARCHAR") for name in ORDER_FIELDS}
     db.execute(
         f"COPY (SELECT * FROM read_csv('{source}', columns={columns}, header=true)) "
         f"TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
@@ -171,10 +169,8 @@ def duckdb(source: Path, target: Path) -> None:
 def pandas(source: Path, target: Path) -> None:
     import pandas as pd
 
-    from airflow_provider_voucherify.order_export.convert.schema import FIELD_TYPES
-
     types = {
-        header: "Int64" if str(FIELD_TYPES.get(name)) == "int64" else "category" if name == "status" else "string"
+        header: "Int64" if FIELDS[name] == "integer" else "category" if name == "status" else "string"
         for header, name in zip(HEADER, ORDER_FIELDS, strict=True)
         if not name.endswith("_at")
     }

@@ -8,14 +8,20 @@ How an export of orders writes its headers is unknown. They are matched by their
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
 from airflow_provider_voucherify.exceptions import ExportFileError
-from airflow_provider_voucherify.order_export.request import METADATA, METADATA_PREFIX
+from airflow_provider_voucherify.order_export.kinds import METADATA, METADATA_PREFIX
 
-LABELS = {"created_at": "creationdate", "updated_at": "lastupdatedate"}
+LABELS = {
+    "created_at": "creationdate",
+    "updated_at": "lastupdatedate",
+    "bar_code": "barcode",
+    "redemption_quantity": "redemptionlimit",
+    "loyalty_balance": "loyaltycardbalance",
+}
 METADATA_HEADER = re.compile(r"\s*metadata\s*[._:\s]\s*(\S.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -36,7 +42,11 @@ class Columns:
 
 
 def match_columns(
-    header: Sequence[str], fields: Sequence[str], name: str, header_mapping: Mapping[str, str] | None = None
+    header: Sequence[str],
+    fields: Sequence[str],
+    name: str,
+    header_mapping: Mapping[str, str] | None = None,
+    known_fields: Iterable[str] = ORDER_FIELDS,
 ) -> Columns:
     """
     Find the column of each field.
@@ -49,16 +59,24 @@ def match_columns(
     :param fields: The requested fields.
     :param name: The name of the file in errors.
     :param header_mapping: The fields of headers that do not match otherwise.
+    :param known_fields: The fields that the kind of export has: their headers are no keys of the metadata.
     :raises ExportFileError: if a field has no column, or two.
     """
     found: dict[str, int] = {}
     twice = _asked_for_twice(header, fields)
     mapping = header_mapping or {}
+    known = {form for field in known_fields for form in (normal_form(field), LABELS.get(field)) if form}
 
     def is_mapped(text: str, field: str) -> bool:
         return mapping.get(text.strip()) == field
 
-    for same in (is_mapped, _same_key, _same_normal_form, _is_label, _is_bare_key):
+    def may_be_key(text: str) -> bool:
+        return bool(text.strip()) and normal_form(text) not in known
+
+    def is_bare_key(text: str, field: str) -> bool:
+        return may_be_key(text) and field == f"{METADATA_PREFIX}{text.strip()}"
+
+    for same in (is_mapped, _same_key, _same_normal_form, _is_label, is_bare_key):
         free = [position for position in range(len(header)) if position not in {*found.values(), *twice}]
         for field in fields:
             if field not in found and (position := _only(field, header, free, same, name)) is not None:
@@ -66,7 +84,7 @@ def match_columns(
     keys = {p: key for p, text in enumerate(header) if (key := metadata_key(text)) and p not in twice}
     if METADATA in fields and METADATA not in found and not keys:
         claimed = {*found.values(), *twice}
-        keys = {p: text.strip() for p, text in enumerate(header) if p not in claimed and _may_be_key(text)}
+        keys = {p: text.strip() for p, text in enumerate(header) if p not in claimed and may_be_key(text)}
     metadata = _by_key(keys, header, name) if METADATA in fields and METADATA not in found else {}
     missing = [field for field in fields if field not in found and field != METADATA]
     if missing:
@@ -114,15 +132,6 @@ def _is_label(header: str, field: str) -> bool:
     return LABELS.get(field) == normal_form(header)
 
 
-def _is_bare_key(header: str, field: str) -> bool:
-    return _may_be_key(header) and field == f"{METADATA_PREFIX}{header.strip()}"
-
-
-def _may_be_key(header: str) -> bool:
-    """Return whether a header can be a bare key of the metadata: it is not that of another field of an order."""
-    return bool(header.strip()) and normal_form(header) not in ORDER_HEADERS
-
-
 def _only(
     field: str, header: Sequence[str], free: Sequence[int], same: Callable[[str, str], bool], name: str
 ) -> int | None:
@@ -142,6 +151,3 @@ def _by_key(keys: dict[int, str], header: Sequence[str], name: str) -> dict[str,
             )
         by_key[key] = position
     return by_key
-
-
-ORDER_HEADERS = {*map(normal_form, ORDER_FIELDS), *LABELS.values()}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
 from airflow_provider_voucherify.core.arrow import mask_without
 from airflow_provider_voucherify.exceptions import ExportFileError, RowTooLongError, TruncatedDownloadError
 from airflow_provider_voucherify.order_export.convert.csv_reader import CsvReader
@@ -17,7 +18,7 @@ from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStrea
 from airflow_provider_voucherify.order_export.convert.header import match_columns
 from airflow_provider_voucherify.order_export.convert.schema import STATUS
 from airflow_provider_voucherify.order_export.convert.values import convert, metadata_json, not_objects
-from airflow_provider_voucherify.order_export.request import METADATA
+from airflow_provider_voucherify.order_export.kinds import METADATA
 
 BLOCK_BYTES = 1 << 20
 ROW_GROUP_ROWS = 131_072
@@ -62,6 +63,7 @@ class RowReader:
     :param block_bytes: How much text is parsed at a time, in bytes: no row can be longer.
     :param row_group_rows: The smallest number of rows in a table, except for the last one.
     :param header_mapping: The fields of headers that do not match otherwise.
+    :param known_fields: The fields that the kind of export has.
     :raises ExportFileError: if a column is missing, or there twice.
     """
 
@@ -73,12 +75,13 @@ class RowReader:
         block_bytes: int = BLOCK_BYTES,
         row_group_rows: int = ROW_GROUP_ROWS,
         header_mapping: Mapping[str, str] | None = None,
+        known_fields: Iterable[str] = ORDER_FIELDS,
     ) -> None:
         self._stream = stream
         self._schema = schema
         self._block_bytes = block_bytes
         self._row_group_rows = row_group_rows
-        self.columns = match_columns(stream.header, schema.names, stream.name, header_mapping)
+        self.columns = match_columns(stream.header, schema.names, stream.name, header_mapping, known_fields)
         positions = sorted({*self.columns.fields.values(), *self.columns.metadata.values()})
         self._cells_schema = pa.schema([(str(position), pa.binary()) for position in positions])
         self._misshapen: list[BadRow] = []

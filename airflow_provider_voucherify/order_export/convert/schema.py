@@ -6,19 +6,20 @@ import re
 
 import pyarrow as pa
 
-from airflow_provider_voucherify.order_export.request import METADATA_PREFIX, ExportRequest
+from airflow_provider_voucherify.order_export.kinds import METADATA_PREFIX, FieldType
+from airflow_provider_voucherify.order_export.request import ExportRequest
 
 TIME = pa.timestamp("ms", "UTC")
 STATUS = pa.dictionary(pa.int32(), pa.string())
-FIELD_TYPES = {
-    "created_at": TIME,
-    "updated_at": TIME,
-    "status": STATUS,
-    "amount": pa.int64(),
-    "discount_amount": pa.int64(),
-    "items_discount_amount": pa.int64(),
-    "total_discount_amount": pa.int64(),
-    "total_amount": pa.int64(),
+TYPES: dict[FieldType, pa.DataType] = {
+    "text": pa.string(),
+    "category": STATUS,
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "switch": pa.bool_(),
+    "date": pa.date32(),
+    "time": TIME,
+    "json": pa.string(),
 }
 
 
@@ -26,8 +27,8 @@ def order_schema(request: ExportRequest) -> pa.Schema:
     """
     Return the schema of the Parquet file: the requested fields, in their order, under the API's names.
 
-    Amounts are int64 in the smallest currency unit, times milliseconds in UTC, ``metadata`` the JSON text of all keys,
-    and all others strings.
+    Amounts, in the smallest currency unit, and counts are int64, times milliseconds in UTC, ``metadata`` the JSON text
+    of all keys, words of a fixed set a dictionary, and all others strings.
 
     :param request: The request.
     """
@@ -40,9 +41,10 @@ def dictionary_columns(schema: pa.Schema) -> list[str]:
 
 
 def _type_of(name: str, request: ExportRequest) -> pa.DataType:
-    if name.startswith(METADATA_PREFIX):
+    field_type = request.kind.type_of(name)
+    if field_type is None:
         return arrow_type((request.metadata_schema or {}).get(name.removeprefix(METADATA_PREFIX), "string"))
-    return FIELD_TYPES.get(name, pa.string())
+    return TYPES[field_type]
 
 
 def arrow_type(name: str) -> pa.DataType:

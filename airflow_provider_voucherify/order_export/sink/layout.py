@@ -12,7 +12,7 @@ import msgspec
 from airflow_provider_voucherify.core.storage import check_writable
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export.config import ExportConfig
-from airflow_provider_voucherify.order_export.request import TIME_FIELDS, ExportRequest
+from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.atomic import OutputPath, check_path
 from airflow_provider_voucherify.order_export.sink.journal import read_entry
 
@@ -52,7 +52,7 @@ class Output:
             path=path,
             max_rows_per_file=config.max_rows_per_file,
             partition_by=config.partition_by,
-            stem="orders" if request.window is None else request.window.name,
+            stem=_stem(request),
         )
 
     def check(self) -> None:
@@ -112,10 +112,14 @@ class Output:
     def _is_own(self, name: str) -> bool:
         if not self.is_folder:
             return name == self.path.name
-        return (
-            re.fullmatch(rf"(?:(?:{'|'.join(TIME_FIELDS)})_day=[^/]+/)?{re.escape(self.stem)}-\d+\.parquet", name)
-            is not None
-        )
+        return re.fullmatch(rf"(?:\w+_day=[^/]+/)?{re.escape(self.stem)}-\d+\.parquet", name) is not None
+
+
+def _stem(request: ExportRequest) -> str:
+    """Name the files of a request; those of several kinds can lie in one folder."""
+    if request.exported_object == "order":
+        return "orders" if request.window is None else request.window.name
+    return "-".join([request.exported_object, *([request.window.name] if request.window else ())])
 
 
 def manifest_files(path: Any) -> list[str]:

@@ -105,6 +105,22 @@ def test_nightly_export(emulator, tmp_path):
         assert sorted(pyarrow.dataset.dataset(tmp_path).to_table()["id"].to_pylist()) == ["ord_0", "ord_1", "ord_2"]
 
 
+def test_exports_of_three_kinds(emulator, tmp_path):
+    day = datetime(2026, 1, 2, tzinfo=UTC)
+    times = [f"2026-01-{number:02}T10:00:00.000Z" for number in (1, 2, 3)]
+    emulator.add_export_rows("redemption", [{"id": f"r_{n}", "date": time} for n, time in enumerate(times)])
+    emulator.add_export_rows("customer", [{"id": f"c_{n}", "created_at": time} for n, time in enumerate(times)])
+    emulator.add_export_rows(
+        "voucher", [{"code": f"v_{n}", "created_at": times[0], "updated_at": time} for n, time in enumerate(times)]
+    )
+    conf = {"folder": tmp_path.as_uri()}
+    run = run_dag(example("voucherify_all_exports"), run_conf=conf, logical_date=day + timedelta(days=1))
+    assert run.state == "success"
+    for kind, field, value in (("redemption", "id", "r_1"), ("customer", "id", "c_1"), ("voucher", "code", "v_1")):
+        assert run.xcoms[f"export_{kind}s"]["rows"] == 1
+        assert pyarrow.dataset.dataset(tmp_path / f"{kind}s").to_table()[field].to_pylist() == [value]
+
+
 def test_history_export_in_mapped_tasks_named_by_their_month(emulator, tmp_path):
     starts = [datetime(2024, month, 1, tzinfo=UTC) for month in (1, 2, 3)]
     put(emulator, [(f"ord_{number}", start, None, number) for number, start in enumerate(starts)])

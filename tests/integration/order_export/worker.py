@@ -19,8 +19,8 @@ from tests.integration.order_export.timeline import job_of, run
 
 WINDOW = ExportWindow(field="updated_at", start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2026, 1, 2, tzinfo=UTC))
 STOPS = {
-    "before the request": (VoucherifyClient, "create_order_export", "before"),
-    "after the request": (VoucherifyClient, "create_order_export", "after"),
+    "before the request": (VoucherifyClient, "create_export", "before"),
+    "after the request": (VoucherifyClient, "create_export", "after"),
     "after its id is kept": (FileStateStore, "save", "after 2"),
     "while waiting": (VoucherifyClient, "get_export", "after"),
     "while downloading": (pq.ParquetWriter, "write_table", "after"),

@@ -7,6 +7,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.operators.exports import VoucherifyExportOperator
 from airflow_provider_voucherify.operators.orders import (
     CreateOrderOperator,
     ImportOrdersOperator,
@@ -21,6 +22,7 @@ REQUIRED = {
     ImportOrdersOperator: {"orders": []},
     SyncOrdersOperator: {"orders": []},
     OrdersExportOperator: {"output_path": "orders.parquet"},
+    VoucherifyExportOperator: {"exported_object": "voucher", "output_path": "vouchers.parquet"},
     ReconcileOrdersOperator: {"orders": []},
     CreateOrderOperator: {"order": {}},
     UpdateOrderOperator: {"order_id": "order-1", "changes": {}},

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voucherify.exceptions import ConfigurationError, ExportFileError
 from airflow_provider_voucherify.order_export.convert.schema import TIME
+from airflow_provider_voucherify.order_export.kinds import KINDS
 from airflow_provider_voucherify.order_export.parts import ExportPart, parts_of, rows_of
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.window import ExportWindow
@@ -39,9 +40,9 @@ def test_what_is_no_window_is_refused(field, start, end, message):
 
 
 def test_a_part_says_which_orders_it_brings():
-    assert str(ExportPart()) == "all orders"
+    assert str(ExportPart()) == "everything"
     (part,) = parts_of(of_day())
-    assert str(part) == "orders of 2026-01-01T00:00:00.000Z to 2026-01-02T00:00:00.000Z by updated_at or created_at"
+    assert str(part) == "the rows of 2026-01-01T00:00:00.000Z to 2026-01-02T00:00:00.000Z by updated_at or created_at"
 
 
 def test_bounds_are_milliseconds_of_utc():
@@ -103,7 +104,7 @@ def test_each_row_of_the_window_is_in_one_part(rows, filtered):
     kept = [
         row
         for part in parts_of(of_day(filters=PAID if filtered else None))
-        for row in rows_of(part, table)["row"].to_pylist()
+        for row in rows_of(part, table, KINDS["order"])["row"].to_pylist()
     ]
     inside = [row for row, (created, updated) in enumerate(rows) if DAY.start <= (updated or created) < DAY.end]
     assert sorted(kept) == inside
@@ -111,8 +112,8 @@ def test_each_row_of_the_window_is_in_one_part(rows, filtered):
 
 def test_a_row_without_any_time_is_an_error():
     table = pa.table({"created_at": times([None]), "updated_at": times([None])})
-    with pytest.raises(ExportFileError, match="1 orders without created_at"):
-        rows_of(ExportPart(window=DAY, time_fields=("updated_at", "created_at")), table)
+    with pytest.raises(ExportFileError, match="1 rows without created_at"):
+        rows_of(ExportPart(window=DAY, time_fields=("updated_at", "created_at")), table, KINDS["order"])
 
 
 @given(milliseconds=st.integers(2, 10**9))

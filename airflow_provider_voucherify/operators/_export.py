@@ -1,0 +1,103 @@
+"""The base of the operators that export objects of Voucherify to Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voucherify.core.state_store import STATE_FILE
+from airflow_provider_voucherify.links.dashboard import ExportLink, publish_exports
+from airflow_provider_voucherify.operators._base import WaitingOperator
+from airflow_provider_voucherify.order_export import ExportConfig, ExportJob, ExportRequest
+from airflow_provider_voucherify.order_export.checkpoint import ExportState
+from airflow_provider_voucherify.order_export.sink.layout import Output
+from airflow_provider_voucherify.task.observability import export_lineage, publish_export
+from airflow_provider_voucherify.task.parameters import (
+    JSON_FILES,
+    OptionsMixin,
+    is_templated,
+    storage_path,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+
+class ExportOperator(OptionsMixin, WaitingOperator):
+    """
+    Base of the operators that export.
+
+    Their options are those of :class:`~airflow_provider_voucherify.order_export.ExportRequest` and
+    :class:`~airflow_provider_voucherify.order_export.ExportConfig`.
+
+    :param output_path: The Parquet file, or a folder. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "output_path",
+        "fields",
+        "filters",
+        "sort_order",
+        "window_start",
+        "window_end",
+        "voucherify_conn_id",
+    )
+    template_fields_renderers = {"fields": "json", "filters": "json"}
+    template_ext: Sequence[str] = JSON_FILES
+    operator_extra_links = (ExportLink(),)
+    state_type = ExportState
+    state_key = "order_export"
+
+    def __init__(self, *, output_path: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.output_path = output_path
+        self._result: dict[str, Any] | None = None
+        self._check_known_options()
+
+    def _job(self, context: Context, calls: int, **resume: Any) -> ExportJob:
+        return ExportJob(
+            self.hook, self._options(ExportRequest), self._output_path, self._options(ExportConfig), **resume
+        )
+
+    def _publish(self, context: Context, state: ExportState) -> None:
+        publish_exports(context, self.hook, state.export_ids)
+
+    def _finish(self, context: Context, job: ExportJob) -> dict[str, Any]:
+        result = job.summary
+        if result.unknown_columns:
+            self.log.warning("Columns that were not requested are left out: %s.", ", ".join(result.unknown_columns))
+        what = self._options(ExportRequest).kind.collection
+        self.log.info("Exported %d %s to %s (%d bytes).", result.rows, what, result.path, result.bytes)
+        self._result = asdict(result)
+        publish_export(context, self.outlets, self._result)
+        return self._result
+
+    def _running_at_voucherify(self) -> list[str]:
+        requested = [part for part in self._state.parts if part.sent_at or part.export_id] if self._state else []
+        return [f"export {part.export_id or 'without a response yet'}" for part in requested]
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Describe the output for OpenLineage, if its provider is installed."""
+        return None if self._result is None else export_lineage(self._result, self._options(ExportRequest))
+
+    def _check_known_options(self) -> None:
+        """Check what the DAG file says about the request, as far as it is not templated."""
+        values = {name: getattr(self, name) for name in ExportRequest.__struct_fields__}
+        known = {name: value for name, value in values.items() if not is_templated(value)}
+        window = ("window_start", "window_end")
+        if any(values[name] is None for name in window):
+            known |= {name: values[name] for name in window}
+        elif any(name not in known for name in window):
+            known = {name: value for name, value in known.items() if name not in window}
+        self._options(ExportConfig).apply_to(ExportRequest(**known))
+
+    @property
+    def _output_path(self) -> Any:
+        return storage_path("output_path", self.output_path)
+
+    def _state_file(self) -> ObjectStoragePath:
+        output = Output.of(self._output_path, self._options(ExportRequest), self._options(ExportConfig))
+        file: ObjectStoragePath = output.beside(STATE_FILE)
+        return file

@@ -1,0 +1,50 @@
+"""Export objects of any kind from Voucherify to Parquet."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_voucherify.operators._export import ExportOperator
+from airflow_provider_voucherify.order_export import ExportConfig, ExportRequest
+from airflow_provider_voucherify.task.parameters import takes_options
+
+__all__ = ["VoucherifyExportOperator"]
+
+
+class VoucherifyExportOperator(ExportOperator):
+    """
+    Exports objects of Voucherify to typed Parquet files: orders, redemptions, customers, vouchers, publications,
+    expirations of loyalty points, transactions of gift and loyalty cards, products or SKUs.
+
+    Each kind has the fields, types, sort orders, filters and times of the API's documents;
+    :class:`~airflow_provider_voucherify.operators.orders.OrdersExportOperator` is the case of orders.
+
+    The files are written beside their final names and moved there when all of them are complete: nobody ever sees a
+    part of one. Amounts and counts are int64, times timestamp[ms, UTC], dates date32, switches bool, words of a fixed
+    set dictionaries, everything else strings; an export without rows is a file with all columns. A manifest beside them
+    has rows, bytes, checksums, schema, window and export ids.
+
+    The result is ``{"path", "rows", "bytes", "export_id", "export_ids", "files", "parquet_files", "manifest_path",
+    "window", "unknown_columns", "bad_rows", "bad_rows_path"}``. Assets among the ``outlets`` of the task get rows, path
+    and window in the ``extra`` of their events.
+
+    ``fields`` and ``filters`` may be templates that render to JSON, and ``filters`` a ``.json`` file beside the DAG.
+
+    :param output_path: The Parquet file, on any file system that Airflow's ``ObjectStoragePath`` knows:
+        ``s3://aws_default@bucket/skus.parquet``; a folder with ``max_rows_per_file`` or ``partition_by``. (templated)
+    :param durable: Whether a retry, or the clearing of a failed task, resumes the exports of the last try. The state is
+        saved in Airflow's task state store (3.3 and newer) or beside the output; success removes it.
+    :param restart: Whether to start over, whatever an earlier run saved; a retry in the same run resumes all the same.
+    :param deferrable: Whether to wait in the triggerer, if a wait takes 5 seconds or more. By default as
+        ``[operators] default_deferrable`` says.
+    :param timeout: Seconds, or a timedelta, for the whole export; 6 hours by default.
+    :param voucherify_conn_id: The connection. (templated)
+    :raises ConfigurationError: if the API would refuse fields, filters or sort order, or the window is not over.
+    :raises ExportFailedError: if an export ends in ERROR and its window cannot be split any more.
+    :raises ExportFileError: if the file is not what was requested.
+    """
+
+    @takes_options(ExportRequest, ExportConfig)
+    def __init__(self, *, output_path: str, timeout: float | timedelta = timedelta(hours=6), **kwargs: Any) -> None:
+        super().__init__(output_path=output_path, timeout=timeout, **kwargs)
