@@ -64,9 +64,10 @@ class RateRecorder(Quota):
         Return the limit in the headers of one kind of call.
 
         :param kind: The kind of call.
-        :return: The limit of the last such response; None if there was none, or none with a limit.
+        :return: The limit of the last such response that has one; None if there was none.
         """
-        return next((headers.limit for headers in reversed(self.headers) if headers.kind == kind), None)
+        limits = [headers.limit for headers in self.headers if headers.kind == kind and headers.limit is not None]
+        return limits[-1] if limits else None
 
     def is_hourly(self, time_scale: float) -> bool:
         """

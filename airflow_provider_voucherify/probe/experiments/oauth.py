@@ -7,8 +7,8 @@ from dataclasses import replace
 from airflow_provider_voucherify.api.auth import token_of
 from airflow_provider_voucherify.api.client import VoucherifyClient
 from airflow_provider_voucherify.api.facts import NOT_TOLD
-from airflow_provider_voucherify.exceptions import ApiError, AuthenticationError
-from airflow_provider_voucherify.probe.experiments.created import refusal
+from airflow_provider_voucherify.exceptions import AuthenticationError, NotFoundError
+from airflow_provider_voucherify.probe.experiments.created import REFUSALS, refusal
 from airflow_provider_voucherify.probe.lab import Lab
 
 OTHER_SCOPE = "vouchers"
@@ -24,7 +24,7 @@ def fetch_tokens(lab: Lab) -> None:
     form = {"grant_type": "client_credentials", "scope": OTHER_SCOPE}
     try:
         token = token_of(transport.request("POST", "/v1/oauth/token", idempotent=True, form=form))
-    except ApiError as error:
+    except (AuthenticationError, NotFoundError, *REFUSALS) as error:
         for question in ("oauth_token_seconds", "missing_scope"):
             session.found(question, NOT_TOLD, f"no token: {refusal(error)}")
         return
