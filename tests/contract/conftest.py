@@ -24,6 +24,22 @@ class LinkClock:
             time.sleep(seconds)
 
 
+DIFFERENCES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="module")
+def record_differences(pytestconfig):
+    """Record what differs in a real project, to be told at the end."""
+    return pytestconfig.stash.setdefault(DIFFERENCES, []).extend
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    differences = config.stash.get(DIFFERENCES, None)
+    if differences is not None:
+        terminalreporter.section("what differs in the real project")
+        terminalreporter.write_line("\n".join(differences) or "nothing")
+
+
 @pytest.fixture
 def clock(monkeypatch) -> LinkClock:
     made = LinkClock()

@@ -41,16 +41,20 @@ def send_large_bodies(lab: Lab) -> None:
     session.found("one_bad_order", "all refused" if all_refused else "it alone fails", evidence)
     works, evidence = _sends(lab, gzip.compress(msgspec.json.encode(orders)), headers=GZIP_HEADERS)
     session.found("gzip_bodies", works, evidence)
-    sizes = lab.bounds.body_sizes
     seen: list[str] = []
+    named: list[int] = []
 
-    def accepts(number: int) -> bool:
-        accepted, evidence = _sends(lab, _body_of(orders[0], sizes[number - 1]))
-        seen.append(f"{sizes[number - 1]:,} bytes: {'accepted' if accepted else evidence}")
+    def accepts(size: int) -> bool:
+        accepted, evidence = _sends(lab, _body_of(orders[0], size))
+        seen.append(f"{size:,} bytes: {'accepted' if accepted else evidence}")
+        named.extend(() if accepted else _numbers_in(evidence))
         return accepted
 
-    largest = _largest(accepts, 0, len(sizes) + 1, list)
-    session.found("body_limit", sizes[largest - 1] if largest else 0, "; ".join(seen))
+    sizes = (0, *lab.bounds.body_sizes)
+    largest = _largest(lambda number: accepts(sizes[number]), 0, len(sizes), list)
+    between = {limit for limit in named if sizes[largest] < limit < max(sizes[largest : largest + 2])}
+    exact = [limit for limit in sorted(between)[:1] if accepts(limit)]  # the refusal names the limit
+    session.found("body_limit", exact[0] if exact else sizes[largest], "; ".join(seen))
 
 
 def send_large_imports(lab: Lab) -> None:
@@ -73,7 +77,7 @@ def send_large_imports(lab: Lab) -> None:
         accepted, evidence = _sends(lab, msgspec.json.encode([bad] * number))
         seen.append(f"{number:,} orders: {'accepted' if accepted else evidence}")
         if not accepted:  # the refusal may name the limit
-            for limit in map(int, re.findall(r"\d+", evidence.partition(":")[2])):
+            for limit in _numbers_in(evidence):
                 hints.extend((limit + 1, limit))
         return accepted
 
@@ -115,6 +119,10 @@ def _sends(lab: Lab, body: bytes, headers: Mapping[str, str] = JSON_HEADERS) -> 
     except TransportError as error:  # a server may close the connection in the middle of a body that is too large
         return False, str(error)
     return False, "accepted"
+
+
+def _numbers_in(evidence: str) -> list[int]:
+    return [int(text) for text in re.findall(r"\d+", evidence.partition(":")[2])]
 
 
 def _body_of(order: dict[str, Any], size: int) -> bytes:
