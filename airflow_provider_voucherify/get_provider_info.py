@@ -32,7 +32,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": modules("hooks.voucherify"),
         "operators": modules("operators.orders", "operators.exports"),
         "sensors": modules("sensors.async_action"),
-        "triggers": modules("triggers.async_action", "triggers.export"),
+        "triggers": modules("triggers.async_action", "triggers.export", "triggers.orders"),
         "connection-types": [
             {
                 "hook-class-name": f"{PACKAGE}.hooks.voucherify.VoucherifyHook",

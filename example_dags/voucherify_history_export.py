@@ -1,4 +1,10 @@
-"""All orders of the past as typed Parquet: a mapped task for each month, which the UI calls by its name."""
+"""
+All orders of the past as typed Parquet: a mapped task for each month, which the UI calls by its name.
+
+Two of them run at a time, deferred ones included, as a pool says. The limits of a DAG do not count those
+below Airflow 3.3:
+`airflow pools set --include-deferred voucherify_exports 2 "Exports of orders"`
+"""
 
 from __future__ import annotations
 
@@ -31,6 +37,6 @@ with DAG(
         window_field="created_at",
         partition_by="created_at",
         deferrable=True,
-        max_active_tis_per_dagrun=2,
+        pool="voucherify_exports",
         map_index_template="{{ task.window_start[:7] }}",
     ).expand_kwargs(windows("{{ params.first_month }}", "{{ params.months }}"))

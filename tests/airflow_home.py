@@ -14,12 +14,16 @@ from typing import Any
 
 from airflow.models import DagRun
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
+from airflow.providers.common.compat.version_compat import (
+    AIRFLOW_V_3_0_PLUS,
+    AIRFLOW_V_3_1_PLUS,
+    AIRFLOW_V_3_2_PLUS,
+)
 
-if AIRFLOW_V_3_1_PLUS:
-    from airflow.dag_processing.dagbag import DagBag
+if AIRFLOW_V_3_2_PLUS:
+    from airflow.dag_processing import dagbag
 else:
-    from airflow.models.dagbag import DagBag
+    from airflow.models import dagbag
 if not AIRFLOW_V_3_0_PLUS:
     import airflow.providers.fab.auth_manager.models  # noqa: F401 - tables of Airflow refer to its table of users
 elif not AIRFLOW_V_3_1_PLUS:
@@ -30,6 +34,9 @@ elif not AIRFLOW_V_3_1_PLUS:
     supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+
+
+DagBag = dagbag.DagBag
 
 
 @functools.cache
@@ -94,9 +101,7 @@ def _register(dag) -> None:
     bag = DagBag(os.devnull)
     bag.bag_dag(dag)
     if AIRFLOW_V_3_1_PLUS:
-        from airflow.dag_processing.dagbag import sync_bag_to_db
-
-        sync_bag_to_db(bag, "dags-folder", None)
+        dagbag.sync_bag_to_db(bag, "dags-folder", None)
     else:  # it needs to know the file as well
         dag.relative_fileloc = dag.relative_fileloc or Path(dag.fileloc).name
         bag.sync_to_db("dags-folder", None)

@@ -28,6 +28,8 @@ QUOTA_JITTER = 0.1
 MAX_JITTER = 5.0
 # Seconds over which many processes spread their first calls at most: half of the shortest period.
 MAX_SPREAD = 30.0
+# The share of the calls beside the reserve that polling for many may use at most.
+POLLING_SHARE = 0.1
 # The share of a period after which all calls are made that are spread over it: its end is only known to the second.
 SPREAD = 0.97
 # The share of the contenders of one period that is expected in the next.
@@ -81,6 +83,7 @@ class ProjectLimit:
     period_calls: int = 0
     draw: float = 0.0
     first_call_at: float = 0.0
+    next_poll_at: float = 0.0
     probe: float = FIRST_PROBE
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -213,6 +216,21 @@ class Quota:
         """Return how many seconds the next call has to wait; 0.0 if it may be made now."""
         with self._project.lock:
             return self._wait(self._clock())
+
+    def seconds_to_poll(self) -> float:
+        """Return how many seconds the next poll for many has to wait, so that all of them use a tenth at most."""
+        return max(0.0, self._project.next_poll_at - self._clock())
+
+    def account_poll(self, calls: int) -> None:
+        """
+        Delay the next poll for many, of whatever they wait for, by the calls that one took.
+
+        :param calls: How many calls were made.
+        """
+        if rate := self.calls_per_second:
+            with self._project.lock:
+                next_poll_at = max(self._project.next_poll_at, self._clock())
+                self._project.next_poll_at = next_poll_at + calls / (POLLING_SHARE * rate)
 
     def observe(self, headers: Mapping[str, str], refused: bool = False) -> None:
         """

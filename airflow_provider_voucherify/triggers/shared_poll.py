@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # Seconds that one response may take: a server that hangs must not hold up what else polls it.
 RESPONSE_TIMEOUT = 30.0
-# The share of the calls beside the reserve that polling may use at most.
-POLLING_SHARE = 0.1
+# How often one request of a poll is tried: a poll that fails is repeated by those that wait for it.
+ATTEMPTS = 2
 # Seconds that a poll without triggers is kept: between two polls of a trigger it has none for a moment.
 LINGER = 1.0
 # Objects per poll that no listing shows any more and that are requested one by one.
@@ -38,6 +38,19 @@ class Resource(StrEnum):
 
     ASYNC_ACTIONS = "async actions"
     EXPORTS = "exports"
+    ORDERS = "orders"
+
+
+class NewestChange(NamedTuple):
+    """
+    The newest change of any order.
+
+    :param changed_at: When it was, as Voucherify writes it; None if there are no orders.
+    :param total: How many orders there are.
+    """
+
+    changed_at: str | None = None
+    total: int = 0
 
 
 @dataclass
@@ -46,12 +59,14 @@ class PollResult:
     What one poll found.
 
     :param ended_ids: The ids that have ended, or do not exist.
+    :param newest: The newest change of an order, if orders were polled.
     :param error: Why the poll failed, if it did.
     :param calls: API calls to account to this trigger: those of a shared poll are accounted to one of its triggers.
     :param quota: What is known of the quota, for the process that continues the task.
     """
 
     ended_ids: set[str] = field(default_factory=set)
+    newest: NewestChange = field(default_factory=NewestChange)
     error: Exception | None = None
     calls: int = 0
     quota: dict[str, Any] = field(default_factory=dict)
@@ -96,9 +111,9 @@ class SharedPoll:
     Serve all triggers of a connection with the same requests.
 
     A poll takes place when the first of them is due, and brings the others their result early. The time between two
-    polls is stretched so that polling uses at most a tenth of the calls that the quota allows beside the reserve. The
-    requests run in one thread of their own, so that a server that hangs delays no other connection. The poll ends when
-    nobody waits.
+    polls is stretched so that all polling of a project uses at most a tenth of the calls that the quota allows beside
+    the reserve. The requests run in one thread of their own, so that a server that hangs delays no other connection.
+    The poll ends when nobody waits.
 
     :param voucherify_conn_id: The connection. It is read again for each poll, as it may be edited meanwhile.
     :param resource: What the triggers wait for.
@@ -111,7 +126,7 @@ class SharedPoll:
         self._on_end = on_end
         self._waiters: set[_Waiter] = set()
         self._changed = asyncio.Event()
-        self._not_before = 0.0
+        self._newest = NewestChange()
         self._client: VoucherifyClient | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -139,7 +154,8 @@ class SharedPoll:
         executor = ThreadPoolExecutor(1, thread_name_prefix="voucherify-poll")
         try:
             while await self._has_waiters():
-                seconds = max(min(waiter.due for waiter in self._waiters), self._not_before) - loop.time()
+                due = min(waiter.due for waiter in self._waiters) - loop.time()
+                seconds = max(due, self._client.transport.quota.seconds_to_poll() if self._client else 0.0)
                 if seconds <= 0:
                     await self._poll_once(executor)
                 else:
@@ -173,15 +189,21 @@ class SharedPoll:
             return
         transport, calls_before = client.transport, client.transport.calls
         try:
-            ended = await loop.run_in_executor(executor, partial(find_ended, client, self._resource, ids))
-            result = PollResult(ended)
-            log.debug("%d of %d %s have ended.", len(ended), len(ids), self._resource.value)
+            result = await loop.run_in_executor(executor, partial(self._request, client, ids))
         except Exception as error:  # noqa: BLE001
             result = PollResult(error=error)
         result.calls, result.quota = transport.calls - calls_before, transport.quota.snapshot()
-        allowed = transport.quota.calls_per_second
-        self._not_before = loop.time() + (result.calls / (POLLING_SHARE * allowed) if allowed else 0.0)
+        transport.quota.account_poll(result.calls)
         self._deliver(waiters, result)
+
+    def _request(self, client: VoucherifyClient, ids: Collection[str]) -> PollResult:
+        """Make the requests of a poll, in a thread."""
+        if self._resource is Resource.ORDERS:
+            self._newest = find_newest_change(client, self._newest)
+            return PollResult(newest=self._newest)
+        ended = find_ended(client, self._resource, ids)
+        log.debug("%d of %d %s have ended.", len(ended), len(ids), self._resource.value)
+        return PollResult(ended)
 
     def _deliver(self, waiters: list[_Waiter], result: PollResult) -> None:
         calls = result.calls
@@ -195,7 +217,10 @@ class SharedPoll:
         hook = VoucherifyHook(self._voucherify_conn_id, max_quota_wait=0.0)
         settings = await hook.aget_settings()
         if self._client is None or self._client.transport.settings != settings:
-            self._client = await hook.aget_client(settings, response_timeout=RESPONSE_TIMEOUT)
+            if self._client is not None:
+                self._client.transport.close()
+            self._client = await hook.aget_client(settings, response_timeout=RESPONSE_TIMEOUT, attempts=ATTEMPTS)
+            self._newest = NewestChange()
         return self._client
 
 
@@ -222,3 +247,19 @@ def find_ended(client: Endpoints, resource: Resource, ids: Collection[str]) -> s
         except NotFoundError:
             found[object_id] = None
     return {object_id for object_id, found_object in found.items() if found_object is None or found_object.ended}
+
+
+def find_newest_change(client: Endpoints, before: NewestChange) -> NewestChange:
+    """
+    Ask Voucherify for the newest change of any order, by one call; by two if there are more orders than before.
+
+    An order that was never updated may have no ``updated_at`` (seen in recorded responses).
+
+    :param client: The client.
+    :param before: What was found before.
+    """
+    page = client.list_orders(limit=1, sort_order="-updated_at")
+    times = [before.changed_at, *(order.get("updated_at") for order in page.orders)]
+    if page.total != before.total:
+        times += [order.get("created_at") for order in client.list_orders(limit=1, sort_order="-created_at").orders]
+    return NewestChange(max((time for time in times if time), default=None), page.total)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from airflow.models import Pool
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_voucherify.emulator import Emulator
@@ -92,6 +93,13 @@ def connection_test(command, emulator, folder):
     assert "Connection success!" in shell(command, AIRFLOW_CONN_VOUCHERIFY_DEFAULT=uri)
 
 
+def make_pool(command, emulator, folder):
+    migrated()
+    shell(command)
+    pool = Pool.get_pool("voucherify_exports")
+    assert (pool.slots, pool.include_deferred) == (2, True)
+
+
 def start(command, emulator, folder):
     if "--help" in command:
         assert "--fault" in shell(command)
@@ -112,6 +120,7 @@ RUNS = {
     "pip install": install,
     "export AIRFLOW_CONN_": export,
     "AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test": connection_test,
+    "airflow pools set": make_pool,
     "voucherify-emulator": start,
 }
 

@@ -169,6 +169,20 @@ def test_polling_takes_a_tenth_of_what_the_quota_allows(monkeypatch):
         assert emulator.calls()["refused"] == 0
 
 
+def test_polling_for_different_things_shares_that_tenth(monkeypatch):
+    with Emulator(plan="business", export_base_ms=60_000) as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
+        with VoucherifyHook().get_conn() as client:
+            export_id = client.create_order_export().id
+        (action_id,) = seeded(emulator, 1, after_seconds=60_000)
+        common = {"voucherify_conn_id": "voucherify_default", "poll_interval": 0.1, "wait": 0.1}
+        exporting = ExportTrigger(export_ids=[export_id], deadline=time.time() + 8.0, **common)
+        run(trigger_of(action_id, deadline=8.0, poll_interval=0.1), exporting)
+        # 8 calls a minute: one each at once, the next after 7.5 s and more
+        assert 2 <= emulator.calls()["total"] - 1 <= 3
+        assert emulator.calls()["refused"] == 0
+
+
 def test_a_token_is_never_passed_to_airflow_from_a_thread(emulator, monkeypatch):
     """On Airflow 3.0 and 3.1 that ends the triggerer."""
     from airflow_provider_voucherify.hooks import voucherify
