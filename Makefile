@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Old versions of pip know only the authorities that they bring, and not the one of a company
 SYSTEM_CERTIFICATES := $(BIN)/python -c 'import ssl; paths = ssl.get_default_verify_paths(); print(paths.cafile or paths.capath)'
-COMPAT := compat-2.11 compat-3.0
+COMPAT := compat-2.11 compat-3.0 compat-3.1
 SESSIONS := tests system $(COMPAT) lowest
 
 # Sessions that run at the same time: each line says whose it is, and when it came

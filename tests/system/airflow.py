@@ -36,10 +36,11 @@ class Airflow:
     :param home: An empty folder for database, logs and what the components print.
     :param settings: Settings beside those that a test needs, as environment variables.
     :param workers: How many Celery workers it has; without any, its scheduler runs the tasks (LocalExecutor).
+    :param dags: The folder of its DAGs.
     """
 
-    def __init__(self, home: Path, settings: dict[str, str] | None = None, workers: int = 0) -> None:
-        self.home = home
+    def __init__(self, home: Path, settings: dict[str, str] | None = None, workers: int = 0, dags: Path = DAGS) -> None:
+        self.home, self._dags = home, dags
         self._commands = {component: (component,) for component in COMPONENTS} | {
             f"worker-{number}": ("celery", "worker", "--celery-hostname", f"{number}@%h", *WORKER)
             for number in range(1, workers + 1)
@@ -52,8 +53,9 @@ class Airflow:
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__SECRET_KEY": "of-the-tests",
+            "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow-of-the-tests",  # 3.0 and 3.1 have none, which PyJWT refuses
             "AIRFLOW__API_AUTH__JWT_SECRET": "of-the-tests, and long enough for a signature by HMAC and SHA-512",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor" if workers else "LocalExecutor",
@@ -95,7 +97,7 @@ class Airflow:
             token.raise_for_status()
             self.token = token.json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {self.token}"
-            files = {path.stem for path in DAGS.glob("[!_]*.py")}
+            files = {path.stem for path in self._dags.glob("[!_]*.py")}
             self.wait_for(lambda: files <= self._parsed(), HEALTHY_WITHIN, f"the DAGs of {files} are parsed")
         except BaseException:
             self.__exit__()
@@ -128,6 +130,12 @@ class Airflow:
     def pids(self) -> dict[str, int]:
         """The process of each component."""
         return {component: process.pid for component, process in self._processes.items()}
+
+    def processes(self, component: str) -> set[int]:
+        """The processes of a component that are running."""
+        process = self._processes[component]
+        family = [process, *process.children(recursive=True)]
+        return {member.pid for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE}
 
     def _airflow(self, *arguments: str, **streams: Any) -> psutil.Popen:
         command = [sys.executable, "-m", "airflow", *arguments]
@@ -163,6 +171,12 @@ class Airflow:
     def post(self, path: str, document: dict[str, Any]) -> Any:
         """Make a resource."""
         return self._answer(self.request("POST", path, json=document))
+
+    def pause(self, dag_id: str, *, paused: bool) -> None:
+        """Pause a DAG or let it run, with what watches for it: that is seen when its file is parsed again."""
+        self._answer(self.request("PATCH", f"/dags/{dag_id}", json={"is_paused": paused}))
+        answer = self.request("PUT", f"/parseDagFile/{self.get(f'/dags/{dag_id}/details')['file_token']}")
+        answer.raise_for_status()
 
     @staticmethod
     def _answer(answer: requests.Response) -> Any:

@@ -29,7 +29,7 @@ PACKAGES = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not AIRFLOW_V_3_3_PLUS:
         for item in items:
-            if "tests/system" in str(item.path):
+            if "tests/system" in str(item.path) and item.path.stem != "test_triggerer":
                 item.add_marker(pytest.mark.skip(reason="Airflow below 3.3 has no task store"))
 
 
@@ -61,11 +61,11 @@ numbers = itertools.count(1)
 def open_shop(airflow, tmp_path) -> Iterator[Callable[..., Shop]]:
     """
     Make projects, with the options of an emulator. By default, half of the imports in flight, and an export, take so
-    long that the wait is worth a deferral.
+    long that the wait is worth a deferral. ``connection`` has fields of the connection ``name``.
     """
     with ExitStack() as shops:
 
-        def open_one(**options: Any) -> Shop:
+        def open_one(name: str = "", connection: dict[str, Any] | None = None, **options: Any) -> Shop:
             options = {
                 "app_token": SECRET,
                 "import_base_ms": 1500,
@@ -73,7 +73,7 @@ def open_shop(airflow, tmp_path) -> Iterator[Callable[..., Shop]]:
                 "export_base_ms": 12_000,
             } | options
             emulator = shops.enter_context(Emulator(**options))
-            return Shop(airflow, f"shop_{next(numbers)}", emulator, tmp_path)
+            return Shop(airflow, name or f"shop_{next(numbers)}", emulator, tmp_path, **(connection or {}))
 
         yield open_one
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import requests
@@ -29,12 +30,13 @@ class Shop:
     :param name: The connection.
     :param emulator: The project.
     :param folder: For files.
+    :param extra: Fields of the connection.
     """
 
-    def __init__(self, airflow: Airflow, name: str, emulator: Emulator, folder: Path) -> None:
+    def __init__(self, airflow: Airflow, name: str, emulator: Emulator, folder: Path, **extra: Any) -> None:
         self.airflow, self.name, self.emulator, self.folder = airflow, name, emulator, folder
         # the emulator has no pages for people: its answers stand for them
-        document = json.loads(connection(emulator, dashboard_url=f"{emulator.url}/v1/{{resource}}/{{id}}"))
+        document = json.loads(connection(emulator, dashboard_url=f"{emulator.url}/v1/{{resource}}/{{id}}", **extra))
         airflow.post("/connections", document | {"connection_id": name, "extra": json.dumps(document["extra"])})
 
     def create_orders(self, count: int) -> None:
