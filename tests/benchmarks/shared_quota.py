@@ -1,12 +1,13 @@
 """
 What many waits and many processes of one project leave to the live shop.
 
-    python tests/benchmarks/shared_quota.py --minutes 4 --waits 1000 --triggers 300 --exports 40 --slots 8
+    python tests/benchmarks/shared_quota.py --minutes 4 --waits 1000 --triggers 300 --exports 40 --slots 8 [--airflow]
 
 An emulator with the limits of the plan "business" in real time (100 calls a minute, 20 of them reserved), and a shop
 that makes 15 calls a minute. Waits: how many calls one poll takes for so many triggers. Triggers: so many async
 actions, which end one after the other, awaited in one event loop as in a triggerer. Exports: so many, in slots that
-start a process for each, as workers do; these know nothing of each other.
+start a process for each, as workers do; these know nothing of each other. Airflow: the same as a mapped task that is
+deferred, on a real Airflow; it needs the group `system` of the dependencies.
 """
 
 from __future__ import annotations
@@ -147,6 +148,30 @@ def processes(count: int, slots: int) -> None:
         report(title, emulator, shop, time.monotonic() - start, f"; {codes.count(0)} succeeded")
 
 
+def mapped(count: int, slots: int) -> None:
+    """Print what a mapped task leaves on a real Airflow."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.system.airflow import Airflow
+
+    options = {"plan": "business", "export_base_ms": 20_000, "seed": 100}
+    with Emulator(**options) as emulator, tempfile.TemporaryDirectory() as home:
+        settings = {
+            "AIRFLOW__CORE__PARALLELISM": str(slots),
+            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": str(count),
+            "AIRFLOW_CONN_VOUCHERIFY_DEFAULT": emulator.connection_uri,
+        }
+        with Airflow(Path(home) / "airflow", settings, dags=Path(__file__).parent / "dags") as airflow:
+            start = time.monotonic()
+            with Shop(emulator) as shop:
+                conf = {"folder": f"file://{home}", "count": count}
+                run = airflow.post("/dags/mapped_exports/dagRuns", {"logical_date": None, "conf": conf})
+                path = f"/dags/mapped_exports/dagRuns/{run['dag_run_id']}"
+                ended = {"success", "failed"}
+                state = airflow.wait_for(lambda: (state := airflow.get(path)["state"]) in ended and state, 900, "end")
+            title = f"{count} mapped exports in {slots} slots of Airflow"
+            report(title, emulator, shop, time.monotonic() - start, f"; {state}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=4.0)
@@ -154,6 +179,7 @@ def main() -> None:
     parser.add_argument("--triggers", type=int, default=300)
     parser.add_argument("--exports", type=int, default=40)
     parser.add_argument("--slots", type=int, default=8)
+    parser.add_argument("--airflow", action="store_true")
     parser.add_argument("--export", nargs=2)
     given = parser.parse_args()
     logging.disable(logging.CRITICAL)
@@ -167,7 +193,9 @@ def main() -> None:
             waits(given.waits)
         if given.triggers:
             triggers(given.triggers, given.minutes)
-    if given.exports:
+    if given.exports and given.airflow:
+        mapped(given.exports, given.slots)
+    elif given.exports:
         processes(given.exports, given.slots)
 
 
