@@ -1,4 +1,5 @@
 # Two commands: `make demo` shows the provider at work, `make test` installs all it needs and tests it.
+# And `make docs` builds the documentation.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +18,7 @@ LABELLED = 2>&1 | while IFS= read -r line; do printf '%s %4d s | %s\n' $@ "$$SEC
 # Airflow starts twice as fast when Python may keep its bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint clean $(SESSIONS)
+.PHONY: demo test docs lint clean $(SESSIONS)
 
 demo: $(VENV)/demo
 	@$(BIN)/python .ci/demo.py
@@ -39,8 +40,12 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/dev
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs docs/_build
+	@echo 'Open docs/_build/index.html.'
+
 clean:
-	rm -rf $(VENV) .demo .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo docs/_build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one by: make PYTHON=python3.12 ...")'

@@ -40,6 +40,7 @@ def main() -> None:
         calls = emulator.calls()["calls"]
     show(calls)
     say(f"Done in {time.monotonic() - started:.0f} s. The log of Airflow: {shown(DEMO / 'airflow.log')}")
+    say(f"Open {shown(REPORT / 'report.html')} in a browser, and read on in docs/start.md (or `make docs`).")
 
 
 BAD = {

@@ -46,7 +46,9 @@ class Browser:
         """Go to a page of Airflow."""
         self.driver.get(self.airflow.url + path)
 
-    def wait_for(self, selector: str, text: str = "", within: WebElement | None = None) -> WebElement:
+    def wait_for(
+        self, selector: str, text: str = "", within: WebElement | None = None, seconds: float = TIMEOUT
+    ) -> WebElement:
         """Wait for an element that shows a text, or a pattern of one."""
 
         def seen(driver: webdriver.Chrome) -> WebElement | None:
@@ -55,7 +57,7 @@ class Browser:
 
         # the page is rendered again while it is read
         passing = [NoSuchElementException, StaleElementReferenceException]
-        waiting = WebDriverWait(self.driver, TIMEOUT, ignored_exceptions=passing)
+        waiting = WebDriverWait(self.driver, seconds, ignored_exceptions=passing)
         return waiting.until(seen, f"There is no {selector} with {text!r}.")
 
     @contextmanager

@@ -21,4 +21,8 @@ def test_the_wheel(tmp_path):
     assert files == {str(path.relative_to(ROOT)) for path in (ROOT / PACKAGE).rglob("*.*") if path.suffix != ".pyc"}
     assert f"{PACKAGE}/py.typed" in files
     assert f"{PACKAGE}/reporting/report.html.jinja" in files
+    checked = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", str(wheel)], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout
     assert b"[apache_airflow_provider]\nprovider_info = airflow_provider_voucherify.get_provider_info" in entry_points

@@ -12,10 +12,10 @@ from airflow_provider_voucherify.exceptions import PlanExceededError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators import orders
 from tests.airflow_home import run_dag
+from tests.documentation import python_block
 from tests.orders import order, write_jsonl
-from tests.unit.test_readme import BLOCKS
 
-(RECIPE,) = (block for block in BLOCKS if "ExceptionRetryPolicy" in block)
+RECIPE = python_block("ExceptionRetryPolicy")
 pytestmark = pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="Airflow below 3.3 has no retry policies")
 
 

@@ -1,4 +1,4 @@
-"""What the README shows works: its commands in a shell, its DAGs in Airflow."""
+"""What README and documentation show works: commands in a shell, DAGs in Airflow."""
 
 from __future__ import annotations
 
@@ -20,16 +20,9 @@ from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.operators import orders
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import migrated, run_dag
+from tests.documentation import ALL, EXAMPLES, ROOT, commands, python_block
 
-ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
-README = (ROOT / "README.md").read_text()
-IN_BLOCKS = [
-    line.partition("  #")[0].strip()
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
-]
-IN_TEXT = re.findall(r"`((?:airflow|bash|curl|make|nox|pip|python|voucherify-emulator) [^`]+)`", README)
 
 
 def shell(command: str, **environment: str) -> str:
@@ -114,7 +107,24 @@ def start(command, emulator, folder):
         assert process.wait(20) == 0
 
 
+def dag_test(command, emulator, folder):
+    migrated()
+    orders_path, shown = ROOT / "docs" / "samples" / "orders.jsonl", "/tmp/voucherify/orders.jsonl"
+    assert shown in command
+    settings = {
+        "AIRFLOW_CONN_VOUCHERIFY_DEFAULT": emulator.connection_uri,
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+    }
+    params = ', "report_path": "FOLDER/report", "output_path": "FOLDER/orders.parquet"}'.replace(
+        "FOLDER", folder.as_uri()
+    )
+    shell(command.replace(shown, str(orders_path)).replace('"}', f'"{params}'), **settings)
+    assert emulator.count_orders() == 3
+    assert (folder / "orders.parquet").exists()
+
+
 RUNS = {
+    "airflow dags test": dag_test,
     "make demo": demo,
     "make test": suite,
     "pip install": install,
@@ -125,7 +135,7 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("command", dict.fromkeys([*IN_BLOCKS, *IN_TEXT]))
+@pytest.mark.parametrize("command", commands())
 def test_a_shown_command_works(command, tmp_path):
     runs = [run for beginning, run in RUNS.items() if command.startswith(beginning)]
     assert runs, f"no test runs {command}"
@@ -133,25 +143,24 @@ def test_a_shown_command_works(command, tmp_path):
         runs[0](command, emulator, tmp_path)
 
 
-@pytest.mark.parametrize("path", re.findall(r"http://127\.0\.0\.1:8600(/[^\s`]+)", README))
+@pytest.mark.parametrize("path", re.findall(r"http://127\.0\.0\.1:8600(/[^\s`]+)", ALL))
 def test_a_shown_address_answers(path):
     with Emulator() as emulator:
         assert requests.get(f"{emulator.url}{path}", timeout=10).json()["total"] == 0
 
 
-@pytest.mark.parametrize("path", re.findall(r"\((example_dags/[^)]+)\)", README))
-def test_a_shown_dag_is_run_by_a_test(path):
-    dag_id = f'"{Path(path).stem}"'
-    assert any(dag_id in test.read_text() for test in Path(__file__).parent.glob("test_*.py"))
+@pytest.mark.parametrize("dag_id", [path.stem for path in EXAMPLES])
+def test_an_example_is_run_by_a_test(dag_id):
+    tests = [*Path(__file__).parent.glob("test_*.py"), *(ROOT / "example_dags" / "tests").glob("test_*.py")]
+    assert any(f'"{dag_id}"' in test.read_text() for test in tests)
 
 
 def test_the_shown_submission_of_the_shown_order(emulator, tmp_path):
-    (order,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    order = (ROOT / "docs" / "samples" / "orders.jsonl").read_text().splitlines()[0]
     (tmp_path / "orders.jsonl").write_text(order)
-    (block,) = re.findall(r"```python\n(submit = .*?)```", README, re.DOTALL)
     names = {**vars(orders), "AsyncActionSensor": AsyncActionSensor, "ORDERS": tmp_path.as_uri()}
-    with DAG("readme", schedule=None) as dag:
-        exec(block, names)
+    with DAG("documentation", schedule=None) as dag:
+        exec(python_block("submit = "), names)
     run = run_dag(dag)
     assert run.states == {"submit": "success", "wait": "success"}
     assert emulator.count_orders() == 1
