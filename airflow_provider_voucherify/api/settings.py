@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_voucherify.api.quota import DEFAULT_RESERVE
-from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.exceptions import ConfigurationError, ProjectChangedError
 
 DEFAULT_HOST = "api.voucherify.io"
 VOUCHERIFY_DOMAIN = ".voucherify.io"
@@ -110,6 +110,20 @@ class Settings:
     def project(self) -> str:
         """The host and application id: what the state of a job belongs to. It is not secret."""
         return f"{urlsplit(self.base_url).netloc}/{self.app_id}"
+
+    def check_project(self, started: str) -> None:
+        """
+        Check that these settings still lead to the project that something was started in.
+
+        :param started: The :attr:`project` at that time.
+        :raises ProjectChangedError: if they lead to another one, naming both.
+        """
+        if self.project != started:
+            raise ProjectChangedError(
+                f"connection {self.name!r} was edited while a task waited: it led to the project {started}, and leads "
+                f"to {self.project} now. What the task waits for is not there: restore the connection, and clear the "
+                "task."
+            )
 
     @property
     def host(self) -> str:

@@ -93,8 +93,8 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume where the task was deferred."""
-        resumed = self._resume(event)
-        if self._is_of_an_earlier_try(resumed, context):
+        resumed = self._resume(event, context)
+        if resumed is None:
             return self.execute(context)
         state_store = self._state_store(context)
         document = state_store.load() or resumed.resume_state["state"]

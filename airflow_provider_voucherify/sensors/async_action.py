@@ -127,10 +127,10 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Poll the actions when the trigger has resumed the task, and continue to wait if they have not ended."""
-        AsyncActionLink().show(context, self.hook, self._ids[-1])
-        resumed = self._resume(event)
-        if self._is_of_an_earlier_try(resumed, context):
+        resumed = self._resume(event, context)
+        if resumed is None:
             return self.execute(context)
+        AsyncActionLink().show(context, self.hook, self._ids[-1])
         self._poller = Poller(self.poke_interval, first_delay=self.poke_interval, failures=resumed.failures)
         return self._end_or_defer(context, resumed.resume_state["deadline"], resumed.status is EventStatus.TIMEOUT)
 

@@ -118,7 +118,9 @@ class WaitingTask(VoucherifyTask):
         **arguments: Any,
     ) -> None:
         """Defer the task to a trigger, which returns ``resume_state`` when the task resumes."""
+        project = self.hook.transport.settings.project
         known = {
+            "project": project,
             "deadline": deadline,
             "try_number": context["ti"].try_number,
             "quota": self.hook.transport.quota.snapshot(),
@@ -126,6 +128,7 @@ class WaitingTask(VoucherifyTask):
         self.defer(  # type: ignore[attr-defined]  # of the operator that this is mixed into
             trigger=trigger(
                 voucherify_conn_id=self.voucherify_conn_id,
+                project=project,
                 deadline=deadline,
                 resume_state=(resume_state or {}) | known,
                 **arguments,
@@ -134,17 +137,18 @@ class WaitingTask(VoucherifyTask):
             timeout=trigger_timeout(deadline),
         )
 
-    def _resume(self, event: dict[str, Any] | None) -> PollEvent:
+    def _resume(self, event: dict[str, Any] | None, context: Context) -> PollEvent | None:
         """
         Parse the event of the trigger, and continue with what it knows of the quota.
 
+        :return: The event; None if it belongs to the try before, as Airflow 3.0 resumes a retry with it.
+        :raises ProjectChangedError: if the connection leads to another project now.
         :raises VoucherifyError: if the event does not come from a trigger of this provider.
         """
         resumed = PollEvent.parse(event)
+        if resumed.resume_state["try_number"] != context["ti"].try_number:
+            return None
+        self.hook.transport.settings.check_project(resumed.resume_state["project"])
         for snapshot in (resumed.resume_state.get("quota") or {}, resumed.quota):
             self.hook.restore_quota(snapshot)
         return resumed
-
-    def _is_of_an_earlier_try(self, event: PollEvent, context: Context) -> bool:
-        """Return whether the event belongs to the try before: Airflow 3.0 resumes a retry with it."""
-        return bool(event.resume_state["try_number"] != context["ti"].try_number)

@@ -79,6 +79,7 @@ class PollingTrigger(BaseTrigger):
     same result or error. Its arguments are JSON primitives without secrets.
 
     :param voucherify_conn_id: The connection.
+    :param project: The project that it led to when the task began to wait; another one is not polled.
     :param poll_interval: The longest delay between two polls, in seconds.
     :param wait: The delay before the first poll, in seconds. It doubles after each poll.
     :param deadline: When to stop, in seconds since the epoch; a restarted triggerer keeps it.
@@ -94,6 +95,7 @@ class PollingTrigger(BaseTrigger):
         self,
         *,
         voucherify_conn_id: str,
+        project: str,
         poll_interval: float,
         wait: float,
         deadline: float,
@@ -103,6 +105,7 @@ class PollingTrigger(BaseTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.voucherify_conn_id = voucherify_conn_id
+        self.project = project
         self.poll_interval = poll_interval
         self.wait = wait
         self.deadline = deadline
@@ -121,6 +124,7 @@ class PollingTrigger(BaseTrigger):
     def _arguments(self) -> dict[str, Any]:
         return {
             "voucherify_conn_id": self.voucherify_conn_id,
+            "project": self.project,
             "poll_interval": self.poll_interval,
             "wait": self.wait,
             "deadline": self.deadline,
@@ -158,7 +162,9 @@ class PollingTrigger(BaseTrigger):
             if not self._waiting_for:
                 await asyncio.sleep(delay)
                 return EventStatus.READY
-            result = await shared_poll(self.voucherify_conn_id, self.resource).poll(self._waiting_for, delay)
+            result = await shared_poll(self.voucherify_conn_id, self.resource, self.project).poll(
+                self._waiting_for, delay
+            )
             self._calls += result.calls
             self._quota = result.quota or self._quota
             try:

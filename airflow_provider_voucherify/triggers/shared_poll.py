@@ -89,20 +89,23 @@ class _Waiter:
     future: asyncio.Future[PollResult]
 
 
-_polls: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, Resource], SharedPoll]] = WeakKeyDictionary()
+_polls: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, Resource, str | None], SharedPoll]] = (
+    WeakKeyDictionary()
+)
 
 
-def shared_poll(voucherify_conn_id: str, resource: Resource) -> SharedPoll:
+def shared_poll(voucherify_conn_id: str, resource: Resource, project: str | None = None) -> SharedPoll:
     """
     Return the poll that all triggers of a connection share in this event loop.
 
     :param voucherify_conn_id: The connection.
     :param resource: What the triggers wait for.
+    :param project: The project that it led to when they began to wait; None for whichever it leads to.
     """
     polls = _polls.setdefault(asyncio.get_running_loop(), {})
-    key = voucherify_conn_id, resource
+    key = voucherify_conn_id, resource, project
     if key not in polls:
-        polls[key] = SharedPoll(voucherify_conn_id, resource, on_end=lambda: polls.pop(key, None))
+        polls[key] = SharedPoll(*key, on_end=lambda: polls.pop(key, None))
     return polls[key]
 
 
@@ -117,12 +120,16 @@ class SharedPoll:
 
     :param voucherify_conn_id: The connection. It is read again for each poll, as it may be edited meanwhile.
     :param resource: What the triggers wait for.
+    :param project: The project that it has to lead to; None for whichever it leads to.
     :param on_end: Called when the poll ends.
     """
 
-    def __init__(self, voucherify_conn_id: str, resource: Resource, on_end: Callable[[], object]) -> None:
+    def __init__(
+        self, voucherify_conn_id: str, resource: Resource, project: str | None, on_end: Callable[[], object]
+    ) -> None:
         self._voucherify_conn_id = voucherify_conn_id
         self._resource = resource
+        self._project = project
         self._on_end = on_end
         self._waiters: set[_Waiter] = set()
         self._changed = asyncio.Event()
@@ -216,6 +223,8 @@ class SharedPoll:
     async def _connect(self) -> VoucherifyClient:
         hook = VoucherifyHook(self._voucherify_conn_id, max_quota_wait=0.0)
         settings = await hook.aget_settings()
+        if self._project is not None:
+            settings.check_project(self._project)
         if self._client is None or self._client.transport.settings != settings:
             if self._client is not None:
                 self._client.transport.close()

@@ -21,9 +21,14 @@ ACTIONS, ACTION = "GET /v1/async-actions", "GET /v1/async-actions/{asyncActionId
 EXPORTS, EXPORT = "GET /v1/exports", "GET /v1/exports/{exportId}"
 
 
+def project_of(conn_id) -> str:
+    return VoucherifyHook(conn_id).transport.settings.project
+
+
 def trigger_of(*action_ids, wait=0.05, deadline=30.0, conn_id="voucherify_default", poll_interval=0.2):
     return AsyncActionTrigger(
         voucherify_conn_id=conn_id,
+        project=project_of(conn_id),
         poll_interval=poll_interval,
         wait=wait,
         deadline=time.time() + deadline,
@@ -68,6 +73,7 @@ def test_all_exports_are_polled_with_one_call(emulator):
     triggers = [
         ExportTrigger(
             voucherify_conn_id="voucherify_default",
+            project=project_of("voucherify_default"),
             poll_interval=0.5,
             wait=0.5,
             deadline=time.time() + 30,
@@ -113,19 +119,28 @@ def test_a_cancelled_trigger_leaves_the_others_alone(emulator):
 
 
 def test_a_connection_that_is_edited_meanwhile_is_read_again(emulator, monkeypatch):
+    (action_id,) = seeded(emulator, 1, after_seconds=60_000)
+
+    async def edited():
+        waiting = asyncio.create_task(event_of(trigger_of(action_id, deadline=2.0)))
+        await asyncio.sleep(0.5)
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator, oauth=True))
+        return await waiting
+
+    assert asyncio.run(edited()).status is EventStatus.TIMEOUT
+    calls = emulator.calls()["calls"]
+    assert calls["POST /v1/oauth/token"] == 1
+    assert calls[ACTION] > 1
+
+
+def test_a_connection_to_another_project_is_not_polled(emulator, monkeypatch):
     with Emulator(speed=200, app_token="another-secret") as other:
         (action_id,) = seeded(other, 1)
-        trigger = trigger_of(action_id, poll_interval=0.2)
-        emulator.add_fault("server_error", route=ACTION, times=0)
-
-        async def edited():
-            waiting = asyncio.create_task(event_of(trigger))
-            await asyncio.sleep(0.3)
-            monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(other))
-            return await waiting
-
-        assert asyncio.run(edited()).status is EventStatus.READY
-        assert other.calls()["calls"] == {ACTION: 1}
+        trigger = trigger_of(action_id)
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(other))
+        (event,) = run(trigger)
+        assert event.status is EventStatus.FAILED
+        assert emulator.calls()["calls"] == other.calls()["calls"] == {}
 
 
 @contextmanager
@@ -175,7 +190,8 @@ def test_polling_for_different_things_shares_that_tenth(monkeypatch):
         with VoucherifyHook().get_conn() as client:
             export_id = client.create_order_export().id
         (action_id,) = seeded(emulator, 1, after_seconds=60_000)
-        common = {"voucherify_conn_id": "voucherify_default", "poll_interval": 0.1, "wait": 0.1}
+        conn_id = "voucherify_default"
+        common = {"voucherify_conn_id": conn_id, "project": project_of(conn_id), "poll_interval": 0.1, "wait": 0.1}
         exporting = ExportTrigger(export_ids=[export_id], deadline=time.time() + 8.0, **common)
         run(trigger_of(action_id, deadline=8.0, poll_interval=0.1), exporting)
         # 8 calls a minute: one each at once, the next after 7.5 s and more
