@@ -8,6 +8,14 @@ from airflow_provider_voucherify.hooks.connection_form import CONNECTION_FIELDS,
 
 PACKAGE = "airflow_provider_voucherify"
 INTEGRATION = "Voucherify"
+ASSET_URIS = [
+    {
+        "schemes": ["voucherify"],
+        "handler": f"{PACKAGE}.assets.sanitize_uri",
+        "factory": f"{PACKAGE}.assets.create_asset",
+        "to_openlineage_converter": f"{PACKAGE}.assets.convert_asset_to_openlineage",
+    }
+]
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -42,5 +50,7 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": CONNECTION_FIELDS,
             }
         ],
+        "asset-uris": ASSET_URIS,
+        "dataset-uris": ASSET_URIS,  # the same for Airflow 2
         "extra-links": [f"{PACKAGE}.links.dashboard.{name}" for name in ("AsyncActionLink", "ExportLink")],
     }

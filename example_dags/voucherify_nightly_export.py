@@ -28,5 +28,5 @@ with DAG(
         window_end="{{ data_interval_end }}",
         partition_by="created_at",
         deferrable=True,
-        outlets=[Asset("voucherify://orders")],
+        outlets=[Asset("voucherify_orders_files")],
     )

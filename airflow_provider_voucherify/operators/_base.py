@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, conf
 
 from airflow_provider_voucherify.api.polling import Pause
+from airflow_provider_voucherify.assets import asset_of
 from airflow_provider_voucherify.core.job_state import JobState
 from airflow_provider_voucherify.core.state_store import STATE_FILE, FileStateStore, NoStateStore, StateStore
 from airflow_provider_voucherify.core.validation import check_switch, seconds_of
 from airflow_provider_voucherify.exceptions import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
-from airflow_provider_voucherify.task.parameters import storage_path
+from airflow_provider_voucherify.task.lineage import in_voucherify, lineage
+from airflow_provider_voucherify.task.observability import publish_events
+from airflow_provider_voucherify.task.parameters import OptionalParameter, storage_path
 from airflow_provider_voucherify.task.state import TaskStateStore, name_of_try
 from airflow_provider_voucherify.task.waiting import VoucherifyTask, WaitingTask
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
@@ -23,7 +26,8 @@ from airflow_provider_voucherify.triggers.base import EventStatus, PollEvent, Po
 from airflow_provider_voucherify.triggers.export import ExportTrigger
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Asset, Context, ObjectStoragePath
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_voucherify.order_export import ExportJob
     from airflow_provider_voucherify.order_import import ImportJob
@@ -65,7 +69,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
     state_key: ClassVar[str]
     state_file: ClassVar[str] = STATE_FILE
 
-    report_path: str | None = None
+    report_path = OptionalParameter()
     poll_interval: float | timedelta
 
     def __init__(
@@ -86,6 +90,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         self.timeout = seconds_of("timeout", timeout)
         self._is_durable = False
         self._state: Any = None
+        self._result: dict[str, Any] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, or resume what an earlier try started."""
@@ -128,7 +133,10 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         finally:
             if self._state is not None:
                 self._publish(context, self._state)
-        return self._finish(context, job)
+        self._result = self._finish(context, job)
+        if self.outlets:  # an asset needs all providers, which takes its time
+            publish_events(context, self.outlets, self._asset(self._result), self._event(self._result))
+        return self._result
 
     @abstractmethod
     def _job(self, context: Context, calls: int, **resume: Any) -> Any:
@@ -158,10 +166,26 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         :param job: The job, which has ended.
         """
 
+    def _asset(self, result: dict[str, Any]) -> Asset | None:
+        """Return what the task has updated: by default the orders in Voucherify."""
+        return asset_of(self.hook.transport.settings)
+
+    def _event(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return what the events of its assets say of the result: by default numbers and paths."""
+        return {name: value for name, value in result.items() if isinstance(value, int | str)}
+
+    def _lineage(self, result: dict[str, Any]) -> OperatorLineage[Any, Any]:
+        """Describe inputs and outputs for OpenLineage: by default the orders in Voucherify are written."""
+        return lineage(outputs=[in_voucherify(self.hook.transport.settings)])
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Describe inputs and outputs for OpenLineage, if its provider is installed."""
+        return None if self._result is None else self._lineage(self._result)
+
     @property
     def _folder(self) -> ObjectStoragePath | None:
         """The folder of the report."""
-        return storage_path("report_path", self.report_path) if self.report_path else None
+        return storage_path("report_path", self.report_path) if self.report_path is not None else None
 
     def _state_file(self) -> ObjectStoragePath | None:
         """Return the file of the state where Airflow has no task state store; None if there is no place for one."""

@@ -12,16 +12,19 @@ from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_export import ExportConfig, ExportJob, ExportRequest
 from airflow_provider_voucherify.order_export.checkpoint import ExportState
 from airflow_provider_voucherify.order_export.sink.layout import Output
-from airflow_provider_voucherify.task.observability import export_lineage, publish_export
+from airflow_provider_voucherify.task.lineage import exported_file, file_asset, in_voucherify, lineage
+from airflow_provider_voucherify.task.observability import count_export
 from airflow_provider_voucherify.task.parameters import (
     JSON_FILES,
+    AnyPath,
+    OptionalParameter,
     OptionsMixin,
     is_templated,
     storage_path,
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Asset, Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 
@@ -50,10 +53,11 @@ class ExportOperator(OptionsMixin, WaitingOperator):
     state_type = ExportState
     state_key = "order_export"
 
-    def __init__(self, *, output_path: str, **kwargs: Any) -> None:
+    output_path = OptionalParameter()
+
+    def __init__(self, *, output_path: AnyPath, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.output_path = output_path
-        self._result: dict[str, Any] | None = None
         self._check_known_options()
 
     def _job(self, context: Context, calls: int, **resume: Any) -> ExportJob:
@@ -70,17 +74,24 @@ class ExportOperator(OptionsMixin, WaitingOperator):
             self.log.warning("Columns that were not requested are left out: %s.", ", ".join(result.unknown_columns))
         what = self._options(ExportRequest).kind.collection
         self.log.info("Exported %d %s to %s (%d bytes).", result.rows, what, result.path, result.bytes)
-        self._result = asdict(result)
-        publish_export(context, self.outlets, self._result)
-        return self._result
+        exported = asdict(result)
+        count_export(context, exported)
+        return exported
+
+    def _asset(self, result: dict[str, Any]) -> Asset | None:
+        return file_asset(result["path"])
+
+    def _event(self, result: dict[str, Any]) -> dict[str, Any]:
+        return {name: result[name] for name in ("rows", "path", "window", "manifest_path")}
+
+    def _lineage(self, result: dict[str, Any]) -> OperatorLineage[Any, Any]:
+        request = self._options(ExportRequest)
+        source = in_voucherify(self.hook.transport.settings, request.kind.collection)
+        return lineage([source], [exported_file(result, request)])
 
     def _running_at_voucherify(self) -> list[str]:
         requested = [part for part in self._state.parts if part.sent_at or part.export_id] if self._state else []
         return [f"export {part.export_id or 'without a response yet'}" for part in requested]
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """Describe the output for OpenLineage, if its provider is installed."""
-        return None if self._result is None else export_lineage(self._result, self._options(ExportRequest))
 
     def _check_known_options(self) -> None:
         """Check what the DAG file says about the request, as far as it is not templated."""

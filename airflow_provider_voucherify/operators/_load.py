@@ -10,12 +10,14 @@ from airflow_provider_voucherify.core.validation import check_number, check_swit
 from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_load.dry_run import DryRunResult
 from airflow_provider_voucherify.reporting.progress import Progress
+from airflow_provider_voucherify.task.lineage import lineage, loaded_orders
 from airflow_provider_voucherify.task.observability import Telemetry
 from airflow_provider_voucherify.task.order_source import ReadsOrders
-from airflow_provider_voucherify.task.parameters import from_json
+from airflow_provider_voucherify.task.parameters import AnyPath, from_json
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 
 class LoadOrdersOperator(ReadsOrders, WaitingOperator):
@@ -39,7 +41,7 @@ class LoadOrdersOperator(ReadsOrders, WaitingOperator):
     def __init__(
         self,
         *,
-        report_path: str | None = None,
+        report_path: AnyPath | None = None,
         dry_run: bool = False,
         cycle_calls_left: int | str | None = None,
         **kwargs: Any,
@@ -85,3 +87,7 @@ class LoadOrdersOperator(ReadsOrders, WaitingOperator):
             self._telemetry.clear()
         result: dict[str, Any] = job.summary.to_xcom()
         return result
+
+    def _lineage(self, result: dict[str, Any]) -> OperatorLineage[Any, Any]:
+        loaded = loaded_orders(self.hook.transport.settings, result["loaded"])
+        return lineage(self._files(), [loaded], self._queried())

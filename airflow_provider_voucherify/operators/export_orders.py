@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_voucherify.operators._export import ExportOperator
 from airflow_provider_voucherify.order_export import ExportConfig, ExportRequest
-from airflow_provider_voucherify.task.parameters import takes_options
+from airflow_provider_voucherify.task.parameters import AnyPath, takes_options
 
 
 class OrdersExportOperator(ExportOperator):
@@ -40,5 +40,5 @@ class OrdersExportOperator(ExportOperator):
     """
 
     @takes_options(ExportRequest, ExportConfig, fixed={"exported_object": "order"})
-    def __init__(self, *, output_path: str, timeout: float | timedelta = timedelta(hours=6), **kwargs: Any) -> None:
+    def __init__(self, *, output_path: AnyPath, timeout: float | timedelta = timedelta(hours=6), **kwargs: Any) -> None:
         super().__init__(output_path=output_path, timeout=timeout, **kwargs)

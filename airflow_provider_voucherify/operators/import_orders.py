@@ -12,7 +12,7 @@ from airflow_provider_voucherify.order_import.checkpoint import ImportState
 from airflow_provider_voucherify.order_source import SourceOptions
 from airflow_provider_voucherify.task.observability import report_labels
 from airflow_provider_voucherify.task.order_source import OrderInput
-from airflow_provider_voucherify.task.parameters import takes_options
+from airflow_provider_voucherify.task.parameters import AnyPath, takes_options
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -59,7 +59,7 @@ class ImportOrdersOperator(LoadOrdersOperator):
     def __init__(
         self,
         *,
-        report_path: str | None = None,
+        report_path: AnyPath | None = None,
         dry_run: bool = False,
         cycle_calls_left: int | str | None = None,
         timeout: float | timedelta = timedelta(days=7),

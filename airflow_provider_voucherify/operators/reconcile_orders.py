@@ -12,12 +12,14 @@ from airflow_provider_voucherify.order_source import SourceOptions
 from airflow_provider_voucherify.reconciliation import ReconcileConfig, ReconcileJob
 from airflow_provider_voucherify.reconciliation.checkpoint import STATE_FILE, ReconcileState
 from airflow_provider_voucherify.reconciliation.config import check_compare
+from airflow_provider_voucherify.task.lineage import file_asset, files, in_voucherify, lineage
 from airflow_provider_voucherify.task.observability import report_labels
 from airflow_provider_voucherify.task.order_source import OrderInput, ReadsOrders
-from airflow_provider_voucherify.task.parameters import is_templated, takes_options
+from airflow_provider_voucherify.task.parameters import AnyPath, OptionalParameter, is_templated, takes_options
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Asset, Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 
 class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
@@ -64,10 +66,12 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
     state_file = STATE_FILE
 
     compare: Sequence[str] | None
+    window_start = OptionalParameter()
+    window_end = OptionalParameter()
 
     @takes_options(OrderInput, SourceOptions, ReconcileConfig)
     def __init__(
-        self, *, report_path: str | None = None, timeout: float | timedelta = timedelta(hours=6), **kwargs: Any
+        self, *, report_path: AnyPath | None = None, timeout: float | timedelta = timedelta(hours=6), **kwargs: Any
     ) -> None:
         super().__init__(timeout=timeout, **kwargs)
         self.report_path = report_path
@@ -91,6 +95,14 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
 
     def _finish(self, context: Context, job: ReconcileJob) -> dict[str, Any]:
         return job.summary.to_xcom()
+
+    def _asset(self, result: dict[str, Any]) -> Asset | None:
+        return file_asset(result["report_path"]) if result["report_path"] else None
+
+    def _lineage(self, result: dict[str, Any]) -> OperatorLineage[Any, Any]:
+        compared = [*self._files(), in_voucherify(self.hook.transport.settings)]
+        report = [files(result["report_path"])] if result["report_path"] else []
+        return lineage(compared, report, self._queried())
 
     def _running_at_voucherify(self) -> list[str]:
         return [f"export {export_id}" for export_id in self._state.export_ids] if self._state else []

@@ -17,7 +17,14 @@ from airflow_provider_voucherify.order_source.schema.order import ID_PREFIX
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob
 from airflow_provider_voucherify.order_sync.checkpoint import SyncState
 from airflow_provider_voucherify.order_sync.config import SyncMode
-from airflow_provider_voucherify.task.parameters import JSON_FILES, from_json, is_templated
+from airflow_provider_voucherify.task.parameters import (
+    JSON_FILES,
+    AnyPath,
+    OptionalParameter,
+    from_json,
+    is_templated,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -46,7 +53,7 @@ class FewOrdersOperator(WaitingOperator):
         self,
         *,
         amount_unit: AmountUnit | None = None,
-        report_path: str | None = None,
+        report_path: AnyPath | None = None,
         timeout: float | timedelta = timedelta(hours=1),
         **kwargs: Any,
     ) -> None:
@@ -159,6 +166,8 @@ class UpdateOrderOperator(FewOrdersOperator):
     state_key = "order_update"
     mode = "update"
 
+    order_id = OptionalParameter()
+
     def __init__(
         self,
         *,
@@ -175,15 +184,16 @@ class UpdateOrderOperator(FewOrdersOperator):
     def _orders(self) -> Sequence[Mapping[str, Any]]:
         if self.order_id is None:
             return _objects("changes", self.changes)
-        if not self.order_id or not isinstance(self.order_id, str):
-            raise ConfigurationError(f"order_id must be the id or source_id of an order, got {self.order_id!r}.")
+        order_id = text_of(self.order_id)
+        if not order_id or not isinstance(order_id, str):
+            raise ConfigurationError(f"order_id must be the id or source_id of an order, got {order_id!r}.")
         changes = from_json("changes", self.changes)
         if not isinstance(changes, Mapping):
             raise ConfigurationError(f"changes must be an object, got {changes!r:.80}.")
-        name = "id" if self.order_id.startswith(ID_PREFIX) else "source_id"
-        if changes.get(name, self.order_id) != self.order_id:
-            raise ConfigurationError(f"changes have the {name} {changes[name]!r}, but order_id is {self.order_id!r}.")
-        return [{**changes, name: self.order_id}]
+        name = "id" if order_id.startswith(ID_PREFIX) else "source_id"
+        if changes.get(name, order_id) != order_id:
+            raise ConfigurationError(f"changes have the {name} {changes[name]!r}, but order_id is {order_id!r}.")
+        return [{**changes, name: order_id}]
 
     def _finish(self, context: Context, job: SyncJob) -> dict[str, Any]:
         result, order = super()._finish(context, job), job.summary.first_order

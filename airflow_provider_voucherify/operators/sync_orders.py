@@ -17,7 +17,7 @@ from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob, dry_run
 from airflow_provider_voucherify.order_sync.checkpoint import SyncState
 from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
 from airflow_provider_voucherify.task.order_source import OrderInput
-from airflow_provider_voucherify.task.parameters import OptionsT, takes_options
+from airflow_provider_voucherify.task.parameters import AnyPath, OptionsT, takes_options
 from airflow_provider_voucherify.task.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class SyncOrdersOperator(LoadOrdersOperator):
     def __init__(
         self,
         *,
-        report_path: str | None = None,
+        report_path: AnyPath | None = None,
         dry_run: bool = False,
         cycle_calls_left: int | str | None = None,
         watermark_column: str | None = None,

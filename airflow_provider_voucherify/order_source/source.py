@@ -224,7 +224,7 @@ class ListSource(Source):
         if isinstance(orders, str | bytes | Mapping) or not isinstance(orders, Sequence):
             raise ConfigurationError(
                 f"orders must be a list of orders, got {type(orders).__name__}. "
-                "A file is given as orders_path, a template of a list needs render_template_as_native_obj=True."
+                "A file is given as orders_path, a template of a list ends with '| tojson'."
             )
         if options.group_columns:
             raise ConfigurationError(f"orders: {NO_GROUPS}")

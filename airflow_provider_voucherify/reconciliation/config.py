@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from os import PathLike, fspath
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from airflow_provider_voucherify.core.options import Options
@@ -66,11 +68,13 @@ class ReconcileConfig(Options, frozen=True, kw_only=True):
     max_unchecked: Annotated[float, Meta(ge=0)] = 0
     on_extra: OnExtra = "ignore"
     header_mapping: Mapping[str, str] | None = None
-    spill_path: str | None = None
+    spill_path: str | PathLike[str] | None = None
     poll_interval: float | timedelta = 30.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.spill_path is not None:
+            msgspec.structs.force_setattr(self, "spill_path", fspath(self.spill_path))  # to be encoded
         check_compare(self.compare)
 
     @property

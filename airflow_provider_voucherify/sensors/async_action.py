@@ -28,7 +28,7 @@ from airflow_provider_voucherify.exceptions import (
 )
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
-from airflow_provider_voucherify.task.parameters import is_templated
+from airflow_provider_voucherify.task.parameters import is_templated, listed, text_of
 from airflow_provider_voucherify.task.waiting import WaitingTask
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 from airflow_provider_voucherify.triggers.base import EventStatus
@@ -95,7 +95,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
 
     @property
     def _ids(self) -> list[str]:
-        return [self.async_action_id] if isinstance(self.async_action_id, str) else list(self.async_action_id or [])
+        return [text_of(action_id) for action_id in listed("async_action_id", self.async_action_id)]
 
     def _check_ids(self) -> None:
         if not self._ids or not all(isinstance(action_id, str) and action_id for action_id in self._ids):
@@ -203,7 +203,7 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
                 + "".join(f"\n  {_describe(action)}" for action in bad[:SHOWN_FAILURES])
             )
         results = [_result(action) for action in actions]
-        return results[0] if isinstance(self.async_action_id, str) else results
+        return results[0] if listed("async_action_id", self.async_action_id) == [self.async_action_id] else results
 
 
 def _failed(action: AsyncAction) -> bool:

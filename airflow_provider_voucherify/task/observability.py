@@ -1,20 +1,25 @@
-"""Show how a job runs: counters among Airflow's metrics, and its progress in the task state store."""
+"""Show what a job does: counters among Airflow's metrics, progress in the task state store, events of assets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
-from airflow.providers.common.compat.sdk import Asset, Stats
+from airflow.providers.common.compat.sdk import Asset, AssetAlias, Stats
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
-from airflow_provider_voucherify.order_export import ExportRequest
 from airflow_provider_voucherify.reporting.progress import Progress
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.providers.openlineage.extractors import OperatorLineage
+
+if AIRFLOW_V_3_0_PLUS:
+    from airflow.sdk.definitions.asset import AssetRef
+
+    ASSETS: Any = (Asset, AssetRef)
+else:
+    ASSETS = (Asset,)
 
 PROGRESS_KEY = "progress"
 COUNTERS = ("loaded", "rejected", "unknown", "chunks", "api_calls")
@@ -67,59 +72,33 @@ class Telemetry:
         return {name: getattr(counters, name) for name in COUNTERS if hasattr(counters, name)}
 
 
-def publish_export(context: Context, outlets: Sequence[Any], result: Mapping[str, Any]) -> None:
+def publish_events(context: Context, outlets: Sequence[Any], asset: Asset | None, extra: Mapping[str, Any]) -> None:
     """
-    Add the result of an export to the events of the assets that the task updates, and to the metrics.
+    Add what a task has done to the events of the assets that it updates.
 
     :param context: The task.
-    :param outlets: The outlets of the task.
-    :param result: The result of the export.
+    :param outlets: The outlets of the task: assets, references to assets, and aliases.
+    :param asset: The asset that the task has updated, to which an alias leads; None if there is none.
+    :param extra: What it has done.
     """
-    extra = {name: result[name] for name in ("rows", "path", "window", "manifest_path")}
     for outlet in outlets:
-        if isinstance(outlet, Asset):
+        if isinstance(outlet, AssetAlias):
+            if asset is not None:
+                context["outlet_events"][outlet].add(asset, extra=dict(extra))
+        elif isinstance(outlet, ASSETS):
             context["outlet_events"][outlet].extra.update(extra)
-    tags = {"dag_id": context["ti"].dag_id, "task_id": context["ti"].task_id}
-    Stats.incr("voucherify.export.rows", result["rows"], tags=tags)
-    Stats.incr("voucherify.export.bytes", result["bytes"], tags=tags)
-    Stats.incr("voucherify.export.bad_rows", result["bad_rows"], tags=tags)
 
 
-def export_lineage(result: Mapping[str, Any], request: ExportRequest) -> OperatorLineage[Any, Any]:
+def count_export(context: Context, result: Mapping[str, Any]) -> None:
     """
-    Describe the output of an export for OpenLineage, with its columns and size.
+    Add the result of an export to the metrics.
 
+    :param context: The task.
     :param result: The result of the export.
-    :param request: The request.
     """
-    from airflow.providers.common.compat.openlineage.facet import (
-        Dataset,
-        OutputDataset,
-        OutputStatisticsOutputDatasetFacet,
-        SchemaDatasetFacet,
-        SchemaDatasetFacetFields,
-    )
-    from airflow.providers.openlineage.extractors import OperatorLineage
-
-    from airflow_provider_voucherify.order_export.convert.schema import order_schema
-
-    fields = [SchemaDatasetFacetFields(name=column.name, type=str(column.type)) for column in order_schema(request)]
-    path = urlsplit(result["path"])
-    is_local = path.scheme in ("", "file")
-    statistics = OutputStatisticsOutputDatasetFacet(
-        rowCount=result["rows"], size=result["bytes"], fileCount=result["parquet_files"]
-    )
-    return OperatorLineage(
-        inputs=[Dataset(namespace="voucherify", name=request.kind.collection)],
-        outputs=[
-            OutputDataset(
-                namespace="file" if is_local else f"{path.scheme}://{path.netloc.rpartition('@')[2]}",
-                name=path.path if is_local else path.path.lstrip("/"),
-                facets={"schema": SchemaDatasetFacet(fields=fields)},
-                outputFacets={"outputStatistics": statistics},
-            )
-        ],
-    )
+    tags = {"dag_id": context["ti"].dag_id, "task_id": context["ti"].task_id}
+    for name in ("rows", "bytes", "bad_rows"):
+        Stats.incr(f"voucherify.export.{name}", result[name], tags=tags)
 
 
 def report_labels(context: Context) -> dict[str, str]:

@@ -12,10 +12,20 @@ from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_source import Query, SourceOptions, open_source
 from airflow_provider_voucherify.order_source.source import Source
-from airflow_provider_voucherify.task.parameters import OptionsMixin, from_json, storage_path
+from airflow_provider_voucherify.task.lineage import files, queried
+from airflow_provider_voucherify.task.parameters import (
+    AnyPath,
+    OptionalParameter,
+    OptionsMixin,
+    from_json,
+    listed,
+    storage_path,
+)
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 SPOOL_FOLDER = "spool"
 
@@ -42,13 +52,13 @@ class OrderInput(Options, frozen=True):
     """
 
     orders: Any = None
-    orders_path: str | Sequence[str] | None = None
+    orders_path: AnyPath | Sequence[AnyPath] | None = None
     sql: str | None = None
     sql_conn_id: str | None = None
     sql_parameters: Any = None
     items_sql: str | None = None
     items_key: str | Sequence[str] | None = None
-    spool_path: str | None = None
+    spool_path: AnyPath | None = None
 
 
 class ReadsOrders(OptionsMixin):
@@ -67,14 +77,14 @@ class ReadsOrders(OptionsMixin):
     order_template_ext: Sequence[str] = (".sql",)  # and no format of orders: their path has to stay a path
 
     orders: Any
-    orders_path: str | Sequence[str] | None
+    orders_path = OptionalParameter()
     sql: str | None
     sql_conn_id: str | None
     sql_parameters: Any
     items_sql: str | None
     items_key: str | Sequence[str] | None
-    spool_path: str | None
-    report_path: str | None
+    spool_path = OptionalParameter()
+    report_path: Any
 
     def _check_order_input(self) -> None:
         """
@@ -106,15 +116,28 @@ class ReadsOrders(OptionsMixin):
         :param context: The task.
         :raises ConfigurationError: if there is nothing to read, or a parameter has a value that it does not accept.
         """
-        paths = [self.orders_path] if isinstance(self.orders_path, str) else self.orders_path
+        paths = None if self.orders_path is None else listed("orders_path", self.orders_path)
+        orders = self.orders
+        if isinstance(orders, str) and orders.lstrip().startswith("["):
+            orders = from_json("orders", orders)
         query = self._query(context) if self.sql is not None else None
         return open_source(
-            self.orders,
+            orders,
             None if paths is None else [storage_path("orders_path", path) for path in paths],
             query=query,
             spool=self._spool_folder() if query else None,
             **msgspec.structs.asdict(self._options(SourceOptions)),
         )
+
+    def _files(self) -> list[Dataset]:
+        """Name the files that the orders were read from, for OpenLineage."""
+        paths = [] if self.orders_path is None else listed("orders_path", self.orders_path)
+        return [files(str(path)) for path in paths]
+
+    def _queried(self) -> OperatorLineage[Any, Any] | None:
+        """Name the tables that the orders were read from, for OpenLineage."""
+        queries = [query for query in (self.sql, self.items_sql) if query]
+        return queried(str(self.sql_conn_id), queries) if queries else None
 
     def _query(self, context: Context) -> Query:
         conn_id = str(self.sql_conn_id)
@@ -132,7 +155,7 @@ class ReadsOrders(OptionsMixin):
     def _spool_folder(self) -> Any:
         if self.spool_path is not None:
             return storage_path("spool_path", self.spool_path)
-        return storage_path("report_path", str(self.report_path)) / SPOOL_FOLDER
+        return storage_path("report_path", self.report_path) / SPOOL_FOLDER
 
 
 def connect(conn_id: str) -> Any:

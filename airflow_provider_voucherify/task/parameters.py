@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from airflow_provider_voucherify.exceptions import ConfigurationError
 JSON_FILES = (".json",)
 _FIRST_OTHER_FIELD = "\n:raises"
 
+AnyPath = str | PurePath | ObjectStoragePath
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
@@ -134,7 +136,7 @@ def from_json(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return msgspec.json.decode(value)
+        return msgspec.json.decode(value.encode())  # native rendering makes it a Markup, which msgspec does not accept
     except msgspec.DecodeError as error:
         raise ConfigurationError(
             f"{name} is text that is not valid JSON ({error}): {value!r:.80}. Give the value itself, or end its "
@@ -142,16 +144,63 @@ def from_json(name: str, value: Any) -> Any:
         ) from None
 
 
-def storage_path(parameter: str, path: str) -> ObjectStoragePath:
+def listed(name: str, value: Any) -> list[Any]:
+    """
+    Read a parameter that is one value or a list of them.
+
+    :param name: The name of the parameter.
+    :param value: Its value at run time: one, a list, or a list as JSON text.
+    """
+    if isinstance(value, str) and value.startswith('["'):
+        value = from_json(name, value)
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def text_of(value: Any) -> Any:
+    """
+    Undo what ``render_template_as_native_obj`` does to an id or a path of digits.
+
+    :param value: The value at run time.
+    :return: A whole number as text; anything else as it is.
+    """
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class OptionalParameter:
+    """
+    A parameter that may be left out, but must not render to None: it would seem to be left out.
+
+    It stands as a descriptor in the class of the operator.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, operator: Any, owner: type | None = None) -> Any:
+        return None if operator is None else operator.__dict__.get(self._name)
+
+    def __set__(self, operator: Any, value: Any) -> None:
+        given = operator.__dict__.get(self._name)
+        if value is None and given is not None:
+            raise ConfigurationError(f"{self._name} rendered to None: {given!s}")
+        operator.__dict__[self._name] = value
+
+
+def storage_path(parameter: str, path: Any) -> ObjectStoragePath:
     """
     Open the file system of a path.
 
     :param parameter: Which parameter it is, for the error.
-    :param path: The path.
-    :raises ConfigurationError: if no provider that is installed knows its scheme.
+    :param path: The path: text, a ``Path`` or an ``ObjectStoragePath``.
+    :raises ConfigurationError: if it is no path, or no provider that is installed knows its scheme.
     """
+    path = text_of(path)
+    if not isinstance(path, str | PurePath | ObjectStoragePath):
+        raise ConfigurationError(f"{parameter} must be a path, got {path!r:.80}.")
+    if not str(path).strip() or "None" in str(path).split("/"):
+        raise ConfigurationError(f"{parameter} {str(path)!r} is no path: a template in it rendered to nothing.")
     try:
-        opened = ObjectStoragePath(path)
+        opened = path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(path)
         opened.fs  # noqa: B018 - what is missing shows here
     except (ImportError, ValueError) as error:
         raise ConfigurationError(

@@ -148,6 +148,7 @@ class WaitingTask(VoucherifyTask):
         resumed = PollEvent.parse(event)
         if resumed.resume_state["try_number"] != context["ti"].try_number:
             return None
+        self.__dict__.pop("hook", None)  # in a process that has waited, too, the connection is read again
         self.hook.transport.settings.check_project(resumed.resume_state["project"])
         for snapshot in (resumed.resume_state.get("quota") or {}, resumed.quota):
             self.hook.restore_quota(snapshot)

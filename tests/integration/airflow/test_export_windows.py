@@ -75,7 +75,7 @@ def test_a_failed_export_leaves_a_window_for_the_retry(emulator, orders, tmp_pat
 
 @both_modes
 def test_the_event_of_an_asset_and_the_metrics_tell_of_the_export(emulator, orders, tmp_path, monkeypatch, deferrable):
-    counted, told, asset = {}, {}, Asset("voucherify://orders")
+    counted, told, asset = {}, {}, Asset("orders_files")
     monkeypatch.setattr(Stats, "incr", lambda name, count=1, **_: counted.update({name: count}))
     path = tmp_path / "orders.parquet"
     run = run_export(

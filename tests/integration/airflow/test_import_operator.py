@@ -147,7 +147,7 @@ def test_wrong_parameters_are_refused_when_the_dag_is_parsed(parameters, message
             },
             "contain one another",
         ),
-        (lambda folder: {"orders": "{{ [1] }}"}, "orders must be a list of orders, got str"),
+        (lambda folder: {"orders": "{{ 'orders' }}"}, "orders must be a list of orders, got str"),
         (lambda folder: {"orders": [1], "voucherify_conn_id": "nowhere"}, "The conn_id `nowhere` isn't defined"),
     ],
 )

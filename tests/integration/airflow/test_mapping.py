@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, task_group
 
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
@@ -74,3 +74,22 @@ def test_a_wrong_parameter_among_mapped_ones_is_named(emulator, log):
     assert run_dag(dag).state == "failed"
     assert "chunk_size must be at least 1, got 0" in log()
     assert emulator.calls()["calls"] == {}
+
+
+def test_a_task_group_of_several_shops(emulator, tmp_path, monkeypatch):
+    shops = {"voucherify_default": [order(1)], "other": [order(2), order(3)]}
+    files = {name: write_jsonl(tmp_path / f"{name}.jsonl", orders) for name, orders in shops.items()}
+    with DAG("mapped", schedule=None) as dag:
+
+        @task_group
+        def moved(shop, path):
+            imported = ImportOrdersOperator(task_id="import", voucherify_conn_id=shop, orders_path=path)
+            output = tmp_path.as_uri() + "/{{ ti.map_index }}.parquet"
+            imported >> OrdersExportOperator(task_id="export", voucherify_conn_id=shop, output_path=output)
+
+        moved.expand_kwargs([{"shop": name, "path": path.as_uri()} for name, path in files.items()])
+    with Emulator(speed=200) as other:
+        monkeypatch.setenv("AIRFLOW_CONN_OTHER", connection(other))
+        assert run_dag(dag).state == "success"
+        assert (emulator.count_orders(), other.count_orders()) == (1, 2)
+    assert {path.stem for path in tmp_path.glob("*.parquet")} == {"0", "1"}

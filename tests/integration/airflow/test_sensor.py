@@ -118,7 +118,7 @@ def test_tolerated_failures_pass(emulator):
     assert run.xcoms["wait"][1]["failures"] == [{"source_id": None, "reason": "Internal error"}]
 
 
-@pytest.mark.parametrize("ids", ["", [], [""], None, [1]])
+@pytest.mark.parametrize("ids", ["", [], [""], None, [1.5]])
 def test_missing_ids(ids):
     with pytest.raises(ConfigurationError, match="async_action_id must be an id or a list of ids"):
         AsyncActionSensor(task_id="wait", async_action_id=ids)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from datetime import timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, task, task_group
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.operators.exports import VoucherifyExportOperator
@@ -17,6 +19,11 @@ from airflow_provider_voucherify.operators.orders import (
     UpdateOrderOperator,
 )
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
+
+if AIRFLOW_V_3_0_PLUS:
+    from airflow.sdk.definitions.template import literal
+else:
+    from airflow.utils.template import literal
 
 REQUIRED = {
     ImportOrdersOperator: {"orders": []},
@@ -118,3 +125,57 @@ def test_templated_parameters_are_parameters_and_renderers_are_airflows(cls):
     assert set(cls.template_fields) <= set(own_parameters(cls))
     assert set(cls.template_fields_renderers) <= set(cls.template_fields)
     assert set(cls.template_fields_renderers.values()) <= {"json", "sql"}
+
+
+BOUNDS = ("window_start", "window_end")
+TEMPLATED = [(cls, name) for cls in REQUIRED for name in cls.template_fields]
+
+
+def late_values():
+    """One of each kind of value that Airflow resolves when the task runs."""
+
+    @task
+    def upstream():
+        return []
+
+    found = upstream()
+    return [found, found["key"], found.map(str), found.zip(found), literal("{{ kept }}")]
+
+
+@pytest.mark.parametrize(("cls", "name"), TEMPLATED, ids=lambda value: getattr(value, "__name__", value))
+def test_what_airflow_resolves_late_is_not_checked_when_the_dag_is_parsed(cls, name):
+    names = BOUNDS if name in BOUNDS else (name,)
+    seen = []
+    with DAG("late", schedule=None):
+
+        @task_group
+        def mapped(argument):
+            seen.append(argument)
+            cls(task_id="mapped", **(given | dict.fromkeys(names, argument)))
+
+        given = REQUIRED[cls] | TOGETHER.get(name, {})
+        mapped.expand(argument=[1])
+        for number, late in enumerate(late_values()):
+            operator = cls(task_id=f"task{number}", **(given | dict.fromkeys(names, late)))
+            assert getattr(operator, name) is late
+    assert [type(argument).__name__ for argument in seen] == ["MappedArgument"]
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (ImportOrdersOperator, "orders_path"),
+        (ImportOrdersOperator, "report_path"),
+        (SyncOrdersOperator, "spool_path"),
+        (OrdersExportOperator, "output_path"),
+        (ReconcileOrdersOperator, "window_end"),
+        (UpdateOrderOperator, "order_id"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_parameter_that_was_given_must_not_render_to_none(cls, name):
+    given = REQUIRED[cls] | TOGETHER.get(name, {}) | {name: "{{ params.nothing }}"}
+    with DAG("native", schedule=None, render_template_as_native_obj=True):
+        operator = cls(task_id="task", **given)
+    with pytest.raises(ConfigurationError, match=re.escape(f"{name} rendered to None: {{{{ params.nothing }}}}")):
+        operator.render_template_fields({"params": {"nothing": None}})

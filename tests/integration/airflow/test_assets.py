@@ -1,0 +1,90 @@
+"""Lineage and events of assets that tasks emit when they have run."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import psycopg2
+from airflow.providers.common.compat.sdk import DAG, Asset, AssetAlias
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+from airflow_provider_voucherify.operators.orders import (
+    CreateOrderOperator,
+    ImportOrdersOperator,
+    OrdersExportOperator,
+    ReconcileOrdersOperator,
+    SyncOrdersOperator,
+)
+from tests.airflow_home import run_dag
+from tests.orders import order, write_jsonl
+
+ALIAS, ASSET = AssetAlias("orders_alias"), Asset("orders_asset")
+OUTLETS = [ASSET, ALIAS, *([Asset.ref(uri="orders_asset")] if AIRFLOW_V_3_0_PLUS else [])]
+
+
+def test_tasks_tell_what_they_read_and_wrote(emulator, tmp_path):
+    written = [order(number) for number in range(3)]
+    path = write_jsonl(tmp_path / "orders.jsonl", written).as_uri()
+    report, output = (tmp_path / "report").as_uri(), (tmp_path / "orders.parquet").as_uri()
+    told, lineages = {}, {}
+
+    def remember(context, result):
+        events, task = context["outlet_events"], context["ti"].task
+        kind = "asset" if AIRFLOW_V_3_0_PLUS else "dataset"
+        (alias_event,) = getattr(events[ALIAS], f"{kind}_alias_events")
+        told[task.task_id] = events[ASSET].extra, alias_event
+        found = task.get_openlineage_facets_on_complete(None)
+        lineages[task.task_id] = [[dataset.name for dataset in side] for side in (found.inputs, found.outputs)]
+
+    shared = {"outlets": OUTLETS, "post_execute": remember}
+    with DAG("lineage", schedule=None) as dag:
+        (
+            ImportOrdersOperator(task_id="import", orders_path=path, report_path=report, **shared)
+            >> SyncOrdersOperator(task_id="sync", orders_path=[path], **shared)
+            >> CreateOrderOperator(task_id="create", order=order(0), **shared)
+            >> ReconcileOrdersOperator(task_id="reconcile", orders=written, report_path=report + "/proof", **shared)
+            >> OrdersExportOperator(task_id="export", output_path=output, **shared)
+        )
+    assert run_dag(dag).state == "success"
+    voucherify = f"{emulator.app_id}/orders"
+    assert lineages == {
+        "import": [[f"{tmp_path}/orders.jsonl"], [voucherify]],
+        "sync": [[f"{tmp_path}/orders.jsonl"], [voucherify]],
+        "create": [[], [voucherify]],
+        "reconcile": [[voucherify], [f"{tmp_path}/report/proof"]],
+        "export": [[voucherify], [f"{tmp_path}/orders.parquet"]],
+    }
+    loaded = {"orders": 3, "loaded": 3, "rejected": 0, "unknown": 0}
+    for name in ("import", "sync"):
+        assert told[name][0].items() >= loaded.items()
+    assert told["create"][0] == {"orders": 1}
+    assert told["reconcile"][0].items() >= {"matched": 3, "missing": 0, "report_path": report + "/proof"}.items()
+    assert (told["export"][0]["rows"], told["export"][0]["path"]) == (3, output)
+    for extra, event in told.values():
+        assert event.extra == extra
+    uris = {name: str(event) for name, (_, event) in told.items()}
+    assert f"voucherify://{emulator.url[7:]}/{voucherify}" in uris["import"]
+    assert output in uris["export"]
+
+
+def test_the_tables_of_a_query_are_inputs(emulator, postgres, tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", f"postgres://{postgres}")
+    with closing(psycopg2.connect(f"postgresql://{postgres}")) as shop, shop, shop.cursor() as cursor:
+        cursor.execute("CREATE TABLE orders_of_shop AS SELECT 'order-1' AS source_id, 1 AS amount")
+    found = []
+    with DAG("lineage_sql", schedule=None) as dag:
+        ImportOrdersOperator(
+            task_id="import",
+            sql="SELECT source_id, amount FROM orders_of_shop WHERE source_id <> %(no)s",
+            sql_parameters={"no": "x"},
+            sql_conn_id="shop",
+            report_path=tmp_path.as_uri(),
+            post_execute=lambda context, result: found.append(
+                context["ti"].task.get_openlineage_facets_on_complete(None)
+            ),
+        )
+    assert run_dag(dag).state == "success"
+    (lineage,) = found
+    assert [dataset.name.rpartition(".")[2] for dataset in lineage.inputs] == ["orders_of_shop"]
+    assert lineage.inputs[0].namespace.startswith("postgres://")
+    assert lineage.job_facets["sql"].query.startswith("SELECT")
