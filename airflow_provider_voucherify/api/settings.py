@@ -15,6 +15,7 @@ from airflow_provider_voucherify.exceptions import ConfigurationError, ProjectCh
 DEFAULT_HOST = "api.voucherify.io"
 VOUCHERIFY_DOMAIN = ".voucherify.io"
 HOST_NAME = re.compile(r"[a-z0-9_.-]+")
+DEFAULT_PORTS = {"https": 443, "http": 80}
 DEFAULT_SCOPE = "orders exports async-actions"
 # The page of the dashboard that lists async actions ("background tasks") and exports: documented for the default
 # cluster; the hosts of the other two were seen in an example. The URL of a single action or export is unknown.
@@ -191,7 +192,7 @@ def base_url_of(host: str | None, port: int | None = None, scheme: str | None = 
         )
     hostname = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     number = own_port or port
-    return f"{url.scheme}://{hostname}" + (f":{number}" if number else "")
+    return f"{url.scheme}://{hostname}" + (f":{number}" if number and number != DEFAULT_PORTS[url.scheme] else "")
 
 
 def _check_proxy(scheme: str, proxy: str, name: str) -> None:
@@ -209,7 +210,10 @@ def _check_proxy(scheme: str, proxy: str, name: str) -> None:
 
 
 def _check_dashboard_url(url: str, name: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigurationError(f"connection {name!r}: dashboard_url {url!r} is not valid: {error}.") from None
     if parts.username or parts.password:
         raise ConfigurationError(
             f"connection {name!r}: dashboard_url has keys in it, and everybody sees it: remove them."
