@@ -30,6 +30,8 @@ MAX_JITTER = 5.0
 MAX_SPREAD = 30.0
 # The share of the calls beside the reserve that polling for many may use at most.
 POLLING_SHARE = 0.1
+# How many times the calls of others our own have to be to count as most of them.
+MOST = 3
 # The share of a period after which all calls are made that are spread over it: its end is only known to the second.
 SPREAD = 0.97
 # The share of the contenders of one period that is expected in the next.
@@ -65,6 +67,7 @@ class ProjectLimit:
     :param contenders: How many times our own calls are all calls of the period: as many processes like this one seem
         to share the limit. It is too many for one that has just begun, which therefore yields to the others.
     :param usual_contenders: How many there were before.
+    :param period_calls: How many calls of this period are our own, without those in flight.
     """
 
     limit: int | None = None
@@ -117,9 +120,11 @@ class Quota:
     while there is still a reserve, which is left to the others, and slow down while there is only a margin for what
     other processes are expected to use until the limit resets: that is learned from how fast the remaining calls
     decrease beside our own. Then each process takes its turn, as seldom as there seem to be others, so that the reserve
-    holds with many of them that know nothing of each other. Whether the period of the limit is a minute or an hour is
-    unknown: if the headers do not say when the next call can be made, a call is tried after one minute, then after two,
-    four and so on, up to half an hour.
+    holds with many of them that know nothing of each other. Where most calls of a period are our own, and the others
+    need no more than the reserve, as a shop does, they use that: only our own calls count then.
+
+    Whether the period of the limit is a minute or an hour is unknown: if the headers do not say when the next call can
+    be made, a call is tried after one minute, then after two, four and so on, up to half an hour.
 
     As long as nothing is known, and after each reset, one call is made first and the others wait for its response. The
     first calls of many processes are spread over a part of the new period.
@@ -186,6 +191,7 @@ class Quota:
                 return 0.0
             until_reset = project.resets_at - self._clock()
             spare = project.remaining - project.in_flight - self.reserved_calls - self._margin(until_reset)
+            spare = max(spare, self._own_share(project.remaining, until_reset, project.in_flight))
             seconds = until_reset - (1 - SPREAD) * project.period
             return max(0.0, seconds / spare) if spare > 0 else 0.0
 
@@ -255,7 +261,8 @@ class Quota:
             project.remaining, project.observed_at = remaining, now
             project.own_calls = max(0, project.in_flight - 1)  # they may be counted only in the next response
             project.draw = random.random()  # noqa: S311 - not a secret
-            if not refused and (remaining is None or remaining > self.reserved_calls):
+            may_call = remaining is None or remaining > self.reserved_calls
+            if not refused and (may_call or self._own_share(remaining or 0, left, max(0, project.in_flight - 1)) > 0):
                 project.retry_at, project.probe = None, FIRST_PROBE
                 return
             wait = retry_after(headers, now, LONGEST_WAIT)
@@ -313,6 +320,22 @@ class Quota:
             weight = min(1.0, seconds / (project.others_observed + RATE_PRIOR))
             project.others_per_second += weight * (others / seconds - project.others_per_second)
 
+    def _own_share(self, remaining: int, until_reset: float, in_flight: int) -> float:
+        """
+        Return how many calls are left to us of the limit less the reserve, if others use no more than the reserve.
+
+        It is 0.0 unless most calls of the period are our own, as those of one process at most can be: beside others
+        that do the same, each leaves the whole reserve.
+        """
+        project = self._project
+        if project.limit is None or project.resets_at is None:
+            return 0.0
+        ours = project.period_calls + in_flight
+        others = max(0, project.limit - remaining - ours)
+        if others * MOST > ours or others + self._margin(until_reset) > self.reserved_calls:
+            return 0.0
+        return max(0.0, project.limit - self.reserved_calls - ours)
+
     def _margin(self, until_reset: float) -> float:
         """Return how many calls to leave to what others are expected to use until the limit resets."""
         project = self._project
@@ -341,6 +364,8 @@ class Quota:
             return 0.0
         spare = project.remaining - project.in_flight - self.reserved_calls
         resets_at = project.resets_at or project.observed_at + FIRST_PROBE
+        if self._own_share(project.remaining, resets_at - now, project.in_flight) > 0:
+            return 0.0
         if spare <= 0:  # the responses of calls in flight may show that there is more
             return FIRST_CALL_WAIT if project.in_flight else max(FIRST_CALL_WAIT, resets_at - now)
         margin = self._margin(resets_at - project.observed_at)

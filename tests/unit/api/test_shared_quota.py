@@ -234,3 +234,42 @@ def test_calls_of_others_are_learnt_beside_calls_at_the_same_time(clock, others)
         quota.begin_call()
     learnt = quota.snapshot()["others_per_second"]
     assert learnt == pytest.approx(0, abs=0.05) if not others else 0.4 < learnt < 1
+
+
+class Server:
+    """A limit of 100 calls in a minute, and who uses it."""
+
+    def __init__(self, clock) -> None:
+        self.clock = clock
+        self.left = 100
+
+    def call(self, quota: Quota) -> bool:
+        """Make a call of ours, if the quota lets it through."""
+        if quota.begin_call():
+            return False
+        self.left -= 1
+        quota.observe(headers(self.left, resets_in=NOW + 60 - self.clock.now, now=self.clock.now))
+        quota.end_call()
+        return True
+
+
+@pytest.mark.parametrize(("shop", "ours"), [(0, 80), (10, 80), (20, 80)])
+def test_the_calls_of_a_shop_come_out_of_the_reserve(clock, shop, ours):
+    quota, server, made = Quota(clock=clock), Server(clock), 0
+    for tick in range(1, 581):  # of a tenth of a second
+        clock.now = NOW + tick / 10
+        server.left -= shop * tick // 580 - shop * (tick - 1) // 580
+        if tick / 10 >= 60 * SPREAD * made / 80:
+            made += server.call(quota)
+    assert ours - 1 <= made <= ours
+    assert server.left >= 20 - shop
+
+
+@pytest.mark.parametrize("reserve", [0.2, 0.5])
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_the_reserve_holds_with_processes_that_know_nothing_of_each_other(clock, count, reserve):
+    quotas, server = [Quota(reserve, clock=clock) for _ in range(count)], Server(clock)
+    for tick in range(550):
+        clock.now = NOW + tick / 10
+        server.call(quotas[tick % count])
+    assert server.left > 100 * reserve - count  # each of them but one may know too little to leave out a call
