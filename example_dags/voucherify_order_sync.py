@@ -1,8 +1,8 @@
 """
 Changed orders of a shop, every quarter of an hour, straight from its Postgres, with events: what an import must not do.
 
-Each run reads what has changed since the last one that succeeded, and five minutes more. With `dry_run=True` the task
-reads and checks the orders, sends nothing, and says what that would cost.
+Each run reads what has changed since the last one that succeeded, and five minutes more. Triggered with the parameter
+`dry_run`, as before the first run, it reads and checks these orders, sends nothing, and says what that would cost.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ with DAG(
     max_active_runs=1,
     doc_md=__doc__,
     tags=["voucherify"],
-    params={"sql_conn_id": "shop_postgres", "report_path": "s3://aws_default@warehouse/voucherify/sync"},
+    params={
+        "sql_conn_id": "shop_postgres",
+        "report_path": "s3://aws_default@warehouse/voucherify/sync",
+        "dry_run": False,
+    },
 ):
     SyncOrdersOperator(
         task_id="sync_orders",
@@ -39,6 +43,7 @@ with DAG(
         value_mapping={"status": {"paid": "PAID", "cancelled": "CANCELED", "pending": "CREATED", "sent": "FULFILLED"}},
         amount_unit="major",
         report_path="{{ params.report_path }}",
+        dry_run="{{ params.dry_run | tojson }}",
         max_rejected=0.01,
         deferrable=True,
         retries=3,

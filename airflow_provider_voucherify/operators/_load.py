@@ -13,7 +13,7 @@ from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.task.lineage import lineage, loaded_orders
 from airflow_provider_voucherify.task.observability import Telemetry
 from airflow_provider_voucherify.task.order_source import ReadsOrders
-from airflow_provider_voucherify.task.parameters import AnyPath, from_json
+from airflow_provider_voucherify.task.parameters import AnyPath, from_json, is_templated
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -26,12 +26,12 @@ class LoadOrdersOperator(ReadsOrders, WaitingOperator):
 
     :cvar metrics: What the names of its metrics have after ``voucherify.``.
     :param report_path: A folder for the orders that were not loaded, ``summary.json`` and ``report.html``. (templated)
-    :param dry_run: Whether to read and check everything, and send nothing.
+    :param dry_run: Whether to read and check everything, and send nothing. (templated)
     :param cycle_calls_left: The calls left in the billing cycle: a dry run that needs more fails. (templated)
     """
 
     template_fields: Sequence[str] = (
-        *ReadsOrders.order_template_fields, "report_path", "cycle_calls_left", "voucherify_conn_id",
+        *ReadsOrders.order_template_fields, "report_path", "dry_run_only", "cycle_calls_left", "voucherify_conn_id",
     )  # fmt: skip
     template_fields_renderers = ReadsOrders.order_template_renderers
     template_ext: Sequence[str] = ReadsOrders.order_template_ext
@@ -42,12 +42,13 @@ class LoadOrdersOperator(ReadsOrders, WaitingOperator):
         self,
         *,
         report_path: AnyPath | None = None,
-        dry_run: bool = False,
+        dry_run: bool | str = False,
         cycle_calls_left: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_switch("dry_run", dry_run)
+        if not is_templated(dry_run):
+            check_switch("dry_run", dry_run)
         self.report_path = report_path
         self._check_order_input()
         self.dry_run_only = dry_run  # dry_run is a method of every operator
@@ -56,7 +57,9 @@ class LoadOrdersOperator(ReadsOrders, WaitingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the orders, or resume what an earlier try started."""
-        return self._dry_run(context) if self.dry_run_only else super().execute(context)
+        dry_run = from_json("dry_run", self.dry_run_only)
+        check_switch("dry_run", dry_run)
+        return self._dry_run(context) if dry_run else super().execute(context)
 
     @abstractmethod
     def _check_orders(self, context: Context, cycle_calls_left: int | None) -> DryRunResult:

@@ -40,7 +40,7 @@ class ImportOrdersOperator(LoadOrdersOperator):
         a new import.
     :param restart: Whether to start over, whatever an earlier run saved; a retry in the same run resumes all the same.
     :param dry_run: Read and check everything, send nothing, and report what an import would send, cost and take. What
-        would be rejected is written to ``dry_run/`` under ``report_path``.
+        would be rejected is written to ``dry_run/`` under ``report_path``. (templated)
     :param cycle_calls_left: The calls left in the billing cycle, as the dashboard shows them: a dry run that needs more
         fails. (templated)
     :param deferrable: Whether to wait in the triggerer, if a wait takes 5 seconds or more. By default as
@@ -60,7 +60,7 @@ class ImportOrdersOperator(LoadOrdersOperator):
         self,
         *,
         report_path: AnyPath | None = None,
-        dry_run: bool = False,
+        dry_run: bool | str = False,
         cycle_calls_left: int | str | None = None,
         timeout: float | timedelta = timedelta(days=7),
         **kwargs: Any,

@@ -62,7 +62,7 @@ class SyncOrdersOperator(LoadOrdersOperator):
         over.
     :param restart: Whether to start over, whatever an earlier run saved; a retry in the same run resumes all the same.
     :param dry_run: Read and check everything, send nothing, and report what would be sent, and what it would cost and
-        take. What would be rejected is written to ``dry_run/`` under ``report_path``.
+        take. What would be rejected is written to ``dry_run/`` under ``report_path``. (templated)
     :param cycle_calls_left: The calls left in the billing cycle, as the dashboard shows them: a dry run that needs more
         fails. (templated)
     :param watermark_column: The column of ``sql`` that says when an order has changed, for ``{{ watermark }}``. It is
@@ -86,7 +86,7 @@ class SyncOrdersOperator(LoadOrdersOperator):
         self,
         *,
         report_path: AnyPath | None = None,
-        dry_run: bool = False,
+        dry_run: bool | str = False,
         cycle_calls_left: int | str | None = None,
         watermark_column: str | None = None,
         watermark_lookback: float | timedelta = timedelta(minutes=5),

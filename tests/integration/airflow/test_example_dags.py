@@ -233,7 +233,7 @@ def test_a_migration_without_losses_needs_no_repair(emulator, tmp_path):
 
 def test_order_sync(emulator, tmp_path, postgres, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SHOP_POSTGRES", f"postgresql://{postgres}?options=-csearch_path%3Dchanging")
-    conf = {"report_path": (tmp_path / "report").as_uri()}
+    conf = {"report_path": (tmp_path / "report").as_uri(), "dry_run": False}
     with contextlib.closing(psycopg2.connect(f"postgresql://{postgres}")) as connection, connection.cursor() as cursor:
         cursor.execute("""
             CREATE SCHEMA changing; SET search_path TO changing;
@@ -245,6 +245,9 @@ def test_order_sync(emulator, tmp_path, postgres, monkeypatch):
                 (1002, NULL, 'pending', 4.50, '2026-03-01 12:10+00');
         """)
         connection.commit()
+        run = run_dag(example("voucherify_order_sync"), run_conf=conf | {"dry_run": True})
+        assert (run.xcoms["sync_orders"]["dry_run"], run.xcoms["sync_orders"]["orders"]) == (True, 2)
+        assert emulator.count_orders() == 0
         run = run_dag(example("voucherify_order_sync"), run_conf=conf)
         assert run.state == "success"
         assert run.xcoms["sync_orders"]["watermark"] == "2026-03-01T12:10:00+00:00"

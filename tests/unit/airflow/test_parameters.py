@@ -64,6 +64,9 @@ VALUES = {
 }
 
 
+ATTRIBUTES = {"dry_run": "dry_run_only"}  # of a parameter, where it is another
+
+
 def own_parameters(cls) -> dict[str, inspect.Parameter]:
     """All parameters that this package gives to a class."""
     ours = [base for base in cls.__mro__ if base.__module__.startswith("airflow_provider_voucherify")]
@@ -83,7 +86,7 @@ def test_every_parameter_can_be_mapped_over(cls, name):
     with DAG("mapped", schedule=None, start_date=None):
         mapped = cls.partial(task_id="task", **partial).expand(**{name: [value]})
     plain = cls(task_id="plain", **(required | {name: value}))
-    attribute = {"dry_run": "dry_run_only"}.get(name, name)
+    attribute = ATTRIBUTES.get(name, name)
     assert getattr(mapped.unmap({name: value}), attribute) == getattr(plain, attribute)
 
 
@@ -122,7 +125,7 @@ def test_numbers_that_are_templated_may_be_text(tmp_path):
 
 @pytest.mark.parametrize("cls", REQUIRED)
 def test_templated_parameters_are_parameters_and_renderers_are_airflows(cls):
-    assert set(cls.template_fields) <= set(own_parameters(cls))
+    assert set(cls.template_fields) <= {ATTRIBUTES.get(name, name) for name in own_parameters(cls)}
     assert set(cls.template_fields_renderers) <= set(cls.template_fields)
     assert set(cls.template_fields_renderers.values()) <= {"json", "sql"}
 
