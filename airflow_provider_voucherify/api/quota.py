@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_voucherify.api.project_limit import FIRST_PROBE, ProjectLimit
 from airflow_provider_voucherify.api.rate_headers import count_in, retry_after, server_time
 
 DEFAULT_RESERVE = 0.2
-FIRST_PROBE = 60.0
 LAST_PROBE = 1800.0
 # A billing cycle is the longest period of a limit (documented); a time further away is not one.
 LONGEST_WAIT = 366 * 86_400.0
@@ -30,6 +28,8 @@ MAX_JITTER = 5.0
 MAX_SPREAD = 30.0
 # The share of the calls beside the reserve that polling for many may use at most.
 POLLING_SHARE = 0.1
+# Two responses name the end of the same period within so many seconds.
+SAME_RESET = 2
 # How many times the calls of others our own have to be to count as most of them.
 MOST = 3
 # The share of a period after which all calls are made that are spread over it: its end is only known to the second.
@@ -50,66 +50,6 @@ SNAPSHOT = (
     "contenders",
     "observed_at",
 )
-
-
-@dataclass
-class ProjectLimit:
-    """
-    What is known of the limit of one project, shared by all clients of it in this process.
-
-    :param limit: Calls of a period.
-    :param remaining: Calls that were left when the last response was sent.
-    :param retry_at: When the next call can be made, in seconds since the epoch; None if it can be made now.
-    :param resets_at: When the period ends, in seconds since the epoch, if the headers say so.
-    :param period: The longest time to a reset that was seen, in seconds.
-    :param others_per_second: How many calls others make.
-    :param others_observed: For how many seconds they were observed.
-    :param contenders: How many times our own calls are all calls of the period: as many processes like this one seem
-        to share the limit. It is too many for one that has just begun, which therefore yields to the others.
-    :param usual_contenders: How many there were before.
-    :param period_calls: How many calls of this period are our own, without those in flight.
-    """
-
-    limit: int | None = None
-    remaining: int | None = None
-    retry_at: float | None = None
-    resets_at: float | None = None
-    period: float = 0.0
-    others_per_second: float = 0.0
-    others_observed: float = 0.0
-    contenders: float = 1.0
-    usual_contenders: float = 1.0
-    observed_at: float | None = None
-    is_known: bool = False
-    in_flight: int = 0
-    own_calls: int = 0
-    period_calls: int = 0
-    draw: float = 0.0
-    first_call_at: float = 0.0
-    next_poll_at: float = 0.0
-    probe: float = FIRST_PROBE
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-_projects: dict[tuple[str, str], ProjectLimit] = {}
-_projects_lock = threading.Lock()
-
-
-def limit_of_project(base_url: str, app_id: str) -> ProjectLimit:
-    """
-    Return the limit that all clients of a project share in this process.
-
-    :param base_url: Scheme, host and port of the API.
-    :param app_id: The application id.
-    """
-    with _projects_lock:
-        return _projects.setdefault((base_url, app_id), ProjectLimit())
-
-
-def forget_projects() -> None:
-    """Forget what is known of all projects, for example between two tests."""
-    with _projects_lock:
-        _projects.clear()
 
 
 class Quota:
@@ -210,6 +150,7 @@ class Quota:
                     return FIRST_CALL_WAIT
                 project.first_call_at = now
             project.in_flight += 1
+            project.begun.period = project.period_number
             project.own_calls += 1
             return 0.0
 
@@ -252,10 +193,15 @@ class Quota:
             project.is_known = True
             if limit is None and remaining is None and not refused:
                 return
+            if not refused and getattr(project.begun, "period", project.period_number) < project.period_number:
+                return  # a slow response, which knows nothing of this period
             project.limit = limit if limit is not None else project.limit
             reset = count_in(headers, "X-Rate-Limit-Retry")
             left = 0.0 if reset is None else reset - server_time(headers, now)
             project.resets_at = now + left if 0 < left <= LONGEST_WAIT else None
+            if remaining is not None and project.remaining is not None and _is_same(reset, project.reset):
+                remaining = min(remaining, project.remaining)  # a later response overtook this one
+            project.reset = reset
             project.period = max(project.period, left) if project.resets_at else project.period
             self._learn_of_others(remaining, now)
             project.remaining, project.observed_at = remaining, now
@@ -300,6 +246,7 @@ class Quota:
         before = project.remaining
         if remaining is not None and before is not None and before - remaining < -still_in_flight:
             before, project.period_calls = None, 0  # the limit was reset in between
+            project.period_number += 1
         project.period_calls += 1
         if remaining is None or project.limit is None:
             return
@@ -385,5 +332,11 @@ class Quota:
         project.retry_at = project.resets_at = None
         project.remaining = project.observed_at = None
         project.own_calls = project.period_calls = 0
+        project.period_number += 1
         project.usual_contenders = max(1.0, project.contenders * CONTENDERS_KEPT)
         project.is_known = False
+
+
+def _is_same(reset: int | None, other: int | None) -> bool:
+    """Return whether two times at which a limit resets are the end of the same period."""
+    return reset is not None and other is not None and abs(reset - other) < SAME_RESET

@@ -17,7 +17,8 @@ from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_voucherify import __version__
 from airflow_provider_voucherify.api.endpoints import Endpoints
-from airflow_provider_voucherify.api.quota import QUOTA_JITTER, Quota, limit_of_project
+from airflow_provider_voucherify.api.project_limit import limit_of_project
+from airflow_provider_voucherify.api.quota import QUOTA_JITTER, Quota
 from airflow_provider_voucherify.api.settings import Settings, base_url_of
 from airflow_provider_voucherify.exceptions import ApiError, AuthenticationError, ConfigurationError, VoucherifyError
 from airflow_provider_voucherify.hooks.connection_form import (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_voucherify.api.quota import forget_projects
+from airflow_provider_voucherify.api.project_limit import forget_projects
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.task import waiting
 from tests.airflow_home import connection

@@ -5,7 +5,8 @@ from email.utils import formatdate
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_voucherify.api.quota import FIRST_PROBE, LAST_PROBE, Quota
+from airflow_provider_voucherify.api.project_limit import FIRST_PROBE
+from airflow_provider_voucherify.api.quota import LAST_PROBE, Quota
 
 from .clock import NOW
 
