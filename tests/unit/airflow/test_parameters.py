@@ -131,7 +131,8 @@ def test_templated_parameters_are_parameters_and_renderers_are_airflows(cls):
 
 
 BOUNDS = ("window_start", "window_end")
-TEMPLATED = [(cls, name) for cls in REQUIRED for name in cls.template_fields]
+PARAMETERS = {attribute: name for name, attribute in ATTRIBUTES.items()}
+TEMPLATED = [(cls, PARAMETERS.get(name, name)) for cls in REQUIRED for name in cls.template_fields]
 
 
 def late_values():
@@ -160,7 +161,7 @@ def test_what_airflow_resolves_late_is_not_checked_when_the_dag_is_parsed(cls, n
         mapped.expand(argument=[1])
         for number, late in enumerate(late_values()):
             operator = cls(task_id=f"task{number}", **(given | dict.fromkeys(names, late)))
-            assert getattr(operator, name) is late
+            assert getattr(operator, ATTRIBUTES.get(name, name)) is late
     assert [type(argument).__name__ for argument in seen] == ["MappedArgument"]
 
 
