@@ -119,6 +119,10 @@ def dag_test(command, emulator, folder):
     assert (folder / "orders.parquet").exists()
 
 
+def probe(command, emulator, folder):
+    assert "--yes-this-project-id" in shell(command)
+
+
 RUNS = {
     "airflow dags test": dag_test,
     "make demo": demo,
@@ -128,6 +132,7 @@ RUNS = {
     "AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test": connection_test,
     "airflow pools set": make_pool,
     "voucherify-emulator": start,
+    "voucherify-probe --help": probe,
 }
 
 
