@@ -144,6 +144,7 @@ class DryRun:
             calls_per_minute = max(1.0, quota.limit - quota.reserved_calls)
             result.hours = result.api_calls / calls_per_minute / MINUTES_PER_HOUR
         result.findings = self.findings.report()
+        self._report.merge()
         self._report.write_summary(msgspec.to_builtins(result))
         log.info("Dry run: %s", result)
         result.check(max_rejected, cycle_calls_left)

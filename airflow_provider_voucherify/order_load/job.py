@@ -305,6 +305,7 @@ class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
             findings=state.checkpoint.findings.report(),
         )
         self._state_store.check()
+        self._report.merge()
         self._write_report(summary)
         log.info("%s", summary)
         self._summary = summary

@@ -43,6 +43,7 @@ class Calls:
     :param counters: Count the orders that have an outcome.
     :param config: The options.
     :param save: Saves the state.
+    :param check: Checks that this process still owns the state.
     :param clock: Returns the time in seconds since the epoch.
     """
 
@@ -55,6 +56,7 @@ class Calls:
         counters: Counters,
         config: SyncConfig,
         save: Callable[[], None],
+        check: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
         transport = client.transport
@@ -69,11 +71,12 @@ class Calls:
         self._counters = counters
         self._max_open = config.max_concurrent_calls
         self._save = save
+        self._check = check
         self._clock = clock
         self._sent: dict[Future[Sent], SyncOrder] = {}
         self._settled: list[Settled] = []
         self._unsaved_calls = 0
-        self._saved_at = clock()
+        self._saved_at = self._owned_at = clock()
         self._next_call_at = 0.0
         self._passing: RetryableError | None = None
         self._fatal: VoucherifyError | None = None
@@ -125,6 +128,9 @@ class Calls:
             except (TransportError, QuotaError) as error:
                 self._passing = error
                 return 0.0
+            if now - self._owned_at >= SAVE_INTERVAL:  # after a wait: what another process sends since is newer
+                self._check()
+                self._owned_at = now
             order = self._window.take(now)
             if order is None:
                 return self._window.seconds_to_retry(now)
@@ -181,7 +187,7 @@ class Calls:
         self._window.settle([settled.order for settled in self._settled])
         self._settled, self._unsaved_calls = [], 0
         self._save()
-        self._saved_at = self._clock()
+        self._saved_at = self._owned_at = self._clock()
 
     def _pause_for_quota(self, seconds: float) -> Pause:
         now = self._clock()

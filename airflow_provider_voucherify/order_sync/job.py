@@ -87,7 +87,15 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
         self._window = Window(self._source, state.checkpoint, rules, self._config.preserve_order_by, self._sent_before)
         outcomes = Outcomes(state, self._report, self._state_store.check, self._clock)
         self._calls = Calls(
-            self._client, self._window, outcomes, self._poller, state.counters, self._config, self._save, self._clock
+            self._client,
+            self._window,
+            outcomes,
+            self._poller,
+            state.counters,
+            self._config,
+            self._save,
+            self._state_store.check,
+            self._clock,
         )
 
     def _advance(self) -> Pause | None:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.api.redaction import one_line
-from airflow_provider_voucherify.core.storage import StoragePath, check_writable
+from airflow_provider_voucherify.core.storage import StoragePath, check_writable, write_durably
 
 LOGGED_A_CHUNK = 5
 KINDS = ("rejected", "unknown", "superseded")
@@ -24,6 +24,8 @@ SUMMARY_FILE = "summary.json"
 PAGE_FILE = "report.html"
 MAX_SHOWN_ID = 100
 PART_FILE = re.compile(r"part-(\d{6,})\.jsonl")
+MERGED_FILE = re.compile(r"part-(\d{6,})-(\d{6,})\.jsonl")
+MERGED_BYTES = 8 << 20
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +198,7 @@ class Report:
 
     A file is named by its chunk, and written before the state says that the chunk has its outcome. What a worker wrote
     right before it died is removed by :meth:`remove_unsaved`: the outcome of those orders is found once more, perhaps
-    another one, in a chunk of another number or size.
+    another one, in a chunk of another number or size. At the end :meth:`merge` makes few files of them.
 
     :param path: The folder, on any file system; None writes to the log alone.
     :param run_id: The run, for the lines of the reject files.
@@ -273,6 +275,33 @@ class Report:
                     if named and not is_saved(int(named[1])):
                         part.unlink()
 
+    def merge(self) -> None:
+        """
+        Put the files of all chunks together, a few megabytes each, when no order is without an outcome any more.
+
+        A merged file is named by its first and last chunk, so that this can be repeated if it was cut off.
+        """
+        if self._path is not None:
+            for kind in KINDS:
+                self._merge(self._path / kind)
+
+    def _merge(self, folder: StoragePath) -> None:
+        names = sorted(part.name for part in folder.glob("part-*.jsonl"))
+        merged = [(int(named[1]), int(named[2])) for name in names if (named := MERGED_FILE.fullmatch(name))]
+        singles = sorted((int(named[1]), name) for name in names if (named := PART_FILE.fullmatch(name)))
+        batch: list[tuple[int, str]] = []
+        lines: list[bytes] = []
+        for number, name in singles:
+            if any(first <= number <= last for first, last in merged):
+                (folder / name).unlink()
+                continue
+            batch.append((number, name))
+            lines.append((folder / name).read_bytes())
+            if sum(map(len, lines)) >= MERGED_BYTES:
+                _put_together(folder, batch, lines)
+                batch, lines = [], []
+        _put_together(folder, batch, lines)
+
     def write_summary(self, summary: dict[str, Any], page: str | None = None) -> None:
         """
         Write ``summary.json`` and ``report.html``.
@@ -285,3 +314,11 @@ class Report:
             (self._path / SUMMARY_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
             if page is not None:
                 (self._path / PAGE_FILE).write_bytes(page.encode())
+
+
+def _put_together(folder: StoragePath, parts: Sequence[tuple[int, str]], lines: Sequence[bytes]) -> None:
+    """Replace several files by one, which is whole before any of them is removed."""
+    if len(parts) > 1:
+        write_durably(folder / f"part-{parts[0][0]:06}-{parts[-1][0]:06}.jsonl", b"".join(lines))
+        for _, name in parts:
+            (folder / name).unlink()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,6 +26,7 @@ from airflow_provider_voucherify.exceptions import (
 )
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob
+from airflow_provider_voucherify.order_sync.calls import SAVE_INTERVAL
 from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
 from airflow_provider_voucherify.order_sync.window import MAX_RECORDS
 from tests.orders import order, write_jsonl
@@ -43,7 +46,7 @@ def client_of(emulator, **settings):
     )
 
 
-def prepare(emulator, orders, report_path=None, *, run=None, client=None, sent_before=None, **options):
+def prepare(emulator, orders, report_path=None, *, run=None, client=None, sent_before=None, clock=time.time, **options):
     return SyncJob(
         client or client_of(emulator),
         open_source(orders, require_source_id=False),
@@ -51,6 +54,7 @@ def prepare(emulator, orders, report_path=None, *, run=None, client=None, sent_b
         report_path=report_path,
         run=run,
         sent_before=sent_before,
+        clock=clock,
     )
 
 
@@ -98,6 +102,13 @@ def test_refused_and_invalid_orders_are_rejected_with_the_words_of_whoever_refus
     assert rejected["order-7"]["payload"] == orders[7]
     corrected = open_source(paths=tmp_path / "rejected")
     assert [record.was for record in corrected.read()] == [None] * 3  # a reject file can be given as it is
+
+
+def test_orders_that_are_refused_here_and_there_are_in_one_file(emulator, tmp_path):
+    orders = [order(number) | ({} if number % 5 else {"amount": 3 << 52, "items": None}) for number in range(100)]
+    assert counts(prepare(emulator, orders, tmp_path).run()) == (100, 80, 20, 0)
+    assert len(list((tmp_path / "rejected").iterdir())) == 1
+    assert len(outcomes(tmp_path / "rejected")) == 20
 
 
 def test_more_losses_than_tolerated_are_an_error_that_names_the_first(emulator, tmp_path):
@@ -167,6 +178,15 @@ def test_a_lost_change_of_what_cannot_be_compared_is_sent_again(emulator):
     assert prepare(emulator, [order(1) | {"customer": {"source_id": "ada"}}]).run().loaded == 1
     assert calls(emulator) == {CREATE: 3, READ: 1}
     assert stored(emulator, "order-1")["customer_id"] is not None
+
+
+def test_a_lost_response_to_an_order_of_a_customer_who_has_an_id_is_settled_by_reading(emulator):
+    client_of(emulator).create_order(order(0) | {"customer": {"source_id": "ada"}})
+    customer = {"id": stored(emulator, "order-0")["customer_id"]}
+    before = calls(emulator)
+    emulator.add_fault("answer_lost", route=CREATE)
+    assert prepare(emulator, [order(1) | {"customer": customer}]).run().loaded == 1
+    assert calls(emulator) == {CREATE: before[CREATE] + 1, READ: before[READ] + 1}
 
 
 def test_without_an_id_a_lost_response_leaves_the_order_unknown(emulator, tmp_path):
@@ -263,6 +283,24 @@ def test_another_writer_stops_this_one(emulator, tmp_path):
     with pytest.raises(FencedError):
         first.run()
     assert calls(emulator)[CREATE] == sent
+
+
+def test_a_writer_that_slept_sends_nothing_that_another_has_taken_over(emulator, tmp_path, monkeypatch):
+    emulator.add_fault("server_error", route=CREATE)
+    orders, ahead, sent = [order(number) for number in range(20)], [0.0], []
+
+    def sleep(seconds):
+        time.sleep(seconds)
+        ahead[0] += SAVE_INTERVAL
+        if not sent:
+            sent.append(calls(emulator)[CREATE])
+            prepare(emulator, orders, tmp_path, run="one").open()
+
+    monkeypatch.setattr("airflow_provider_voucherify.order_sync.calls.time", SimpleNamespace(sleep=sleep))
+    first = prepare(emulator, orders, tmp_path, run="one", clock=lambda: time.time() + ahead[0])
+    with pytest.raises(FencedError):
+        first.run()
+    assert [calls(emulator)[CREATE]] == sent
 
 
 def test_a_source_that_changed_is_not_resumed(emulator, tmp_path):
