@@ -27,10 +27,11 @@ from airflow_provider_voucherify.api.transport import Transport
 from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
-from airflow_provider_voucherify.operators import export_orders
+from airflow_provider_voucherify.operators import _export
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from airflow_provider_voucherify.task import waiting
+from airflow_provider_voucherify.triggers import shared_poll
 from tests.airflow_home import run_dag
 from tests.integration.order_export.timeline import put
 from tests.orders import order
@@ -357,6 +358,7 @@ def play(tmp_path, monkeypatch):
     monkeypatch.setitem(VoucherifyHook.__init__.__kwdefaults__, "max_quota_wait", 0.0)
     monkeypatch.setattr(waiting, "MIN_DEFERRED_WAIT", SHORT_WAIT / 2)
     monkeypatch.setitem(Transport.__init__.__kwdefaults__, "attempts", 1)
+    monkeypatch.setattr(shared_poll, "ATTEMPTS", 1)
     seen: list[BaseException] = []
 
     def recorded(method):
@@ -483,6 +485,6 @@ def test_a_task_that_times_out_between_two_polls_says_what_it_waited_for(play, m
         if next(publications) == 1:
             raise AirflowTaskTimeout("Timeout, PID: 1")
 
-    monkeypatch.setattr(export_orders, "publish_exports", publish)
+    monkeypatch.setattr(_export, "publish_exports", publish)
     outcome = play(exporting(parameters={"execution_timeout": timedelta(minutes=5)}), False)
     assert "Stopped after 300 s (execution_timeout), waiting for export exp_" in outcome.errors[-1]
