@@ -1,8 +1,9 @@
 """
 All historical orders, once: Parquet files on object storage, as the shop's warehouse has them.
 
-They are checked, imported, and compared with what Voucherify has then. What is missing is imported once more; that
-fails if some of it still cannot go in: correct it in `reconciliation/missing/` and clear the last task.
+They are checked, approved by somebody (Airflow 3.1), imported, and compared with what Voucherify has then. What is
+missing is imported once more; that fails if some of it still cannot go in: correct it in `reconciliation/missing/` and
+clear the last task.
 
 One task reads the whole folder. A mapped task for each file would gain nothing: Voucherify runs one import of orders at
 a time in a project, and each task would take its own share of the quota.
@@ -13,9 +14,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.sdk import DAG, AirflowOptionalProviderFeatureException, task
 
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, ReconcileOrdersOperator
+
+try:
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+except (ImportError, AirflowOptionalProviderFeatureException):  # below Airflow 3.1
+    ApprovalOperator = None
 
 SOURCE = {
     "column_mapping": {"order_no": "source_id", "total": "amount", "shop": "metadata.shop", "internal_note": None},
@@ -72,4 +78,12 @@ with DAG(
         return found["missing"] > 0
 
     check >> migrate >> reconcile
+    if ApprovalOperator is not None:
+        approve = ApprovalOperator(
+            task_id="approve_import",
+            subject="Import {{ '{:,}'.format(ti.xcom_pull('check_orders')['orders']) }} orders into Voucherify?",
+            body="{{ ti.xcom_pull('check_orders')['rejected'] }} of them would be rejected. "
+            "Report: {{ params.report_path }}/report.html",
+        )
+        check >> approve >> migrate
     are_missing(reconcile.output) >> repair

@@ -7,13 +7,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voucherify.core.state_store import STATE_FILE
+from airflow_provider_voucherify.core.validation import check_switch
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.links.dashboard import ExportLink, publish_exports
 from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_export import ExportConfig, ExportJob, ExportRequest
 from airflow_provider_voucherify.order_export.checkpoint import ExportState
-from airflow_provider_voucherify.order_export.sink.layout import Output
+from airflow_provider_voucherify.order_export.sink.layout import Output, days_of
 from airflow_provider_voucherify.task.lineage import exported_file, file_asset, in_voucherify, lineage
-from airflow_provider_voucherify.task.observability import count_export
+from airflow_provider_voucherify.task.observability import add_partitions, count_export
 from airflow_provider_voucherify.task.parameters import (
     JSON_FILES,
     AnyPath,
@@ -36,6 +38,7 @@ class ExportOperator(OptionsMixin, WaitingOperator):
     :class:`~airflow_provider_voucherify.order_export.ExportConfig`.
 
     :param output_path: The Parquet file, or a folder. (templated)
+    :param asset_partitions: Whether the assets among the ``outlets`` get an event for each day of ``partition_by``.
     """
 
     template_fields: Sequence[str] = (
@@ -55,9 +58,11 @@ class ExportOperator(OptionsMixin, WaitingOperator):
 
     output_path = OptionalParameter()
 
-    def __init__(self, *, output_path: AnyPath, **kwargs: Any) -> None:
+    def __init__(self, *, output_path: AnyPath, asset_partitions: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.output_path = output_path
+        check_switch("asset_partitions", asset_partitions)
+        self.asset_partitions = asset_partitions
         self._check_known_options()
 
     def _job(self, context: Context, calls: int, **resume: Any) -> ExportJob:
@@ -76,6 +81,8 @@ class ExportOperator(OptionsMixin, WaitingOperator):
         self.log.info("Exported %d %s to %s (%d bytes).", result.rows, what, result.path, result.bytes)
         exported = asdict(result)
         count_export(context, exported)
+        if self.asset_partitions:
+            add_partitions(context, self.outlets, days_of(self._output.manifest))
         return exported
 
     def _asset(self, result: dict[str, Any]) -> Asset | None:
@@ -102,13 +109,19 @@ class ExportOperator(OptionsMixin, WaitingOperator):
             known |= {name: values[name] for name in window}
         elif any(name not in known for name in window):
             known = {name: value for name, value in known.items() if name not in window}
-        self._options(ExportConfig).apply_to(ExportRequest(**known))
+        config = self._options(ExportConfig)
+        config.apply_to(ExportRequest(**known))
+        if self.asset_partitions and config.partition_by is None:
+            raise ConfigurationError("asset_partitions are the days of partition_by: give it too.")
 
     @property
     def _output_path(self) -> Any:
         return storage_path("output_path", self.output_path)
 
+    @property
+    def _output(self) -> Output:
+        return Output.of(self._output_path, self._options(ExportRequest), self._options(ExportConfig))
+
     def _state_file(self) -> ObjectStoragePath:
-        output = Output.of(self._output_path, self._options(ExportRequest), self._options(ExportConfig))
-        file: ObjectStoragePath = output.beside(STATE_FILE)
+        file: ObjectStoragePath = self._output.beside(STATE_FILE)
         return file

@@ -27,6 +27,9 @@ class OrdersExportOperator(ExportOperator):
 
     :param output_path: The Parquet file, on any file system that Airflow's ``ObjectStoragePath`` knows:
         ``s3://aws_default@bucket/orders.parquet``; a folder with ``max_rows_per_file`` or ``partition_by``. (templated)
+    :param asset_partitions: Whether the assets among the ``outlets`` get an event for each day of ``partition_by`` that
+        has orders, with the day as its partition key (Airflow 3.3). Such events run the DAGs that are scheduled by
+        partitions, and no others.
     :param durable: Whether a retry, or the clearing of a failed task, resumes the exports of the last try. The state is
         saved in Airflow's task state store (3.3 and newer) or beside the output; success removes it.
     :param restart: Whether to start over, whatever an earlier run saved; a retry in the same run resumes all the same.

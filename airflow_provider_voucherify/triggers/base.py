@@ -153,6 +153,18 @@ class PollingTrigger(BaseTrigger):
         event = PollEvent(status, self.resume_state, poller.failures, poller.last_error, self._calls, self._quota)
         yield TriggerEvent(event._asdict() | {"status": status.value})
 
+    async def on_kill(self) -> None:
+        """Log what a kill of the deferred task does not stop (Airflow 3.3)."""
+        if not self._waiting_for:
+            self.log.warning("Killed. Nothing of this task is running at Voucherify.")
+            return
+        self.log.warning(
+            "Killed. This continues at Voucherify, which cannot cancel it: %s %s. A task that runs again resumes from "
+            "its state, if it keeps one.",
+            self.resource.value,
+            one_line(", ".join(self._waiting_for)),
+        )
+
     async def _wait(self, poller: Poller) -> EventStatus:
         delay = max(0.0, self.not_before - time.time())
         while True:

@@ -24,7 +24,7 @@ def test_it_survives_oauth_servers_that_hang_and_three_hundred_watchers(airflow,
         importing = shop.run("import_deferred", source)
         exporting = shop.run("export_deferred", tmp_path / "orders.parquet")
         for run in (importing, exporting):
-            assert run.wait_for_end() == "success"
+            assert run.wait_for_end(180) == "success"
             assert run.tries == 1
             assert "DEFERRED" in run.log()
         runs = airflow.wait_for(lambda: airflow.get("/dags/watchers/dagRuns")["dag_runs"], 60, "orders have changed")

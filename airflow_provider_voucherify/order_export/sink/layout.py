@@ -115,6 +115,16 @@ class Output:
         return re.fullmatch(rf"(?:\w+_day=[^/]+/)?{re.escape(self.stem)}-\d+\.parquet", name) is not None
 
 
+def days_of(manifest_path: Any) -> list[str]:
+    """
+    List the days whose folders have files of an export, in order.
+
+    :param manifest_path: Its manifest.
+    """
+    days = (re.fullmatch(r"\w+_day=(\d{4}-\d\d-\d\d)/[^/]+", name) for name in manifest_files(manifest_path))
+    return sorted({day[1] for day in days if day})
+
+
 def _stem(request: ExportRequest) -> str:
     """Name the files of a request; those of several kinds can lie in one folder."""
     if request.exported_object == "order":

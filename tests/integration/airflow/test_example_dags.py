@@ -17,7 +17,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 from airflow.models import Pool
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
 from airflow.utils.session import create_session
 from sqlalchemy import text
 
@@ -203,7 +203,7 @@ def test_migration(emulator, tmp_path):
         pq.write_table(table, folder / f"{month}.parquet")
     conf = {"orders_path": folder.as_uri(), "report_path": (tmp_path / "report").as_uri(), "cycle_calls_left": 100}
     emulator.add_fault("failed_rows", source_id="2-30", reason="Customer not found", times=1)
-    run = run_dag(example("voucherify_migration"), run_conf=conf)
+    run = run_dag(example("voucherify_migration"), run_conf=conf, mark_success_pattern="approve_import")
     assert run.state == "success"
     assert run.xcoms["check_orders"]["orders"] == emulator.count_orders() == 1200
     assert (run.xcoms["migrate_orders"]["loaded"], run.xcoms["migrate_orders"]["rejected"]) == (1199, 1)
@@ -214,6 +214,16 @@ def test_migration(emulator, tmp_path):
     repaired = VoucherifyHook().get_order("2-30")
     assert (repaired["amount"], repaired["metadata"]["ordered_at"]) == (3025, "2019-01-31T12:30:00Z")
     assert (tmp_path / "report" / "report.html").exists()
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_1_PLUS, reason="Airflow 3.1 was the first to ask people")
+def test_somebody_approves_a_migration_knowing_what_was_found():
+    approve = example("voucherify_migration").get_task("approve_import")
+    found = SimpleNamespace(xcom_pull=lambda task_id: {"check_orders": {"orders": 1200, "rejected": 7}}[task_id])
+    approve.render_template_fields({"ti": found, "params": {"report_path": "s3://warehouse/report"}})
+    assert approve.subject == "Import 1,200 orders into Voucherify?"
+    assert approve.body == "7 of them would be rejected. Report: s3://warehouse/report/report.html"
+    assert approve.downstream_task_ids == {"migrate_orders"}
 
 
 def test_a_migration_without_losses_needs_no_repair(emulator, tmp_path):
@@ -227,7 +237,7 @@ def test_a_migration_without_losses_needs_no_repair(emulator, tmp_path):
     }
     pq.write_table(pa.table(columns), tmp_path / "orders" / "1.parquet")
     conf = {"orders_path": (tmp_path / "orders").as_uri(), "report_path": (tmp_path / "report").as_uri()}
-    run = run_dag(example("voucherify_migration"), run_conf=conf)
+    run = run_dag(example("voucherify_migration"), run_conf=conf, mark_success_pattern="approve_import")
     assert (run.state, run.states["repair_orders"], emulator.count_orders()) == ("success", "skipped", 1)
 
 

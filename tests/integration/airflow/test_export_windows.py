@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import DAG, Asset, Stats
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
 from airflow.utils.session import create_session
 
 from airflow_provider_voucherify.core.state_store import FileStateStore
@@ -96,9 +96,29 @@ def test_the_event_of_an_asset_and_the_metrics_tell_of_the_export(emulator, orde
     assert counted["voucherify.export.bytes"] == path.stat().st_size
 
 
+def test_the_events_of_an_asset_name_the_days_that_were_written(emulator, orders, tmp_path, log):
+    keys, asset = set(), Asset("voucherify://api.voucherify.io/APP_ID/orders")
+
+    def remember(context, result):
+        keys.update(getattr(context["outlet_events"][asset], "partition_keys", ()))
+
+    options = {
+        "window_end": "2026-01-03T00:00Z",
+        "partition_by": "created_at",
+        "asset_partitions": True,
+        "outlets": [asset],
+    }
+    assert run_export(tmp_path, post_execute=remember, **options).state == "success"
+    written = {path.name.removeprefix("created_at_day=") for path in tmp_path.glob("created_at_day=*")}
+    assert len(written) > 1
+    assert keys == (written if AIRFLOW_V_3_3_PLUS else set())
+    assert ("gets one event for all" in log()) is not AIRFLOW_V_3_3_PLUS
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        ({"asset_partitions": True}, "asset_partitions are the days of partition_by: give it too"),
         ({"window_start": "2026-01-01"}, "window_start must say its offset from UTC"),
         ({"window_start": None}, "Give both window_start and window_end"),
         ({"window_field": "status"}, "window_field must be one of updated_at, created_at"),
