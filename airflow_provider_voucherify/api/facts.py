@@ -52,6 +52,27 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         answer = self.answers.get(question)
         return None if answer == NOT_TOLD else answer
 
+    def limit(self, question: str, value: int) -> int:
+        """
+        Lower a value to a limit that was measured.
+
+        :param question: The name of the question for the limit.
+        :param value: The value.
+        """
+        limit = self.answers.get(question)
+        return min(value, limit) if isinstance(limit, int) and limit > 0 else value
+
+    @property
+    def imports_update(self) -> bool:
+        """Whether an import is known to update the order with the same ``source_id``, so that it can be repeated."""
+        return self.answers.get("import_mode") == "upsert"
+
+    @property
+    def bounds_included(self) -> bool | None:
+        """Whether the conditions ``$after`` and ``$before`` include their bounds; None if that is not known."""
+        known = {self.answer(name) for name in ("after_includes_bound", "before_includes_bound")}
+        return None if None in known else known == {True}
+
 
 def parse_facts(value: Any, what: str) -> Facts:
     """

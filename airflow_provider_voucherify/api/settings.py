@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_voucherify.api.facts import Facts
 from airflow_provider_voucherify.api.quota import DEFAULT_RESERVE
 from airflow_provider_voucherify.exceptions import ConfigurationError, ProjectChangedError
 
@@ -44,6 +45,7 @@ class Settings:
     :param proxies: Proxies by scheme, as requests takes them; by default those of the environment.
     :param verify: A file or folder with the certificates of trusted authorities; by default those of requests.
     :param dashboard_url: The page of the dashboard that shows async actions and exports; see :meth:`dashboard_link`.
+    :param facts: What ``voucherify-probe`` measured of the project.
     :raises ConfigurationError: if a value cannot work.
     """
 
@@ -60,6 +62,7 @@ class Settings:
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may have credentials in them
     verify: str = ""
     dashboard_url: str = ""
+    facts: Facts = field(default_factory=Facts, repr=False)
 
     def __post_init__(self) -> None:
         missing = [

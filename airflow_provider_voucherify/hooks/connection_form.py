@@ -38,6 +38,11 @@ CONNECTION_FIELDS = {
     "verify": _field(
         "CA file", "string", "A file or folder with certificates of trusted authorities, on workers and triggerers."
     ),
+    "facts": _field(
+        "Facts",
+        "string",
+        "What voucherify-probe --json measured of the project: the file, on workers, or its content.",
+    ),
     "dashboard_url": _field(
         "Dashboard URL",
         "string",

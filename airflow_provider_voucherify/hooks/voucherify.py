@@ -7,6 +7,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_voucherify import __version__
 from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.api.facts import Facts, parse_facts
 from airflow_provider_voucherify.api.project_limit import limit_of_project
 from airflow_provider_voucherify.api.quota import QUOTA_JITTER, Quota
 from airflow_provider_voucherify.api.settings import Settings, base_url_of
@@ -159,7 +161,22 @@ class VoucherifyHook(Endpoints, BaseHook):
 
     def _connect(self, **options: Any) -> VoucherifyClient:
         connection = self.get_connection(self.voucherify_conn_id)
-        return self._client_of(self._settings(connection, connection.extra_dejson), on_secret=mask_secret, **options)
+        settings = self._settings(connection, connection.extra_dejson)
+        if facts := connection.extra_dejson.get("facts"):
+            settings = replace(settings, facts=self._facts(facts))
+        return self._client_of(settings, on_secret=mask_secret, **options)
+
+    def _facts(self, value: object) -> Facts:
+        """Read the facts of the project, on workers alone: a trigger needs none. Warn of what they refute."""
+        from airflow_provider_voucherify.probe.questions import refuted_by
+
+        facts = parse_facts(value, f"connection {self.voucherify_conn_id!r}: facts")
+        for question in refuted_by(facts.answers):
+            self.log.warning(
+                "Connection %r: its facts refute an assumption of this provider. %s %s. Assumed: %s.",
+                self.voucherify_conn_id, question.text, facts.answers[question.name], question.assumed,
+            )  # fmt: skip
+        return facts
 
     def _settings(self, connection: Connection, extra: dict[str, Any]) -> Settings:
         if unknown := sorted(extra.keys() - CONNECTION_FIELDS.keys()):

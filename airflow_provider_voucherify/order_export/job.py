@@ -22,7 +22,7 @@ from airflow_provider_voucherify.exceptions import (
 )
 from airflow_provider_voucherify.order_export.checkpoint import ExportState, open_state
 from airflow_provider_voucherify.order_export.config import ExportConfig
-from airflow_provider_voucherify.order_export.parts import ExportPart
+from airflow_provider_voucherify.order_export.parts import OVERLAP_MS, ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.result import ExportResult
 from airflow_provider_voucherify.order_export.sink.layout import Output, OutputPath
@@ -184,6 +184,8 @@ class ExportJob:
         return self._clock() + (self._client.transport.server_offset or 0.0)
 
     def _request_part(self, part: ExportPart) -> Pause | None:
+        if part.sent_at is None:
+            part.overlap_ms = OVERLAP_MS[self._client.transport.settings.facts.bounds_included]
         request = part.request(self._request)
         if part.sent_at is not None:
             exports = exports_since(self._client, part.sent_at, self.state.export_ids)

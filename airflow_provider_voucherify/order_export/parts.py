@@ -15,7 +15,8 @@ from airflow_provider_voucherify.order_export.window import ExportWindow, iso
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OVERLAP = timedelta(seconds=1)  # whether $after and $before include their bound is unknown
+# Milliseconds by which more is asked for than a window, by whether $after and $before are known to include their bounds
+OVERLAP_MS = {True: 0, False: 1, None: 1000}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -26,6 +27,7 @@ class ExportPart(msgspec.Struct, kw_only=True):
     :param window: The time range of this export.
     :param time_fields: The fields that the API filters by. An order without ``updated_at`` is found by ``created_at``
         alone.
+    :param overlap_ms: By how many milliseconds more it asks for at both ends of the window.
     :param export_id: The export, once it is known.
     :param sent_at: When it was requested, in seconds since the epoch on Voucherify's clock.
     :param searches: How often it was searched for after its response was lost.
@@ -33,6 +35,7 @@ class ExportPart(msgspec.Struct, kw_only=True):
 
     window: ExportWindow | None = None
     time_fields: tuple[str, ...] = ()
+    overlap_ms: int = OVERLAP_MS[None]
     export_id: str | None = None
     sent_at: float | None = None
     searches: int = 0
@@ -41,6 +44,15 @@ class ExportPart(msgspec.Struct, kw_only=True):
         if self.window is None:
             return "everything"
         return f"the rows of {iso(self.window.start)} to {iso(self.window.end)} by {' or '.join(self.time_fields)}"
+
+    def bounds(self, window: ExportWindow) -> tuple[datetime, datetime]:
+        """
+        Return the bounds that the API is asked for.
+
+        :param window: The window of this export.
+        """
+        overlap = timedelta(milliseconds=self.overlap_ms)
+        return window.start - overlap, window.end + overlap
 
     def request(self, request: ExportRequest) -> ExportRequest:
         """
@@ -52,9 +64,8 @@ class ExportPart(msgspec.Struct, kw_only=True):
             return request
         columns = request.kind.times
         times = [columns["created_at"], *([columns["updated_at"]] if self.window.field == "updated_at" else ())]
-        span = {
-            "conditions": {"$after": [iso(self.window.start - OVERLAP)], "$before": [iso(self.window.end + OVERLAP)]}
-        }
+        start, end = self.bounds(self.window)
+        span = {"conditions": {"$after": [iso(start)], "$before": [iso(end)]}}
         filters = {**(request.filters or {}), **dict.fromkeys(self.time_fields, span)}
         filters["junction"] = "or" if len(self.time_fields) > 1 else "and"
         fields = dict.fromkeys([*(request.fields or ()), *times])
@@ -111,10 +122,8 @@ def rows_of(part: ExportPart, table: pa.Table, kind: ExportKind) -> pa.Table:
         )
     moments = times.cast(pa.int64())
     if column != "created_at":  # that it is the time that the API filters by is guessed
-        asked = pc.and_(
-            pc.greater_equal(moments, _milliseconds(part.window.start - OVERLAP)),
-            pc.less_equal(moments, _milliseconds(part.window.end + OVERLAP)),
-        )
+        start, end = map(_milliseconds, part.bounds(part.window))
+        asked = pc.and_(pc.greater_equal(moments, start), pc.less_equal(moments, end))
         if not pc.all(asked).as_py() and table.num_rows:
             raise ExportFileError(
                 f"Export {part.export_id} has rows whose {column} is outside the window by created_at: whether they "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
+import msgspec
 from msgspec import Meta
 
+from airflow_provider_voucherify.api.facts import Facts
 from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.core.validation import seconds_of
 from airflow_provider_voucherify.order_source.duplicates import OnDuplicate
@@ -32,7 +34,8 @@ class ImportConfig(Options, frozen=True):
     :param max_bisections: The largest number of requests spent on finding the bad orders in refused chunks.
     :param max_resends: How often orders are sent again that failed for a passing reason ("Internal error").
     :param on_unknown: What becomes of orders of which Voucherify does not say whether they were loaded: ``verify``
-        reads them back by an export, and sends again what is proved to be missing for a passing reason; ``report``
+        reads them back by an export, and sends again what is proved to be missing for a passing reason (where the
+        ``facts`` of the connection say that imports update, it first sends them again, as ``resend`` does); ``report``
         leaves them unknown; ``resend`` states that it is safe to send an order with a ``source_id`` twice, because
         imports update by it (not documented), and sends them again.
     :param lost_request_timeout: How long a request may still arrive at Voucherify, and what it created may still become
@@ -57,6 +60,27 @@ class ImportConfig(Options, frozen=True):
     lost_request_timeout: float | timedelta = 120.0
     wait_for_completion: bool = True
     poll_interval: float | timedelta = 30.0
+
+    def fitting(self, facts: Facts) -> Self:
+        """
+        Return the options within the limits of a project.
+
+        :param facts: What was measured of it.
+        """
+        return msgspec.structs.replace(
+            self,
+            chunk_size=facts.limit("import_limit", self.chunk_size),
+            max_body_bytes=facts.limit("body_limit", self.max_body_bytes),
+        )
+
+    def resends_unknown(self, facts: Facts) -> bool:
+        """
+        Return whether an order whose outcome is unknown is sent again: if the author of the DAG says that this is safe,
+        or the facts of the project do.
+
+        :param facts: What was measured of the project.
+        """
+        return self.on_unknown == "resend" or (self.verifies and facts.imports_update)
 
     @property
     def verifies(self) -> bool:

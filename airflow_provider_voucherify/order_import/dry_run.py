@@ -34,7 +34,8 @@ def dry_run(
     :raises DryRunFailedError: if the import needs more calls, or more orders would be rejected than tolerated.
     """
     run = DryRun(client, source, config, report_path)
-    limits = config.chunk_size, config.max_body_bytes
+    fitting = config.fitting(client.transport.settings.facts)
+    limits = fitting.chunk_size, fitting.max_body_bytes
     result, records = run.result, source.read(Cursor())
     for number, chunk in enumerate(chunks(records, Cursor(), *limits, run.rules, run.findings), start=1):
         run.count(number, len(chunk.orders), chunk.rejected, chunk.superseded)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.api.facts import Facts
 from airflow_provider_voucherify.api.models import ORDERS_IMPORT, ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Pause
 from airflow_provider_voucherify.exceptions import NotFoundError, QuotaError
@@ -83,11 +84,17 @@ class ImportJob(LoadJob[ImportConfig, ImportState, ImportSummary]):
         """How many polls failed in a row up to now."""
         return max(super().failures, 0 if self._verification is None else self._verification.failures)
 
+    @property
+    def _facts(self) -> Facts:
+        return self._client.transport.settings.facts
+
     def _start(self, fingerprint: str, project: str) -> ImportState:
-        return ImportState.start(fingerprint, project, self._config, run=self._run, restarted=self._restart)
+        return ImportState.start(
+            fingerprint, project, self._config.fitting(self._facts), run=self._run, restarted=self._restart
+        )
 
     def _resume(self, state: ImportState) -> None:
-        state.limit_chunks(self._config)
+        state.limit_chunks(self._config.fitting(self._facts))
         super()._resume(state)
         self._chunk_log.remove_unsaved(state.checkpoint.has_outcome)
 
@@ -98,7 +105,7 @@ class ImportJob(LoadJob[ImportConfig, ImportState, ImportSummary]):
     def _set_up(self, state: ImportState, rules: Rules) -> None:
         self._scheduler = Scheduler(self._source, state.checkpoint, rules)
         self._outcomes = Outcomes(
-            state, self._report, self._chunk_log, self._config, self._state_store.check, self._clock
+            state, self._report, self._chunk_log, self._config, self._facts, self._state_store.check, self._clock
         )
         self._lost_submissions = LostSubmissions(
             self._client, state.checkpoint, self._scheduler, self._config.lost_request_seconds, self._clock

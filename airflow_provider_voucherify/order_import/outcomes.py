@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider_voucherify.api.facts import Facts
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
 from airflow_provider_voucherify.order_import.checkpoint import ImportState, Submission, Unverified
 from airflow_provider_voucherify.order_import.chunk import Cause, Chunk
@@ -133,6 +134,7 @@ class Outcomes:
     :param report: Where orders that were not loaded are written.
     :param chunk_log: Where chunks are written.
     :param config: The options: ``max_resends``, ``on_unknown`` and ``wait_for_completion``.
+    :param facts: What was measured of the project.
     :param check: Checks that this process still owns the state, before it writes to the report.
     :param clock: Returns the time in seconds since the epoch.
     """
@@ -143,6 +145,7 @@ class Outcomes:
         report: Report,
         chunk_log: ChunkLog,
         config: ImportConfig,
+        facts: Facts,
         check: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
@@ -150,7 +153,7 @@ class Outcomes:
         self._report = report
         self._chunk_log = chunk_log
         self._max_attempts = 1 + config.max_resends
-        self._resends_unknown = config.on_unknown == "resend"
+        self._resends_unknown = config.resends_unknown(facts)
         self._verifies = config.verifies
         self._check = check
         self._clock = clock

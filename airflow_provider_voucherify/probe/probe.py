@@ -25,7 +25,7 @@ from airflow_provider_voucherify.exceptions import (
 from airflow_provider_voucherify.probe.experiments import EXPERIMENTS, Experiment
 from airflow_provider_voucherify.probe.guard import check_project, marker_of
 from airflow_provider_voucherify.probe.lab import MAX_CALLS, MAX_ORDERS, Bounds, Lab
-from airflow_provider_voucherify.probe.questions import BY_NAME, QUESTIONS
+from airflow_provider_voucherify.probe.questions import QUESTIONS, refuted_by
 from airflow_provider_voucherify.probe.rates import RateRecorder
 from airflow_provider_voucherify.probe.session import Session, load_session, save_session
 
@@ -141,7 +141,7 @@ def _facts(lab: Lab) -> Facts:
         evidence={name: finding.evidence for name, finding in found.items()},
         unanswered=dict(session.unanswered),
         assumed={question.name: question.assumed for question in QUESTIONS},
-        refuted=[name for name, answer in answers.items() if BY_NAME[name].is_refuted_by(answer)],
+        refuted=[question.name for question in refuted_by(answers)],
         bounds={
             "download_token_seconds": list(lab.bounds.link_ages),
             "body_limit": list(lab.bounds.body_sizes),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from airflow_provider_voucherify.probe.question import Question
 
 QUESTIONS = (
@@ -192,4 +195,15 @@ QUESTIONS = (
     ),
 )
 
-BY_NAME = {question.name: question for question in QUESTIONS}
+
+def refuted_by(answers: Mapping[str, Any]) -> list[Question]:
+    """
+    List the questions whose answers contradict what the provider assumes.
+
+    :param answers: Answers by the names of the questions.
+    """
+    return [
+        question
+        for question in QUESTIONS
+        if question.name in answers and question.is_refuted_by(answers[question.name])
+    ]

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_voucherify.api.facts import Facts
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import ConfigurationError, ExportFailedError
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.window import ExportWindow
+from airflow_provider_voucherify.order_export.window import ExportWindow, iso
 from tests.integration.order_export.timeline import change, client_of, job_of, put, run
 
 EXPORT = "POST /v1/orders/export"
@@ -70,15 +71,23 @@ def test_a_month_of_nights_has_each_version_once(tmp_path, bounds, born_updated,
             assert rows(path) == [(name, version) for name, version in night if touched[name] == (day, version)]
 
 
+@pytest.mark.parametrize("is_known", [False, True])
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
-def test_a_window_by_created_at_is_half_open(tmp_path, bounds):
+def test_a_window_by_created_at_is_half_open(tmp_path, bounds, is_known):
     path = tmp_path / "orders.parquet"
-    with Emulator(speed=2000, window_bounds=bounds) as emulator, client_of(emulator) as client:
+    answers = dict.fromkeys(("after_includes_bound", "before_includes_bound"), bounds == "inclusive")
+    facts = Facts(answers=answers if is_known else {})
+    with Emulator(speed=2000, window_bounds=bounds) as emulator, client_of(emulator, facts) as client:
         edge = timedelta(milliseconds=1)
         moments = [FIRST - edge, FIRST, FIRST + DAY - edge, FIRST + DAY]
         put(emulator, [(f"ord_{number}", moment, FIRST + 9 * DAY, 1) for number, moment in enumerate(moments)])
         run(job_of(client, path, request=REQUEST, window=window(0, "created_at")))
+        (asked,) = [
+            export.parameters["filters"]["created_at"]["conditions"] for export in client.list_exports().exports
+        ]
     assert rows(path) == [("ord_1", 1), ("ord_2", 1)]
+    more = timedelta(milliseconds={"inclusive": 0, "exclusive": 1}[bounds] if is_known else 1000)
+    assert asked == {"$after": [iso(FIRST - more)], "$before": [iso(FIRST + DAY + more)]}
 
 
 @pytest.mark.parametrize("request_", [REQUEST, FILTERED], ids=["alone", "with filters"])

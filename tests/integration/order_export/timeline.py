@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
+from airflow_provider_voucherify.api.facts import Facts
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.emulator.ids import timestamp
@@ -37,8 +38,9 @@ def change(emulator, name: str, moment: datetime) -> None:
         )
 
 
-def client_of(emulator) -> VoucherifyClient:
-    settings = Settings(app_id=emulator.app_id, app_token=emulator.app_token, base_url=emulator.url, name="shop")
+def client_of(emulator, facts: Facts = Facts()) -> VoucherifyClient:  # noqa: B008  # frozen
+    keys = {"app_id": emulator.app_id, "app_token": emulator.app_token}
+    settings = Settings(**keys, base_url=emulator.url, name="shop", facts=facts)
     return VoucherifyClient(settings)
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from airflow_provider_voucherify.api.client import VoucherifyClient
+from airflow_provider_voucherify.api.facts import Facts
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.core.state_store import NoStateStore
 from airflow_provider_voucherify.exceptions import OrdersNotLoadedError, PlanExceededError, VoucherifyError
@@ -25,20 +26,20 @@ def emulator(voucherify_emulator):
     return voucherify_emulator
 
 
-def client_of(emulator, **options):
-    settings = Settings(app_id=emulator.app_id, app_token=emulator.app_token, base_url=emulator.url, name="shop")
-    return VoucherifyClient(settings, **options)
+def client_of(emulator, facts=Facts(), **options):  # noqa: B008  # frozen
+    keys = {"app_id": emulator.app_id, "app_token": emulator.app_token}
+    return VoucherifyClient(Settings(**keys, base_url=emulator.url, name="shop", facts=facts), **options)
 
 
 # everything is tolerated and sent: what the tests look at is the summary
 LENIENT = {"max_rejected": 10**9, "max_unknown": 10**9, "on_duplicate": None}
 
 
-def prepare(emulator, source, report_path=None, *, state_store=None, resume_from=None, **options):
+def prepare(emulator, source, report_path=None, *, state_store=None, resume_from=None, facts=Facts(), **options):  # noqa: B008
     if isinstance(source, list):
         source = ListSource(source, SourceOptions(require_source_id=False))
     return ImportJob(
-        client_of(emulator),
+        client_of(emulator, facts),
         source,
         ImportConfig(**({"chunk_size": 100, "poll_interval": 0.05, "lost_request_timeout": 0.5} | LENIENT | options)),
         report_path=report_path,

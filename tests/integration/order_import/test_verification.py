@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from airflow_provider_voucherify.api.facts import Facts
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import VoucherifyError
 from tests.integration.order_import.test_order_import import (
@@ -93,6 +94,16 @@ def test_a_result_that_cannot_be_read_is_no_reason_to_know_nothing(emulator):
     summary = run(prepare(emulator, numbered(50)))
     assert counts(summary) == (50, 49, 1, 0)
     assert posts(emulator) == 1
+
+
+def test_facts_make_resending_safe_and_limits_known(emulator):
+    emulator.add_fault("empty_result", route=ACTION, times=1)
+    facts = Facts(answers={"import_mode": "upsert", "import_limit": 30, "body_limit": 10**9})
+    summary = run(prepare(emulator, numbered(50), facts=facts))
+    assert counts(summary) == (50, 50, 0, 0)
+    assert emulator.count_orders() == 50
+    assert (posts(emulator), exports(emulator)) == (3, 0)  # two chunks, and one of them again
+    assert [import_["orders"] for import_ in emulator.calls()["imports"]][:2] == [30, 20]
 
 
 def test_a_lost_submission_without_proof_is_settled(emulator, tmp_path):

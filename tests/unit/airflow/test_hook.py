@@ -149,6 +149,29 @@ def test_a_field_that_cannot_work_is_named(extra, message):
         settings_of(connection, extra)
 
 
+FACTS = {"answers": {"import_mode": "upsert", "metadata_style": "YAML"}}
+
+
+@pytest.mark.parametrize("form", ["file", "text", "object"])
+def test_facts_come_with_the_connection_and_what_they_refute_is_said(form, monkeypatch, tmp_path, capfd):
+    file = tmp_path / "facts.json"
+    file.write_text(json.dumps(FACTS))
+    extra = {"facts": {"file": str(file), "text": json.dumps(FACTS), "object": FACTS}[form]}
+    document = {"conn_type": "voucherify", "login": "app", "password": SECRET, "extra": extra}
+    assert settings(monkeypatch, json.dumps(document)).facts.imports_update
+    said = "".join(capfd.readouterr())
+    assert "facts refute an assumption of this provider. How does an export write metadata? YAML. Assumed: as" in said
+    assert said.count("refute") == 1
+
+
+@pytest.mark.parametrize("facts", ["/nowhere/facts.json", "{}", '{"answers": 1}', ["import_mode"]])
+def test_facts_that_are_none_are_named(facts, monkeypatch):
+    document = {"conn_type": "voucherify", "login": "app", "password": SECRET, "extra": {"facts": facts}}
+    with pytest.raises(ConfigurationError, match="connection 'voucherify_default': facts must be the facts that"):
+        settings(monkeypatch, json.dumps(document))
+    asyncio.run(VoucherifyHook().aget_settings())  # a triggerer needs none, and has no such file
+
+
 def test_a_missing_connection_is_named():
     with pytest.raises(Exception, match="The conn_id `nowhere` isn't defined"):
         VoucherifyHook("nowhere").get_conn()

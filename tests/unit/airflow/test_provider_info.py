@@ -63,6 +63,7 @@ def test_the_form_has_typed_fields_that_may_be_empty():
         "download_hosts": ["string", "null"],
         "proxies": ["string", "null"],
         "verify": ["string", "null"],
+        "facts": ["string", "null"],
         "dashboard_url": ["string", "null"],
     }
     assert all(field["label"] and field["description"] for field in fields.values())
