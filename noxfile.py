@@ -31,6 +31,8 @@ FEWER_AIRFLOW_TESTS = [
 # On a real Airflow with all its processes
 TRIGGERER_TEST = "tests/system/test_triggerer.py"
 
+SDK = "@voucherify/sdk@2.9.0"
+
 # Most tests wait for somebody most of the time
 PARALLEL = ["-n", "3", "--dist", "worksteal"]
 
@@ -87,6 +89,26 @@ def lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "compile", "--quiet", *options, "pyproject.toml", "--output-file", constraints)
     install(session, "--constraint", constraints, *REQUIREMENTS["2.11.0"])
     session.run("pytest", *PARALLEL, "-m", "not slow", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Check what the provider relies on: on emulators with all switches, or on the sandbox that the environment names.
+
+    `VOUCHERIFY_APP_ID`, `VOUCHERIFY_APP_TOKEN` and, unless it is in Europe, `VOUCHERIFY_HOST` name it.
+    """
+    install(session)
+    session.run("pytest", "tests/contract", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def sdk(session: nox.Session) -> None:
+    """Drive the emulator by the official SDKs of Python and JavaScript; the latter needs `node` and `npm`."""
+    install(session)
+    folder = session.create_tmp()
+    session.run("npm", "install", "--no-audit", "--no-fund", f"--prefix={folder}", SDK, external=True)
+    tests = ["tests/integration/emulator/test_sdk.py", "tests/sdk"]
+    session.run("pytest", *tests, *session.posargs, env={**ENVIRONMENT, "NODE_PATH": f"{folder}/node_modules"})
 
 
 @nox.session

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -26,6 +28,11 @@ def test_every_switch_is_asked_for_or_said_not_to_be():
     fields = {field.name: field.default for field in msgspec.structs.fields(EmulatorOptions)}
     assert fields.keys() == SWITCHES.keys() | NOT_ASKED
     assert {name: fields[name] for name in SWITCHES} == {name: values[0] for name, values in SWITCHES.items()}
+
+
+def test_every_question_is_in_the_documentation():
+    text = Path(__file__).parents[2].joinpath("docs", "voucherify-api.md").read_text()
+    assert [question.name for question in QUESTIONS if f"`{question.name}`" not in text] == []
 
 
 def test_every_question_is_answered(default_answers):

@@ -93,6 +93,9 @@ def start(command, emulator, folder):
     if "--help" in command:
         assert "--fault" in shell(command)
         return
+    if "--like" in command:
+        (folder / "facts.json").write_text('{"answers": {"import_mode": "insert"}}')
+        command = command.replace("facts.json", str(folder / "facts.json"))
     with subprocess.Popen(
         ["bash", "-c", f"exec {BIN}/{command} --port 0"], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -123,6 +126,13 @@ def probe(command, emulator, folder):
     assert "--yes-this-project-id" in shell(command)
 
 
+def probe_emulator(command, emulator, folder):
+    file = folder / "facts.json"
+    said = shell(f"{adapted(command, emulator).replace('facts.json', str(file))} --link-seconds 0.1")
+    assert "37 answers" in said
+    assert "import_mode" in file.read_text()
+
+
 RUNS = {
     "airflow dags test": dag_test,
     "make demo": demo,
@@ -133,6 +143,7 @@ RUNS = {
     "airflow pools set": make_pool,
     "voucherify-emulator": start,
     "voucherify-probe --help": probe,
+    "voucherify-probe --host": probe_emulator,
 }
 
 
