@@ -14,6 +14,8 @@ from .conftest import LinkClock
 from .probing import QUICK, probe
 from .switches import NOT_ASKED, SWITCHES, covering_selection, expected_answers, name_of, single_switches
 
+pytestmark = pytest.mark.slow
+
 SEED = 17
 MIXTURES = covering_selection(SEED)
 

@@ -24,6 +24,7 @@ def peak_mib(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is read from /proc")
 def test_three_times_the_orders_take_no_more_memory():
     items = [{"source_id": f"prod-{n}", "related_object": "product", "quantity": 1, "price": 1000} for n in range(3)]

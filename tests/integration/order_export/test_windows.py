@@ -32,6 +32,7 @@ def rows(path):
     return sorted((row["id"], row["amount"]) for row in pq.read_table(path).to_pylist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_", [REQUEST, FILTERED], ids=["alone", "with filters"])
 @pytest.mark.parametrize("born_updated", [False, True], ids=["no updated_at", "updated_at as created"])
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])

@@ -86,6 +86,7 @@ def bomb(megabytes: int) -> bytes:
     return b"".join([packer.compress(b" " * (1 << 20)) for _ in range(megabytes)]) + packer.flush()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [b"200 OK", b"302 Found\r\nLocation: /v1/elsewhere", b"500 Internal Server Error"])
 def test_a_gzip_bomb_is_not_unpacked(status, monkeypatch):
     monkeypatch.setattr(transport, "MAX_BODY_BYTES", 8 << 20)
