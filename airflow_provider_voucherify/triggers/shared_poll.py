@@ -262,7 +262,8 @@ def find_newest_change(client: Endpoints, before: NewestChange) -> NewestChange:
     """
     Ask Voucherify for the newest change of any order, by one call; by two if there are more orders than before.
 
-    An order that was never updated may have no ``updated_at`` (seen in recorded responses).
+    An order that was never updated may have no ``updated_at`` (seen in recorded responses), and is expected to be
+    sorted after all that have one (unknown).
 
     :param client: The client.
     :param before: What was found before.
