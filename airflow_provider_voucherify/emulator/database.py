@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _CACHE_KIB = 8192
 
 _SCHEMA = """
@@ -41,6 +41,7 @@ CREATE TABLE exports (
 );
 CREATE TABLE export_rows (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, document TEXT NOT NULL);
 CREATE INDEX export_rows_kind ON export_rows (kind);
+CREATE INDEX export_rows_order ON export_rows (document ->> '$.order_id') WHERE kind = 'redemption';
 """
 _TABLES = ("orders", "catalogue", "async_actions", "import_queue", "exports", "export_rows")
 

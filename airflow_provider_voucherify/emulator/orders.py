@@ -21,6 +21,10 @@ from airflow_provider_voucherify.emulator.request import DEFAULT_LIMIT, MAX_LIMI
 
 _COLUMNS = OrderRecord.__struct_fields__
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM orders"  # noqa: S608 (names from this module)
+_SELECT_REDEMPTIONS = (
+    "SELECT document ->> '$.order_id', document ->> '$.id', document ->> '$.date' FROM export_rows"
+    " WHERE kind = 'redemption' AND document ->> '$.order_id' IN"
+)
 _WRITE = (
     f"INSERT INTO orders ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS if name != 'id')}"
@@ -46,7 +50,9 @@ class Orders:
 
     def get(self, request: ApiRequest) -> dict[str, Any]:
         """``GET /v1/orders/{orderId}``, by id or source id."""
-        return self._find(request.path["orderId"]).document()
+        order = self._find(request.path["orderId"]).document()
+        self._add_redemptions([order])
+        return order
 
     def update(self, request: ApiRequest) -> dict[str, Any]:
         """``PUT /v1/orders/{orderId}``: change what is sent and nothing else (documented)."""
@@ -63,12 +69,21 @@ class Orders:
         sql = f"{_SELECT} ORDER BY {column} {direction}, seq {direction} LIMIT ? OFFSET ?"
         rows = self._database.rows(sql, (limit, (page - 1) * limit))
         orders = [_order(row).document() for row in rows]
+        self._add_redemptions(orders)
         return {"object": "list", "data_ref": "orders", "orders": orders, "total": self.count()}
 
     def count(self) -> int:
         """Return how many orders there are."""
         count: int = self._database.rows("SELECT count(*) FROM orders")[0][0]
         return count
+
+    def _add_redemptions(self, orders: Iterable[dict[str, Any]]) -> None:
+        """Add the redemptions that were given to the emulator as rows of an export, to the orders that they name."""
+        of = {order["id"]: order for order in orders}
+        sql = f"{_SELECT_REDEMPTIONS} ({', '.join('?' * len(of))})"
+        for order_id, redemption_id, date in self._database.rows(sql, tuple(of)):
+            entry = {"date": date, "related_object_type": "redemption", "related_object_id": redemption_id}
+            of[order_id].setdefault("redemptions", {})[redemption_id] = entry
 
     def _put(self, payload: OrderPayload) -> dict[str, Any]:
         with self._database.transaction() as connection:

@@ -29,17 +29,22 @@ def seed(connection: sqlite3.Connection, options: EmulatorOptions) -> None:
     chance = random.Random(options.seed)  # noqa: S311 (repeatable on purpose)
     now = datetime.now(UTC)
     ages = sorted((chance.random() * options.days for _ in range(options.seed)), reverse=True)
+    order_ids: list[str] = []
     for start in range(0, len(ages), _BATCH):
         payloads = [_order(number, chance) for number in range(start, min(start + _BATCH, len(ages)))]
         batch = Batch(connection, payloads, options)
         for payload, age in zip(payloads, ages[start:], strict=False):
             created = now - timedelta(days=age)
             order = batch.put(payload, created_at=timestamp(created))
+            order_ids.append(order.id)
             if chance.random() < _CHANGED_SHARE:
                 order.updated_at = timestamp(created + (now - created) * chance.random())
         batch.write()
     for kind in ROW_KINDS:
-        rows = [_row(kind, number, now - timedelta(days=age)) for number, age in enumerate(ages[::10])]
+        rows = [
+            _row(kind, number, now - timedelta(days=age), order_id)
+            for number, (age, order_id) in enumerate(zip(ages[::10], order_ids[::10], strict=True))
+        ]
         add_rows(connection, kind, rows)
 
 
@@ -62,14 +67,15 @@ def _order(number: int, chance: random.Random) -> OrderPayload:
     )
 
 
-def _row(kind: str, number: int, moment: datetime) -> dict[str, Any]:
+def _row(kind: str, number: int, moment: datetime, order_id: str) -> dict[str, Any]:
     """Return a row with the most common fields of its kind."""
     key, time, customer = f"{kind}-{number}", timestamp(moment), derived_id("cust_", f"customer-{number % 1000}")
     rows: dict[str, dict[str, Any]] = {
         "voucher": {"id": key, "code": f"CODE{number}", "voucher_type": "DISCOUNT_VOUCHER", "active": True,
                     "redemption_count": number % 3, "created_at": time, "metadata": {"season": number % 4}},
         "redemption": {"id": key, "object": "redemption", "date": time, "created_at": time, "result": "SUCCESS",
-                       "voucher_code": f"CODE{number}", "customer_id": customer, "order_amount": 1000 + number},
+                       "voucher_code": f"CODE{number}", "customer_id": customer, "order_id": order_id,
+                       "order_amount": 1000 + number},
         "customer": {"id": derived_id("cust_", f"customer-{number}"), "source_id": f"customer-{number}",
                      "name": f"Customer {number}", "email": f"customer-{number}@example.com", "created_at": time},
         "publication": {"voucher_code": f"CODE{number}", "customer_id": customer, "date": time, "created_at": time,

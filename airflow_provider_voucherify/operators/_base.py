@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset, Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_voucherify.order_details import DetailsJob
     from airflow_provider_voucherify.order_export import ExportJob
     from airflow_provider_voucherify.order_import import ImportJob
     from airflow_provider_voucherify.order_sync import SyncJob
     from airflow_provider_voucherify.reconciliation import ReconcileJob
 
-    Job = ImportJob | SyncJob | ExportJob | ReconcileJob
+    Job = ImportJob | SyncJob | ExportJob | DetailsJob | ReconcileJob
 
 
 class VoucherifyOperator(VoucherifyTask, BaseOperator):

@@ -8,6 +8,7 @@ from airflow_provider_voucherify.exceptions import (
 )
 from airflow_provider_voucherify.operators.export_orders import OrdersExportOperator
 from airflow_provider_voucherify.operators.import_orders import ImportOrdersOperator
+from airflow_provider_voucherify.operators.order_details import OrderDetailsExportOperator
 from airflow_provider_voucherify.operators.reconcile_orders import ReconcileOrdersOperator
 from airflow_provider_voucherify.operators.single_orders import CreateOrderOperator, UpdateOrderOperator
 from airflow_provider_voucherify.operators.sync_orders import SyncOrdersOperator
@@ -16,6 +17,7 @@ __all__ = [
     "CreateOrderOperator",
     "ExportFailedError",
     "ImportOrdersOperator",
+    "OrderDetailsExportOperator",
     "OrdersDifferError",
     "OrdersExportOperator",
     "OrdersNotLoadedError",

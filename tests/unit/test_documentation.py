@@ -45,6 +45,7 @@ def test_every_example_is_in_the_documentation(path):
         ("sync_orders", orders.SyncOrdersOperator),
         ("export_orders", orders.OrdersExportOperator),
         ("exports", VoucherifyExportOperator),
+        ("order_details", orders.OrderDetailsExportOperator),
         ("reconcile_orders", orders.ReconcileOrdersOperator),
         ("single_orders", orders.CreateOrderOperator),
         ("single_orders", orders.UpdateOrderOperator),

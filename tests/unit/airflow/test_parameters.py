@@ -13,6 +13,7 @@ from airflow_provider_voucherify.operators.exports import VoucherifyExportOperat
 from airflow_provider_voucherify.operators.orders import (
     CreateOrderOperator,
     ImportOrdersOperator,
+    OrderDetailsExportOperator,
     OrdersExportOperator,
     ReconcileOrdersOperator,
     SyncOrdersOperator,
@@ -30,6 +31,11 @@ REQUIRED = {
     SyncOrdersOperator: {"orders": []},
     OrdersExportOperator: {"output_path": "orders.parquet"},
     VoucherifyExportOperator: {"exported_object": "voucher", "output_path": "vouchers.parquet"},
+    OrderDetailsExportOperator: {
+        "output_path": "details",
+        "window_start": "2026-01-01T00:00:00Z",
+        "window_end": "2026-01-02T00:00:00Z",
+    },
     ReconcileOrdersOperator: {"orders": []},
     CreateOrderOperator: {"order": {}},
     UpdateOrderOperator: {"order_id": "order-1", "changes": {}},

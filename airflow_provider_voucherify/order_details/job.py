@@ -1,0 +1,243 @@
+"""Whole orders from the API to the published tables, resuming wherever an earlier try stopped."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from airflow_provider_voucherify.api.endpoints import LAST_PAGE, PAGE_SIZE, Endpoints
+from airflow_provider_voucherify.api.polling import Pause, Poller
+from airflow_provider_voucherify.core.state_store import NoStateStore, ResumedStateStore, StateStore
+from airflow_provider_voucherify.core.storage import check_writable
+from airflow_provider_voucherify.exceptions import PagingLimitError
+from airflow_provider_voucherify.order_details.beyond import OrdersByIds
+from airflow_provider_voucherify.order_details.checkpoint import DetailsState, open_state
+from airflow_provider_voucherify.order_details.config import DetailsConfig
+from airflow_provider_voucherify.order_details.listing import Listing
+from airflow_provider_voucherify.order_details.order_times import time_of
+from airflow_provider_voucherify.order_details.result import DetailsResult
+from airflow_provider_voucherify.order_details.spool import Spool
+from airflow_provider_voucherify.order_export.sink.atomic import OutputPath
+from airflow_provider_voucherify.order_export.window import MILLISECOND, iso
+
+log = logging.getLogger(__name__)
+
+
+class DetailsJob:
+    """
+    Read the whole orders of a window, and publish them as tables.
+
+    Each page is kept in a spool beside the output and recorded in the state, so that a job that resumes reads the pages
+    that are left. :meth:`run` does all of it; to wait otherwise than by sleeping, call :meth:`advance` until it returns
+    None.
+
+    :param client: The API.
+    :param output: The folder of the tables: a path of ``pathlib``, ``upath`` or Airflow's ``ObjectStoragePath``.
+    :param config: The window, the tables and the options.
+    :param state_store: Keeps the state. It is cleared when all is published. By default nothing is kept.
+    :param run: The name of this run.
+    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
+    :param resume_from: The state to resume from if the state store has none.
+    :param failures: Consecutive calls that failed before.
+    :param calls: How many calls were made elsewhere for this job, in a trigger.
+    :param clock: Returns the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: Endpoints,
+        output: OutputPath,
+        config: DetailsConfig,
+        *,
+        state_store: StateStore | None = None,
+        run: str | None = None,
+        restart: bool = False,
+        resume_from: dict[str, Any] | None = None,
+        failures: int = 0,
+        calls: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        state_store = NoStateStore() if state_store is None else state_store
+        self._client = client
+        self._output = output
+        self._config = config
+        self._window = config.window
+        self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
+        self._run = run
+        self._restart = restart
+        self._clock = clock
+        self._calls_elsewhere = calls
+        self._poller = Poller(config.poll_seconds, failures=failures)
+        self._spool = Spool(output, self._window.name)
+        self._by_ids: OrdersByIds | None = None
+        self._state: DetailsState | None = None
+        self._result: DetailsResult | None = None
+
+    def open(self) -> DetailsState:
+        """
+        Load the state to resume, or start one. :meth:`advance` does this by itself.
+
+        :raises ConfigurationError: if the output cannot be written.
+        :raises StateError: if the saved state cannot be read.
+        """
+        if self._state is None:
+            check_writable(self._output, "output_path")
+            project = self._client.transport.settings.project
+            state = open_state(self._state_store, self._config, project, run=self._run, restart=self._restart)
+            if not self._spool.load(state.spooled):
+                log.warning("The orders that were read before are gone from %s: starting over.", self._output)
+                state = DetailsState(fingerprint=state.fingerprint, restarted_by=state.restarted_by)
+            if not state.spooled:
+                self._spool.clear()
+            self._state = state
+            self._calls_before = state.api_calls + self._calls_elsewhere - self._client.transport.calls
+        return self._state
+
+    def run(self) -> DetailsResult:
+        """
+        Read and publish everything, sleeping where the API has to be waited for.
+
+        :raises VoucherifyError: as :meth:`advance` does.
+        """
+        while pause := self.advance():
+            time.sleep(pause.seconds)
+        return self.summary
+
+    def advance(self) -> Pause | None:
+        """
+        Do all that can be done now.
+
+        :return: What to wait for; None when the tables are published.
+        :raises ConfigurationError: if the window is not over.
+        :raises PagingLimitError: if the window has more orders than the listing reaches and ``max_calls`` allows.
+        :raises ExportFileError: if an order is not as the API documents it.
+        :raises VoucherifyError: as the client does.
+        """
+        state = self.open()
+        if self._result is not None:
+            return None
+        pause = self._read_beyond() if state.is_beyond else self._read_listing()
+        if pause is not None:
+            self._save()
+            return pause
+        self._publish()
+        return None
+
+    @property
+    def state(self) -> DetailsState:
+        """The state of the job."""
+        return self.open()
+
+    @property
+    def failures(self) -> int:
+        """How many calls failed in a row up to now."""
+        return self._poller.failures if self._by_ids is None else self._by_ids.failures
+
+    @property
+    def summary(self) -> DetailsResult:
+        """
+        What was published, once :meth:`advance` has returned None.
+
+        :raises RuntimeError: before.
+        """
+        if self._result is None:
+            raise RuntimeError("The order details are not finished.")
+        return self._result
+
+    def _read_listing(self) -> Pause | None:
+        state = self.open()
+        listing = Listing(self._client, self._window, state.position)
+        while not listing.is_done:
+            page = self._poller.poll(listing.read)
+            if page is None:
+                return self._poller.pause()
+            offset = self._client.transport.server_offset or 0.0
+            self._window.check_over(datetime.fromtimestamp(self._clock() + offset, UTC))
+            if listing.needs_probe(page):
+                last = self._poller.poll(lambda: listing.read(LAST_PAGE))
+                if last is None:
+                    return self._poller.pause()
+                if not listing.reaches(last):
+                    return self._go_beyond(listing.reach)
+            if not listing.take(page, self._keep):
+                return self._go_beyond(listing.reach)
+            self._save()
+        return None
+
+    def _go_beyond(self, reach: datetime | None) -> Pause | None:
+        reason = f"The window has more orders than the listing reaches, which is {LAST_PAGE * PAGE_SIZE:,}"
+        if self._config.max_calls is None:
+            raise PagingLimitError(f"{reason}. {self._fitting_window(reach)} max_calls allows to read them one by one.")
+        log.warning("%s: their ids are exported, and they are read one by one.", reason)
+        self.open().is_beyond = True
+        self._save()
+        return self._read_beyond()
+
+    def _fitting_window(self, reach: datetime | None) -> str:
+        if reach is None:
+            return "No window fits: by updated_at, the listing begins with the orders that never changed."
+        if reach + MILLISECOND >= self._window.end:
+            return "No window fits that ends so early."
+        return f"A window with window_start={iso(reach + MILLISECOND)!r} and window_end={iso(self._window.end)!r} fits."
+
+    def _read_beyond(self) -> Pause | None:
+        if self._by_ids is None:
+            self._by_ids = OrdersByIds(
+                self._client, self._config, self.open(), self._state_store, self._spool, self._poller, self._clock
+            )
+        return self._by_ids.read(self._keep, self._save, self._calls)
+
+    def _keep(self, orders: Sequence[dict[str, Any]]) -> int:
+        """Spool the orders that are in the window and were not there before."""
+        state = self.open()
+        new = []
+        for order in orders:
+            moment = time_of(order["id"], order.get("created_at"), order.get("updated_at"))
+            if self._window.start <= moment < self._window.end and not self._spool.has(order["id"], moment):
+                new.append(order)
+        if new:
+            self._state_store.check()
+            self._spool.write(state.spooled, new)
+            state.spooled += 1
+        return len(new)
+
+    @property
+    def _calls(self) -> int:
+        return self._calls_before + self._client.transport.calls
+
+    def _save(self) -> None:
+        state = self.open()
+        state.api_calls = self._calls
+        self._state_store.save(state.to_json())
+
+    def _publish(self) -> None:
+        from airflow_provider_voucherify.order_details.publish import Tables
+
+        state = self.open()
+        tables = Tables(self._output, self._config)
+        self._state_store.check()
+        results, unknown_fields = tables.publish(self._spool, state.spooled, state.export_ids)
+        if unknown_fields:
+            log.warning("The API has fields that the tables lack: %s.", ", ".join(unknown_fields))
+        self._result = DetailsResult(
+            path=str(self._output),
+            rows=len(self._spool),
+            bytes=sum(table.bytes for table in results.values()),
+            parquet_files=sum(table.parquet_files for table in results.values()),
+            tables=results,
+            manifest_path=str(tables.manifest),
+            window=msgspec.to_builtins(self._window),
+            unknown_fields=unknown_fields,
+            changed_since=state.changed_since,
+            export_ids=state.export_ids,
+            api_calls=self._calls,
+        )
+        self._state_store.clear()
+        self._spool.clear()
+        log.info("Published %s.", asdict(self._result)["tables"])
