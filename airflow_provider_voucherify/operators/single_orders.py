@@ -17,6 +17,7 @@ from airflow_provider_voucherify.order_source.schema.order import ID_PREFIX
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob
 from airflow_provider_voucherify.order_sync.checkpoint import SyncState
 from airflow_provider_voucherify.order_sync.config import SyncMode
+from airflow_provider_voucherify.task.observability import report_labels
 from airflow_provider_voucherify.task.parameters import (
     JSON_FILES,
     AnyPath,
@@ -73,6 +74,7 @@ class FewOrdersOperator(WaitingOperator):
             SyncConfig(mode=self.mode, max_rejected=ANY_NUMBER, max_unknown=ANY_NUMBER),
             report_path=self._folder,
             calls=calls,
+            labels=report_labels(context),
             **resume,
         )
 

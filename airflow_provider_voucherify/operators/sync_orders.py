@@ -16,6 +16,7 @@ from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob, dry_run
 from airflow_provider_voucherify.order_sync.checkpoint import SyncState
 from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
+from airflow_provider_voucherify.task.observability import report_labels
 from airflow_provider_voucherify.task.order_source import OrderInput
 from airflow_provider_voucherify.task.parameters import AnyPath, OptionsT, takes_options
 from airflow_provider_voucherify.task.watermark import Watermark
@@ -119,6 +120,7 @@ class SyncOrdersOperator(LoadOrdersOperator):
             self._options(SyncConfig),
             report_path=self._folder,
             calls=calls,
+            labels=report_labels(context),
             on_progress=self._show,
             sent_before=SentOrders(watermark.sent),
             **resume,

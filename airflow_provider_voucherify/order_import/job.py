@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Unpack
 
@@ -24,7 +23,6 @@ from airflow_provider_voucherify.order_import.verification import Verification
 from airflow_provider_voucherify.order_load.job import JobOptions, LoadJob
 from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Source
-from airflow_provider_voucherify.reporting.about import About
 from airflow_provider_voucherify.reporting.chunk_log import ChunkLog
 from airflow_provider_voucherify.reporting.summary import ImportSummary
 
@@ -69,13 +67,10 @@ class ImportJob(LoadJob[ImportConfig, ImportState, ImportSummary]):
         client: Endpoints,
         source: Source,
         config: ImportConfig = ImportConfig(),  # noqa: B008  # frozen
-        *,
-        labels: Mapping[str, str] | None = None,
         **options: Unpack[JobOptions],
     ) -> None:
         super().__init__(client, source, config, **options)
         self._chunk_log = ChunkLog(self._report_path)
-        self._labels = labels
         self._next_wait = min(FIRST_POLL, config.poll_seconds)
         self._verification: Verification | None = None
 
@@ -251,9 +246,7 @@ class ImportJob(LoadJob[ImportConfig, ImportState, ImportSummary]):
     def _page(self, summary: ImportSummary) -> str | None:
         if self._report_path is None:
             return None
-        settings, source = self._client.transport.settings, self._source
-        about = About.of(settings, source.name, source.options, self._config, run=self._run, labels=self._labels)
-        return report_page(summary, self.state, about, self._client.transport.quota, self._report_path)
+        return report_page(summary, self.state, self._about(), self._client.transport.quota, self._report_path)
 
     def _finish(self) -> None:
         super()._finish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypedDict, TypeVar
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
@@ -17,6 +17,7 @@ from airflow_provider_voucherify.order_load.find_rules import RuleOptions, find_
 from airflow_provider_voucherify.order_load.state import LoadState
 from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Source
+from airflow_provider_voucherify.reporting.about import About, HasDefaults
 from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.reporting.reject_files import Report
 from airflow_provider_voucherify.reporting.summary import LoadSummary
@@ -27,7 +28,7 @@ RATE_POINTS = 10  # of the 60 of the timeline: enough to be steady, and few enou
 log = logging.getLogger(__name__)
 
 
-class LoadOptions(RuleOptions, Protocol):
+class LoadOptions(RuleOptions, HasDefaults, Protocol):
     """The options that every job has."""
 
     @property
@@ -58,6 +59,7 @@ class JobOptions(TypedDict, total=False):
     resume_from: dict[str, Any] | None
     failures: int
     calls: int
+    labels: Mapping[str, str] | None
     on_progress: Callable[[Progress], None]
     clock: Callable[[], float]
 
@@ -77,6 +79,7 @@ class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
     :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
     :param failures: How many polls failed in a row before, in a trigger.
     :param calls: How many calls were made elsewhere for this job, in a trigger.
+    :param labels: What else identifies the job in its report, such as its DAG and task.
     :param on_progress: Called with the progress before each pause and every 30 seconds.
     :param clock: Returns the time in seconds since the epoch.
     """
@@ -96,6 +99,7 @@ class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
         resume_from: dict[str, Any] | None = None,
         failures: int = 0,
         calls: int = 0,
+        labels: Mapping[str, str] | None = None,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -108,6 +112,7 @@ class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
         self._report = Report(report_path, run)
         self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
         self._run = run
+        self._labels = labels
         self._restart = restart
         self._calls_elsewhere = calls
         self._on_progress = on_progress
@@ -264,6 +269,11 @@ class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
     @abstractmethod
     def _write_report(self, summary: SummaryT) -> None:
         """Write the summary and the page of the report."""
+
+    def _about(self) -> About:
+        """Describe the job for its report."""
+        settings, source = self._client.transport.settings, self._source
+        return About.of(settings, source.name, source.options, self._config, run=self._run, labels=self._labels)
 
     # state and report
 

@@ -48,6 +48,7 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
     :param failures: How many rounds of calls failed in a row before, in a trigger.
     :param calls: How many calls were made elsewhere for this job, in a trigger.
     :param sent_before: Orders that were sent lately: those that have not changed count as loaded without a call.
+    :param labels: What else identifies the job in its report, such as its DAG and task.
     :param on_progress: Called with the progress before each pause and every 30 seconds.
     :param clock: Returns the time in seconds since the epoch.
     """
@@ -123,4 +124,5 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
         return SyncSummary(**results, order_ids=order_ids, first_order=self.state.first_order)
 
     def _write_report(self, summary: SyncSummary) -> None:
-        self._report.write_summary(summary.to_document(), html_report(summary, self.state.observations))
+        page = html_report(summary, self.state.observations, self._about())
+        self._report.write_summary(summary.to_document(), page)

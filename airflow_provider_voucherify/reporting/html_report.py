@@ -171,8 +171,8 @@ def _steps(summary: LoadSummary, about: About) -> list[Step]:
     steps = []
     path = summary.report_path
     if rejected := summary.rejected - summary.superseded:
-        code = _task("ImportOrdersOperator", "repair_orders", path, "rejected", "repair", about.options)
-        steps.append(Step(f"{rejected:,} orders were rejected. Correct them in rejected/, and import them:", code))
+        code = _task(summary.operator, "repair_orders", path, "rejected", "repair", about.options)
+        steps.append(Step(f"{rejected:,} orders were rejected. Correct them in rejected/, and send them:", code))
     if summary.unknown:
         options = {name: about.options[name] for name in about.source_options}
         code = _task("ReconcileOrdersOperator", "reconcile_unknown", path, "unknown", "reconciliation", options)

@@ -30,10 +30,12 @@ class LoadSummary(msgspec.Struct, kw_only=True):
         ``example`` (a position) and ``option``.
     :cvar job: What the job is called.
     :cvar done: What it did, at the beginning of a sentence.
+    :cvar operator: The operator that makes it.
     """
 
     job: ClassVar[str]
     done: ClassVar[str]
+    operator: ClassVar[str]
 
     orders: int
     loaded: int
@@ -106,6 +108,7 @@ class ImportSummary(LoadSummary, kw_only=True):
 
     job: ClassVar[str] = "Import"
     done: ClassVar[str] = "Imported"
+    operator: ClassVar[str] = "ImportOrdersOperator"
 
     with_customer: int = 0
     with_override: int = 0
@@ -137,6 +140,7 @@ class SyncSummary(LoadSummary, kw_only=True):
 
     job: ClassVar[str] = "Synchronisation"
     done: ClassVar[str] = "Synchronised"
+    operator: ClassVar[str] = "SyncOrdersOperator"
 
     order_ids: list[str] = []
     first_order: LoadedOrder | None = None

@@ -85,7 +85,10 @@ def test_each_order_takes_one_call_and_is_in_as_given(emulator, tmp_path):
     assert {name: document[name] for name in ("orders", "loaded", "rejected", "unknown")} == {
         "orders": 300, "loaded": 300, "rejected": 0, "unknown": 0,
     }  # fmt: skip
-    assert "Synchronisation of 300 orders" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "Synchronisation of 300 orders" in page
+    assert emulator.url in page
+    assert "max_rejected" in page  # an option that differs from its default
 
 
 def test_refused_and_invalid_orders_are_rejected_with_the_words_of_whoever_refuses_them(emulator, tmp_path):
