@@ -30,7 +30,11 @@ DIFFERENCES = pytest.StashKey[list[str]]()
 @pytest.fixture(scope="module")
 def record_differences(pytestconfig):
     """Record what differs in a real project, to be told at the end."""
-    return pytestconfig.stash.setdefault(DIFFERENCES, []).extend
+
+    def record(differences: list[str]) -> None:
+        pytestconfig.stash.setdefault(DIFFERENCES, []).extend(differences)
+
+    return record
 
 
 def pytest_terminal_summary(terminalreporter, config):

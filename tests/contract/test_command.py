@@ -12,6 +12,8 @@ from airflow_provider_voucherify.probe_command import main
 
 from .probing import BOUNDS, QUICK, probe, settings_of
 
+pytestmark = pytest.mark.slow  # with the newest versions alone
+
 KEYS = {"app_id": "the-app-id", "app_token": "the-secret-key"}
 
 
