@@ -82,11 +82,12 @@ def connect(emulator: Emulator) -> None:
 
 def trigger_of(action_id: str, seconds: float) -> Any:
     """Make the trigger of a task that has just submitted an import, with the default interval."""
+    from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
     from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
 
-    deadline = time.time() + seconds
+    project, deadline = VoucherifyHook().transport.settings.project, time.time() + seconds
     return AsyncActionTrigger(
-        voucherify_conn_id="voucherify_default", poll_interval=30.0, wait=5.0, deadline=deadline,
+        voucherify_conn_id="voucherify_default", project=project, poll_interval=30.0, wait=5.0, deadline=deadline,
         async_action_ids=[action_id], min_ended=1,
     )  # fmt: skip
 

@@ -227,6 +227,6 @@ def test_what_a_trigger_knows_of_the_quota_goes_to_its_task(monkeypatch):
     ("ids", "told"),
     [(["aa_1", "aa_2"], "cannot cancel it: async actions aa_1, aa_2"), ([], "Nothing of this task is running")],
 )
-def test_a_kill_says_what_continues_at_voucherify(ids, told, log):
+def test_a_kill_says_what_continues_at_voucherify(emulator, ids, told, log):
     asyncio.run(trigger_of(*ids).on_kill())
     assert told in log()
