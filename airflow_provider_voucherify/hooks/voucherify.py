@@ -17,7 +17,6 @@ from airflow.providers.common.compat.connection import get_async_connection, get
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_voucherify import __version__
-from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.facts import Facts, parse_facts
 from airflow_provider_voucherify.api.project_limit import limit_of_project
 from airflow_provider_voucherify.api.quota import QUOTA_JITTER, Quota
@@ -28,6 +27,7 @@ from airflow_provider_voucherify.hooks.connection_form import (
     connection_form_widgets,
     ui_field_behaviour,
 )
+from airflow_provider_voucherify.hooks.endpoints import PlainEndpoints
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -39,11 +39,12 @@ MAX_QUOTA_WAIT = 60.0
 PRODUCT = f"airflow-provider-voucherify/{__version__}"
 
 
-class VoucherifyHook(Endpoints, BaseHook):
+class VoucherifyHook(PlainEndpoints, BaseHook):
     """
     Call the Voucherify API with the host and keys of an Airflow connection.
 
-    Its methods are the endpoints of :class:`~airflow_provider_voucherify.api.endpoints.Endpoints`.
+    Its methods are the endpoints of the API, with results that XCom can keep. :meth:`get_conn` returns the client,
+    which has typed results and iterates over listings.
 
     :param voucherify_conn_id: The connection: host (``api.voucherify.io`` when empty), login (application id),
         password (secret key) and the fields of the form in its extra.

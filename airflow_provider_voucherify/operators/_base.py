@@ -135,6 +135,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
             if self._state is not None:
                 self._publish(context, self._state)
         self._result = self._finish(context, job)
+        self._push_parts(context, self._result)
         if self.outlets:  # an asset needs all providers, which takes its time
             publish_events(context, self.outlets, self._asset(self._result), self._event(self._result))
         return self._result
@@ -166,6 +167,12 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         :param context: The task.
         :param job: The job, which has ended.
         """
+
+    def _push_parts(self, context: Context, result: dict[str, Any]) -> None:
+        """Push each part of the result as an XCom of its own, so that other tasks can take ``task.output["path"]``."""
+        for name, value in result.items() if self.do_xcom_push else ():
+            if value is not None:  # which Airflow 3.0 refuses: multiple_outputs would fail there
+                context["ti"].xcom_push(key=name, value=value)
 
     def _asset(self, result: dict[str, Any]) -> Asset | None:
         """Return what the task has updated: by default the orders in Voucherify."""

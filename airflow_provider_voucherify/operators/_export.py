@@ -67,7 +67,11 @@ class ExportOperator(OptionsMixin, WaitingOperator):
 
     def _job(self, context: Context, calls: int, **resume: Any) -> ExportJob:
         return ExportJob(
-            self.hook, self._options(ExportRequest), self._output_path, self._options(ExportConfig), **resume
+            self.hook.get_conn(),
+            self._options(ExportRequest),
+            self._output_path,
+            self._options(ExportConfig),
+            **resume,
         )
 
     def _publish(self, context: Context, state: ExportState) -> None:

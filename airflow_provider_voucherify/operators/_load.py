@@ -74,7 +74,9 @@ class LoadOrdersOperator(ReadsOrders, WaitingOperator):
         calls_left = from_json("cycle_calls_left", self.cycle_calls_left)
         if calls_left is not None:
             check_number("cycle_calls_left", calls_left, 0)
-        return {"dry_run": True, **self._check_orders(context, calls_left).to_xcom()}
+        result = {"dry_run": True, **self._check_orders(context, calls_left).to_xcom()}
+        self._push_parts(context, result)
+        return result
 
     def _show(self, progress: Progress) -> None:
         if self._telemetry is not None:

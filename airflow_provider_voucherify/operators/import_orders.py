@@ -72,7 +72,7 @@ class ImportOrdersOperator(LoadOrdersOperator):
     def _job(self, context: Context, calls: int, **resume: Any) -> ImportJob:
         self._telemetry = None  # counts from the state that the job opens
         return ImportJob(
-            self.hook,
+            self.hook.get_conn(),
             self._source(context),
             self._options(ImportConfig),
             report_path=self._folder,
@@ -91,7 +91,7 @@ class ImportOrdersOperator(LoadOrdersOperator):
 
     def _check_orders(self, context: Context, cycle_calls_left: int | None) -> DryRunResult:
         return dry_run(
-            self.hook,
+            self.hook.get_conn(),
             self._source(context),
             self._options(ImportConfig),
             report_path=self._folder,

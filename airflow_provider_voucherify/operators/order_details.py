@@ -80,10 +80,10 @@ class OrderDetailsExportOperator(OptionsMixin, WaitingOperator):
         self._check_known_options()
 
     def _job(self, context: Context, calls: int, **resume: Any) -> DetailsJob:
-        return DetailsJob(self.hook, self._output_path, self._options(DetailsConfig), calls=calls, **resume)
+        return DetailsJob(self.hook.get_conn(), self._output_path, self._options(DetailsConfig), calls=calls, **resume)
 
     def _publish(self, context: Context, state: DetailsState) -> None:
-        publish_exports(context, self.hook, state.export_ids)
+        publish_exports(context, self.hook.get_conn(), state.export_ids)
 
     def _finish(self, context: Context, job: DetailsJob) -> dict[str, Any]:
         result = asdict(job.summary)

@@ -81,7 +81,7 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
 
     def _job(self, context: Context, calls: int, **resume: Any) -> ReconcileJob:
         return ReconcileJob(
-            self.hook,
+            self.hook.get_conn(),
             self._source(context),
             self._options(ReconcileConfig),
             report_path=self._folder,

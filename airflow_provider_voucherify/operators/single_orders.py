@@ -69,7 +69,7 @@ class FewOrdersOperator(WaitingOperator):
 
     def _job(self, context: Context, calls: int, **resume: Any) -> SyncJob:
         return SyncJob(
-            self.hook,
+            self.hook.get_conn(),
             open_source(self._orders(), require_source_id=False, amount_unit=self.amount_unit),
             SyncConfig(mode=self.mode, max_rejected=ANY_NUMBER, max_unknown=ANY_NUMBER),
             report_path=self._folder,

@@ -115,7 +115,7 @@ class SyncOrdersOperator(LoadOrdersOperator):
         self._changed = self._source(context)
         watermark = Watermark() if self.watermark_column is None else Watermark.load(context)
         return SyncJob(
-            self.hook,
+            self.hook.get_conn(),
             self._changed,
             self._options(SyncConfig),
             report_path=self._folder,
@@ -150,7 +150,7 @@ class SyncOrdersOperator(LoadOrdersOperator):
 
     def _check_orders(self, context: Context, cycle_calls_left: int | None) -> DryRunResult:
         return dry_run(
-            self.hook,
+            self.hook.get_conn(),
             self._source(context),
             self._options(SyncConfig),
             report_path=self._folder,

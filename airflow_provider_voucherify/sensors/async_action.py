@@ -185,10 +185,10 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
 
     def _get_actions(self) -> list[AsyncAction]:
         """Return the actions, with their results if all have ended."""
-        actions = self.hook.poll_async_actions(self._ids)
+        actions = self.hook.get_conn().poll_async_actions(self._ids)
         if not all(action.ended for action in actions):
             return actions
-        return [action if action.result else self.hook.get_async_action(action.id) for action in actions]
+        return [action if action.result else self.hook.get_conn().get_async_action(action.id) for action in actions]
 
     def _check(self, actions: list[AsyncAction]) -> Any:
         """Return the result of actions that have ended; raise if too much failed."""

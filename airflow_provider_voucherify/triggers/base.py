@@ -71,6 +71,14 @@ class PollEvent(NamedTuple):
             ) from None
 
 
+class Payload(dict[str, Any]):
+    """The payload of an event as Airflow keeps it. Airflow logs it, too: without the state of the task."""
+
+    def __repr__(self) -> str:
+        shown = {name: value for name, value in self.items() if name not in ("resume_state", "quota")}
+        return repr(shown)
+
+
 class PollingTrigger(BaseTrigger):
     """
     Poll Voucherify until the task has something to do.
@@ -113,7 +121,7 @@ class PollingTrigger(BaseTrigger):
         self.failures = failures
         self.resume_state = resume_state or {}
         self._calls = 0
-        self._logged_at = float("-inf")
+        self._ended = 0
         self._quota: dict[str, Any] = {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -145,13 +153,16 @@ class PollingTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll together with the other triggers of the connection, and yield one event."""
         poller = Poller(self.poll_interval, first_delay=self.wait, failures=self.failures)
+        log = asyncio.create_task(self._log_again_and_again())
         try:
             async with asyncio.timeout(max(0.0, self.deadline - time.time())):
                 status = await self._wait(poller)
         except TimeoutError:
             status = EventStatus.TIMEOUT
+        finally:
+            log.cancel()
         event = PollEvent(status, self.resume_state, poller.failures, poller.last_error, self._calls, self._quota)
-        yield TriggerEvent(event._asdict() | {"status": status.value})
+        yield TriggerEvent(Payload(event._asdict() | {"status": status.value}))
 
     async def on_kill(self) -> None:
         """Log what a kill of the deferred task does not stop (Airflow 3.3)."""
@@ -186,15 +197,19 @@ class PollingTrigger(BaseTrigger):
                 self.log.warning("Polling failed; the task resumes and polls by itself. %s", error)
                 return EventStatus.FAILED
             if ended is not None:
-                self._log_progress(len(ended))
+                self._ended = len(ended)
                 if self._is_ready(ended):
                     return EventStatus.READY
                 poller.reset_failures()
             delay = poller.delay
 
-    def _log_progress(self, ended: int) -> None:
+    async def _log_again_and_again(self) -> None:
         """Log what the task waits for, in its own log: the shared poll writes to none of them."""
-        if time.monotonic() - self._logged_at >= LOG_INTERVAL:
-            self._logged_at = time.monotonic()
+        while True:
             ids = self._waiting_for
-            self.log.info("%d of %d %s have ended: %s", ended, len(ids), self.resource.value, one_line(", ".join(ids)))
+            waiting_for = self.resume_state.get("waiting_for") or self.resource.value
+            progress = (
+                f" ({self._ended} of {len(ids)} {self.resource.value} have ended: {', '.join(ids)})" if ids else ""
+            )
+            self.log.info("Waiting for %s", one_line(waiting_for + progress))
+            await asyncio.sleep(LOG_INTERVAL)

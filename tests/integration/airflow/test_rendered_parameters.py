@@ -56,7 +56,7 @@ def test_json_and_ids_of_digits(emulator, tmp_path, native):
     run = run_dag(dag)
     assert run.state == "success"
     assert [result["id"] for result in run.xcoms["wait"]] == ids
-    assert {order["source_id"] for order in VoucherifyHook().list_orders().orders} == {"1001", "a", "b"}
+    assert {order["source_id"] for order in VoucherifyHook().list_orders()["orders"]} == {"1001", "a", "b"}
     (row,) = pq.read_table(tmp_path / "orders.parquet").to_pylist()
     assert row == {"source_id": "1001", "status": "PAID", "metadata.vip": "true"}
     assert Path(tmp_path / "report" / "report.html").exists()
