@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -87,7 +88,7 @@ def publish_events(context: Context, outlets: Sequence[Any], asset: Asset | None
     for outlet in outlets:
         if isinstance(outlet, AssetAlias):
             if asset is not None:
-                context["outlet_events"][outlet].add(asset, extra=dict(extra))
+                context["outlet_events"][outlet].add(asset, extra=_of_alias(extra))
         elif isinstance(outlet, ASSETS):
             context["outlet_events"][outlet].extra.update(extra)
 
@@ -107,6 +108,13 @@ def add_partitions(context: Context, outlets: Sequence[Any], keys: Sequence[str]
                 event.add_partitions(list(keys))
             else:
                 log.warning("asset_partitions: Airflow below 3.3 has none; %s gets one event for all.", outlet)
+
+
+def _of_alias(extra: Mapping[str, Any]) -> dict[str, Any]:
+    if AIRFLOW_V_3_0_PLUS:
+        return dict(extra)
+    # Airflow 2 puts the values into a set
+    return {name: value if isinstance(value, Hashable) else json.dumps(value) for name, value in extra.items()}
 
 
 def count_export(context: Context, result: Mapping[str, Any]) -> None:

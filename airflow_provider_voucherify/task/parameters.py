@@ -183,7 +183,16 @@ class OptionalParameter:
         given = operator.__dict__.get(self._name)
         if value is None and given is not None:
             raise ConfigurationError(f"{self._name} rendered to None: {given!s}")
-        operator.__dict__[self._name] = value
+        operator.__dict__[self._name] = _as_text(value)
+
+
+def _as_text(value: Any) -> Any:
+    """Write a path as text: Airflow 3.0 takes a ``Path`` for something to be resolved, and it need not exist."""
+    if isinstance(value, list | tuple):
+        return [_as_text(part) for part in value]
+    if isinstance(value, ObjectStoragePath) or not isinstance(value, PurePath):
+        return value
+    return str(value)
 
 
 def storage_path(parameter: str, path: Any) -> ObjectStoragePath:

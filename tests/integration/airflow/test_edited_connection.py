@@ -37,7 +37,9 @@ def test_the_task_fails_naming_both_projects_and_asks_the_other_one_nothing(emul
         emulator.add_fault("still_running", route=route, times=0)
     action_id = emulator.seed_action(type="ORDERS.IMPORT", status="DONE")
     defer_to = WaitingTask._defer_to
-    with Emulator(app_id="other-app", app_token="other-token") as other, DAG("edited", schedule=None) as dag:
+    with DAG("edited", schedule=None) as dag:
+        TASKS[kind](tmp_path.as_uri(), action_id)
+    with Emulator(app_id="other-app", app_token="other-token") as other:
 
         def edit_meanwhile(task, *args, **arguments):
             _ = task.hook.transport
@@ -45,7 +47,6 @@ def test_the_task_fails_naming_both_projects_and_asks_the_other_one_nothing(emul
             defer_to(task, *args, **arguments)
 
         monkeypatch.setattr(WaitingTask, "_defer_to", edit_meanwhile)
-        TASKS[kind](tmp_path.as_uri(), action_id)
         assert run_dag(dag).state == "failed"
         started, now = (f"{each.url[7:]}/{each.app_id}" for each in (emulator, other))
         assert f"it led to the project {started}, and leads to {now} now" in log().replace("\n", " ")
