@@ -8,6 +8,10 @@ from airflow_provider_voucherify.hooks.connection_form import CONNECTION_FIELDS,
 
 PACKAGE = "airflow_provider_voucherify"
 INTEGRATION = "Voucherify"
+HOW_TO_GUIDES = (
+    "import_orders", "sync_orders", "export_orders", "exports", "reconcile_orders", "single_orders", "sources",
+    "async_action_sensor",
+)  # fmt: skip
 ASSET_URIS = [
     {
         "schemes": ["voucherify"],
@@ -34,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": INTEGRATION,
                 "external-doc-url": "https://docs.voucherify.io/",
+                "how-to-guide": [f"/docs/how-to/{page}.md" for page in HOW_TO_GUIDES],
                 "tags": ["service"],
             }
         ],

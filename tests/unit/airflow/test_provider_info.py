@@ -3,6 +3,7 @@ from __future__ import annotations
 import warnings
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -42,6 +43,13 @@ def test_every_module_that_is_named_can_be_imported(kind):
     for entry in get_provider_info()[kind]:
         for module in entry["python-modules"]:
             import_module(module)
+
+
+def test_there_is_a_guide_for_each_page_that_is_named_and_no_other():
+    (integration,) = get_provider_info()["integrations"]
+    root = Path(__file__).parents[3]
+    named = {root / page.lstrip("/") for page in integration["how-to-guide"]}
+    assert named == {page for page in (root / "docs" / "how-to").glob("*.md") if page.stem != "index"}
 
 
 def test_every_link_of_an_operator_is_named_and_no_other():
