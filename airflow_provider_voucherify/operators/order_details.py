@@ -83,7 +83,7 @@ class OrderDetailsExportOperator(OptionsMixin, WaitingOperator):
         return DetailsJob(self.hook.get_conn(), self._output_path, self._options(DetailsConfig), calls=calls, **resume)
 
     def _publish(self, context: Context, state: DetailsState) -> None:
-        publish_exports(context, self.hook.get_conn(), state.export_ids)
+        publish_exports(context, self.hook, state.export_ids)
 
     def _finish(self, context: Context, job: DetailsJob) -> dict[str, Any]:
         result = asdict(job.summary)
