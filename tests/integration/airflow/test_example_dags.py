@@ -23,6 +23,7 @@ from sqlalchemy import text
 
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from tests.airflow_home import DagBag, migrated, run_dag
+from tests.integration.order_details.details import put as put_whole
 from tests.integration.order_export.timeline import change, put
 from tests.orders import order, write_jsonl
 
@@ -126,6 +127,21 @@ def test_exports_of_three_kinds(emulator, tmp_path):
     for kind, field, value in (("redemption", "id", "r_1"), ("customer", "id", "c_1"), ("voucher", "code", "v_1")):
         assert run.xcoms[f"export_{kind}s"]["rows"] == 1
         assert pyarrow.dataset.dataset(tmp_path / f"{kind}s").to_table()[field].to_pylist() == [value]
+
+
+def test_line_items_of_a_night(emulator, tmp_path):
+    day = datetime(2026, 1, 2, tzinfo=UTC)
+    created = [day - timedelta(days=1), day, day + timedelta(days=1)]
+    put_whole(emulator, [(f"ord_{number}", moment, None, number + 1) for number, moment in enumerate(created)])
+    conf = {"folder": tmp_path.as_uri()}
+    run = run_dag(example("voucherify_line_items"), run_conf=conf, logical_date=day + timedelta(days=1))
+    assert run.state == "success"
+    assert pyarrow.dataset.dataset(tmp_path / "orders").to_table()["order_id"].to_pylist() == ["ord_1"]
+    items = pyarrow.dataset.dataset(tmp_path / "order_items").to_table()
+    assert items.select(["order_id", "item_index"]).to_pylist() == [
+        {"order_id": "ord_1", "item_index": 0},
+        {"order_id": "ord_1", "item_index": 1},
+    ]
 
 
 def test_history_export_in_mapped_tasks_named_by_their_month(emulator, tmp_path):
