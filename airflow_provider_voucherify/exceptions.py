@@ -56,6 +56,7 @@ __all__ = [
     "SourceChangedError",
     "StateError",
     "TokenUnavailableError",
+    "TooFewRowsError",
     "TransportError",
     "TruncatedDownloadError",
     "UnavailableError",
@@ -341,6 +342,10 @@ class AsyncActionFailedError(PermanentError):
 
 class ExportFailedError(RetryableError):
     """An export ended in ERROR at Voucherify. The next try requests a new one."""
+
+
+class TooFewRowsError(RetryableError):
+    """An export has fewer rows than it must have. Nothing was published, and the next try requests a new one."""
 
 
 class ConcurrentWriterError(RetryableError):

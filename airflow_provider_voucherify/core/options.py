@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from types import UnionType
@@ -104,6 +105,8 @@ def _check(name: str, value: Any, annotation: Any) -> Any:
         return value
     kinds = [kind for kind in accepted if kind is not type(None)]
     literals = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    if isinstance(value, Mapping) and any(get_origin(kind) is Mapping for kind in kinds):
+        return value
     if literals:
         check_choice(name, value, [None, *literals] if type(None) in accepted else literals)
     elif timedelta in kinds:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
+from urllib.parse import urlsplit
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
-
-PROBE_FILE = ".writable"
 
 
 class StoragePath(Protocol):
@@ -62,6 +62,17 @@ def local_path(path: Any) -> Path | None:
     return Path(path.path) if "file" in protocols else None
 
 
+def uri_of(path: Any) -> str:
+    """
+    Name a path for other tools, as ``s3://bucket/orders``: without the Airflow connection that ``ObjectStoragePath``
+    has in it.
+
+    :param path: A path of ``pathlib``, ``upath`` or Airflow's ``ObjectStoragePath``.
+    """
+    parts = urlsplit(str(path))
+    return str(path) if "@" not in parts.netloc else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def write_durably(path: StoragePath, data: bytes) -> None:
     """
     Replace a file, so that it has either its old content or the new one, whatever is killed.
@@ -104,7 +115,7 @@ def check_writable(folder: StoragePath, parameter: str) -> None:
     :param parameter: The name of the parameter that has it, for the error.
     :raises ConfigurationError: if it cannot be written.
     """
-    probe = folder / PROBE_FILE
+    probe = folder / f".writable-{secrets.token_hex(4)}"  # tasks that start together probe one folder
     try:
         try:
             probe.write_bytes(b"")

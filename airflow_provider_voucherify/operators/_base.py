@@ -195,7 +195,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         """The folder of the report."""
         return storage_path("report_path", self.report_path) if self.report_path is not None else None
 
-    def _state_file(self) -> ObjectStoragePath | None:
+    def _state_file(self, context: Context) -> ObjectStoragePath | None:
         """Return the file of the state where Airflow has no task state store; None if there is no place for one."""
         return None if self._folder is None else self._folder / self.state_file
 
@@ -206,7 +206,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         owner = name_of_try(context)
         if (store := context.get("task_state_store")) is not None:
             return TaskStateStore(store, self.state_key, owner)
-        if (file := self._state_file()) is not None:
+        if (file := self._state_file(context)) is not None:
             return FileStateStore(file.parent, file.name, owner=owner)
         self.log.warning(
             "There is no place for the state of this task: a retry will start over. Give a report_path, or use "

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_voucherify.core.state_store import STATE_FILE
-from airflow_provider_voucherify.core.validation import check_switch
+from airflow_provider_voucherify.core.validation import check_choice, check_switch
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.links.dashboard import ExportLink, publish_exports
 from airflow_provider_voucherify.operators._base import WaitingOperator
@@ -24,10 +28,14 @@ from airflow_provider_voucherify.task.parameters import (
     is_templated,
     storage_path,
 )
+from airflow_provider_voucherify.task.window import BOUNDS, RunWindow, check_rendered, window_of_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset, Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
+
+
+EVENT_EXTRA = ("rows", "path", "uri", "window", "manifest_path", "bad_rows", "bad_rows_path", "bad_row_ids")
 
 
 class ExportOperator(OptionsMixin, WaitingOperator):
@@ -38,6 +46,7 @@ class ExportOperator(OptionsMixin, WaitingOperator):
     :class:`~airflow_provider_voucherify.order_export.ExportConfig`.
 
     :param output_path: The Parquet file, or a folder. (templated)
+    :param window: ``data_interval``, or None.
     :param asset_partitions: Whether the assets among the ``outlets`` get an event for each day of ``partition_by``.
     """
 
@@ -58,20 +67,28 @@ class ExportOperator(OptionsMixin, WaitingOperator):
 
     output_path = OptionalParameter()
 
-    def __init__(self, *, output_path: AnyPath, asset_partitions: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        output_path: AnyPath,
+        window: RunWindow | None = None,
+        asset_partitions: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.output_path = output_path
+        check_choice("window", window, [None, *get_args(RunWindow)])
+        self.window = window
+        self._has_window = any(getattr(self, name) is not None for name in BOUNDS)
+        if self.window is not None and self._has_window:
+            raise ConfigurationError("Give either window, or window_start and window_end.")
         check_switch("asset_partitions", asset_partitions)
         self.asset_partitions = asset_partitions
         self._check_known_options()
 
     def _job(self, context: Context, calls: int, **resume: Any) -> ExportJob:
         return ExportJob(
-            self.hook.get_conn(),
-            self._options(ExportRequest),
-            self._output_path,
-            self._options(ExportConfig),
-            **resume,
+            self.hook.get_conn(), self._request_of(context), self._output_path, self._config_of(context), **resume
         )
 
     def _publish(self, context: Context, state: ExportState) -> None:
@@ -79,26 +96,26 @@ class ExportOperator(OptionsMixin, WaitingOperator):
 
     def _finish(self, context: Context, job: ExportJob) -> dict[str, Any]:
         result = job.summary
-        if result.unknown_columns:
-            self.log.warning("Columns that were not requested are left out: %s.", ", ".join(result.unknown_columns))
         what = self._options(ExportRequest).kind.collection
         self.log.info("Exported %d %s to %s (%d bytes).", result.rows, what, result.path, result.bytes)
         exported = asdict(result)
         count_export(context, exported)
+        if result.rows == 0 and self._options(ExportConfig).on_empty == "skip":
+            raise AirflowSkipException(f"The export has no {what} (on_empty='skip').")
         if self.asset_partitions:
-            add_partitions(context, self.outlets, days_of(self._output.manifest))
+            add_partitions(context, self.outlets, days_of(self._output(context).manifest))
         return exported
 
     def _asset(self, result: dict[str, Any]) -> Asset | None:
         return file_asset(result["path"])
 
     def _event(self, result: dict[str, Any]) -> dict[str, Any]:
-        return {name: result[name] for name in ("rows", "path", "window", "manifest_path")}
+        return {name: result[name] for name in EVENT_EXTRA}
 
     def _lineage(self, result: dict[str, Any]) -> OperatorLineage[Any, Any]:
         request = self._options(ExportRequest)
         source = in_voucherify(self.hook.transport.settings, request.kind.collection)
-        return lineage([source], [exported_file(result, request)])
+        return lineage([source], [exported_file(result, request, self._options(ExportConfig))])
 
     def _running_at_voucherify(self) -> list[str]:
         requested = [part for part in self._state.parts if part.sent_at or part.export_id] if self._state else []
@@ -108,24 +125,44 @@ class ExportOperator(OptionsMixin, WaitingOperator):
         """Check what the DAG file says about the request, as far as it is not templated."""
         values = {name: getattr(self, name) for name in ExportRequest.__struct_fields__}
         known = {name: value for name, value in values.items() if not is_templated(value)}
-        window = ("window_start", "window_end")
-        if any(values[name] is None for name in window):
-            known |= {name: values[name] for name in window}
-        elif any(name not in known for name in window):
-            known = {name: value for name, value in known.items() if name not in window}
+        if self.window is None and any(values[name] is None for name in BOUNDS):
+            known |= {name: values[name] for name in BOUNDS}
+        elif any(name not in known or values[name] is None for name in BOUNDS):
+            known = {name: value for name, value in known.items() if name not in (*BOUNDS, "window_lookback")}
         config = self._options(ExportConfig)
         config.apply_to(ExportRequest(**known))
         if self.asset_partitions and config.partition_by is None:
             raise ConfigurationError("asset_partitions are the days of partition_by: give it too.")
 
+    def _request_of(self, context: Context) -> ExportRequest:
+        if self.window is not None:
+            self.window_start, self.window_end = window_of_run(context)
+        elif self._has_window or (_is_mapped(context) and self._given_options & {*BOUNDS}):
+            check_rendered(self.window_start, self.window_end)
+        return self._options(ExportRequest)
+
+    def _config_of(self, context: Context) -> ExportConfig:
+        config = self._options(ExportConfig)
+        if config.file_prefix is not None:
+            return config
+        prefix = f"{self.dag_id}.{self.task_id}"
+        if _is_mapped(context):  # not its index, which is another window's when the windows before change
+            of_mapped = msgspec.json.encode([self.voucherify_conn_id, self._options(ExportRequest).filters])
+            prefix += f"-{hashlib.sha256(of_mapped).hexdigest()[:8]}"
+        return msgspec.structs.replace(config, file_prefix=prefix)
+
     @property
     def _output_path(self) -> Any:
         return storage_path("output_path", self.output_path)
 
-    @property
-    def _output(self) -> Output:
-        return Output.of(self._output_path, self._options(ExportRequest), self._options(ExportConfig))
+    def _output(self, context: Context) -> Output:
+        return Output.of(self._output_path, self._request_of(context), self._config_of(context))
 
-    def _state_file(self) -> ObjectStoragePath:
-        file: ObjectStoragePath = self._output.beside(STATE_FILE)
+    def _state_file(self, context: Context) -> ObjectStoragePath:
+        file: ObjectStoragePath = self._output(context).beside(STATE_FILE)
         return file
+
+
+def _is_mapped(context: Context) -> bool:
+    map_index = context["ti"].map_index
+    return map_index is not None and map_index >= 0

@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_voucherify.operators._export import ExportOperator
 from airflow_provider_voucherify.order_export import ExportConfig, ExportRequest
 from airflow_provider_voucherify.task.parameters import AnyPath, takes_options
+from airflow_provider_voucherify.task.window import RunWindow
 
 __all__ = ["VoucherifyExportOperator"]
 
@@ -25,14 +26,18 @@ class VoucherifyExportOperator(ExportOperator):
     set dictionaries, everything else strings; an export without rows is a file with all columns. A manifest beside them
     has rows, bytes, checksums, schema, window and export ids.
 
-    The result is ``{"path", "rows", "bytes", "export_id", "export_ids", "files", "parquet_files", "manifest_path",
-    "window", "unknown_columns", "bad_rows", "bad_rows_path"}``. Assets among the ``outlets`` of the task get rows, path
-    and window in the ``extra`` of their events.
+    The result is ``{"path", "uri", "rows", "bytes", "export_id", "export_ids", "files", "parquet_files",
+    "manifest_path", "window", "unknown_columns", "empty_fields", "new_metadata_keys", "bad_rows", "bad_rows_path",
+    "bad_row_ids"}``. Assets among the ``outlets`` of the task get rows, path, window and bad rows in the ``extra`` of
+    their events.
 
     ``fields`` and ``filters`` may be templates that render to JSON, and ``filters`` a ``.json`` file beside the DAG.
 
     :param output_path: The Parquet file, on any file system that Airflow's ``ObjectStoragePath`` knows:
         ``s3://aws_default@bucket/skus.parquet``; a folder with ``max_rows_per_file`` or ``partition_by``. (templated)
+    :param window: ``data_interval`` takes the window from the run: ``window_start`` and ``window_end`` of its
+        configuration if somebody triggered it with them, otherwise its data interval, otherwise the ``params`` of the
+        DAG of these names. A run without any fails, saying how to give it one.
     :param durable: Whether a retry, or the clearing of a failed task, resumes the exports of the last try. The state is
         saved in Airflow's task state store (3.3 and newer) or beside the output; success removes it.
     :param restart: Whether to start over, whatever an earlier run saved; a retry in the same run resumes all the same.
@@ -46,5 +51,12 @@ class VoucherifyExportOperator(ExportOperator):
     """
 
     @takes_options(ExportRequest, ExportConfig)
-    def __init__(self, *, output_path: AnyPath, timeout: float | timedelta = timedelta(hours=6), **kwargs: Any) -> None:
-        super().__init__(output_path=output_path, timeout=timeout, **kwargs)
+    def __init__(
+        self,
+        *,
+        output_path: AnyPath,
+        window: RunWindow | None = None,
+        timeout: float | timedelta = timedelta(hours=6),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(output_path=output_path, window=window, timeout=timeout, **kwargs)

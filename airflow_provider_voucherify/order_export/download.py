@@ -15,17 +15,19 @@ import msgspec
 import pyarrow as pa
 import tenacity
 
+from airflow_provider_voucherify import __version__
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.models import Export, ExportStatus
+from airflow_provider_voucherify.core.storage import uri_of
 from airflow_provider_voucherify.exceptions import ExportFileError, RowTooLongError, ServerError, TransportError
 from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
 from airflow_provider_voucherify.order_export.convert.rows import BLOCK_BYTES, ROW_GROUP_ROWS, BadRow, RowReader
-from airflow_provider_voucherify.order_export.convert.schema import order_schema
+from airflow_provider_voucherify.order_export.convert.schema import file_schema, order_schema
+from airflow_provider_voucherify.order_export.kinds import METADATA, is_metadata_key
 from airflow_provider_voucherify.order_export.parts import ExportPart, rows_of
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.result import ExportResult
-from airflow_provider_voucherify.order_export.sink.atomic import Publication
 from airflow_provider_voucherify.order_export.sink.bad_rows import BadRows
 from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.sink.parquet import Manifest, ParquetFiles, encode_manifest
@@ -106,6 +108,52 @@ class _File:
         return f"Export {self.export_id}" + (f" (file {self.number} of {self.of})" if self.of > 1 else "")
 
 
+class _Findings:
+    """What somebody should know of the files: columns, keys and fields that are not as expected."""
+
+    def __init__(self, request: ExportRequest) -> None:
+        self.unknown_columns: dict[str, None] = {}
+        self.metadata_keys: set[str] = set()
+        self._has_metadata = METADATA in (request.fields or ())
+        self._unseen = {field for field in request.fields or () if is_metadata_key(field)}
+        self._rows = 0
+
+    @property
+    def sorted_keys(self) -> list[str] | None:
+        """The keys of the metadata; None if it was not requested."""
+        return sorted(self.metadata_keys) if self._has_metadata else None
+
+    @property
+    def empty_fields(self) -> list[str]:
+        """The fields ``metadata.X`` that are null in every row; none if there are no rows."""
+        return sorted(self._unseen) if self._rows else []
+
+    def add_rows(self, table: pa.Table) -> None:
+        """Look for values of the fields that had none so far."""
+        self._rows += table.num_rows
+        self._unseen -= {field for field in self._unseen if table[field].null_count < table.num_rows}
+
+    def new_keys(self, output: Output) -> list[str]:
+        """List the keys of the metadata that the last manifest does not have; none if there is no manifest."""
+        last = output.last_metadata_keys() if self._has_metadata else None
+        new = [] if last is None else sorted(self.metadata_keys.difference(last))
+        if new:
+            log.warning("The metadata has keys that the last export had not: %s.", ", ".join(new))
+        return new
+
+    def tell(self, name: str) -> None:
+        """Write to the log what is not as expected."""
+        if self.unknown_columns:
+            log.warning(
+                "%s has columns that were not requested: %s. These %d are left out.",
+                name,
+                ", ".join(self.unknown_columns),
+                len(self.unknown_columns),
+            )
+        if self.empty_fields:
+            log.warning("%s: %s is null in every row. Is the key misspelled?", name, ", ".join(self.empty_fields))
+
+
 @dataclass
 class _Download:
     """The download of all files."""
@@ -121,35 +169,44 @@ class _Download:
     def attempt(self, block_bytes: int) -> ExportResult:
         """Download and convert all files once."""
         files = [file for part in self.parts for file in self._files(part)]
-        schema = order_schema(self.request)
-        unknown_columns: dict[str, None] = {}
+        findings = _Findings(self.request)
         stop = threading.Event()
-        row_groups = self._row_groups(files, block_bytes, unknown_columns, stop)
+        row_groups = self._row_groups(files, block_bytes, findings, stop)
         with (
             _prefetched(row_groups, stop) as ready,
-            Publication(self.output.journal, self.output.earlier_files) as publication,
+            self.output.publication() as publication,
         ):
-            bad_rows = BadRows(self.config.on_bad_value, publication, self.output.beside("bad_rows.jsonl"))
-            with ParquetFiles(publication, self.output, schema, self.config.compression) as parquet:
+            bad_rows = BadRows(self.config, publication, self.output.beside("bad_rows.jsonl"))
+            notes = {
+                "window": self.request.window,
+                "export_ids": list(dict.fromkeys(file.export_id for file in files)),
+                "provider_version": __version__,
+            }
+            with ParquetFiles(publication, self.output, self.request, self.config, notes) as parquet:
                 for file, table, bad in ready:
                     bad_rows.add(file.name, file.number, bad)
+                    findings.add_rows(table)
                     parquet.write(table)
                 published = parquet.finish()
+            bad_rows.check(sum(file.rows for file in published))
+            self.config.check_rows(sum(file.rows for file in published))
             manifest = Manifest(
                 rows=sum(file.rows for file in published),
                 bytes=sum(file.bytes for file in published),
                 bad_rows=bad_rows.count,
                 files=published,
-                schema={column.name: str(column.type) for column in schema},
+                schema={column.name: str(column.type) for column in file_schema(self.request, self.config)},
                 window=self.request.window,
                 export_ids=list(dict.fromkeys(file.export_id for file in files)),
+                metadata_keys=findings.sorted_keys,
             )
+            new_keys = findings.new_keys(self.output)
             manifest_path = self.output.manifest
             publication.create_manifest(manifest_path).write(encode_manifest(manifest))
-        if unknown_columns:
-            log.warning("%s has columns that were not requested: %s.", files[0].name, ", ".join(unknown_columns))
+        findings.tell(files[0].name)
         return ExportResult(
             path=str(self.output.path),
+            uri=uri_of(self.output.path),
             rows=manifest.rows,
             bytes=manifest.bytes,
             export_id=manifest.export_ids[0],
@@ -158,9 +215,12 @@ class _Download:
             parquet_files=len(published),
             manifest_path=str(manifest_path),
             window=None if manifest.window is None else msgspec.to_builtins(manifest.window),
-            unknown_columns=list(unknown_columns),
+            unknown_columns=list(findings.unknown_columns),
+            empty_fields=findings.empty_fields,
+            new_metadata_keys=new_keys,
             bad_rows=bad_rows.count,
             bad_rows_path=bad_rows.path,
+            bad_row_ids=bad_rows.ids,
         )
 
     def _files(self, part: ExportPart) -> list[_File]:
@@ -171,13 +231,13 @@ class _Download:
         return [_File(part, export_id, number, len(export.urls), link) for number, link in enumerate(export.urls, 1)]
 
     def _row_groups(
-        self, files: Sequence[_File], block_bytes: int, unknown_columns: dict[str, None], stop: threading.Event
+        self, files: Sequence[_File], block_bytes: int, findings: _Findings, stop: threading.Event
     ) -> Generator[tuple[_File, pa.Table, list[BadRow]], None, None]:
         for file in files:
             with self.client.download_export(file.export_id, file=file.number - 1, link=file.link) as download:
                 reader = RowReader(
                     CsvStream(download, file.name, stopped=stop.is_set),
-                    order_schema(file.part.request(self.request)),
+                    order_schema(file.part.request(self.request, self.output.day_fields)),
                     block_bytes=block_bytes,
                     row_group_rows=self.row_group_rows,
                     header_mapping=self.config.header_mapping,
@@ -188,11 +248,11 @@ class _Download:
                         f"{file.name} has columns that were not requested: {', '.join(reader.columns.unknown)}. "
                         "on_unknown_column='warn' leaves them out."
                     )
-                unknown_columns.update(dict.fromkeys(reader.columns.unknown))
+                findings.unknown_columns.update(dict.fromkeys(reader.columns.unknown))
                 with closing(reader.row_groups()) as groups:
                     for group in groups:
-                        table = rows_of(file.part, group.table, self.request.kind).select(self.request.fields)
-                        yield file, table, group.bad_rows
+                        findings.metadata_keys |= reader.metadata_keys
+                        yield file, rows_of(file.part, group.table, self.request.kind), group.bad_rows
             if stop.is_set():
                 return
 

@@ -18,6 +18,7 @@ from airflow_provider_voucherify.exceptions import (
     NotFoundError,
     QuotaError,
     ServerError,
+    TooFewRowsError,
     TransportError,
 )
 from airflow_provider_voucherify.order_export.checkpoint import ExportState, open_state
@@ -143,6 +144,9 @@ class ExportJob:
             log.warning("An export is gone, and is requested again. %s", error)
             self._forget(state.parts)
             return Pause(0.0, "exports to be requested again")
+        except TooFewRowsError:
+            self._forget(state.parts)
+            raise
         self._state_store.clear()
         return None
 
@@ -186,7 +190,7 @@ class ExportJob:
     def _request_part(self, part: ExportPart) -> Pause | None:
         if part.sent_at is None:
             part.overlap_ms = OVERLAP_MS[self._client.transport.settings.facts.bounds_included]
-        request = part.request(self._request)
+        request = part.request(self._request, self._output.day_fields)
         if part.sent_at is not None:
             exports = exports_since(self._client, part.sent_at, self.state.export_ids)
             if found := next(filter(request.is_request_of, exports), None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -54,23 +55,28 @@ class ExportPart(msgspec.Struct, kw_only=True):
         overlap = timedelta(milliseconds=self.overlap_ms)
         return window.start - overlap, window.end + overlap
 
-    def request(self, request: ExportRequest) -> ExportRequest:
+    def request(self, request: ExportRequest, day_fields: Sequence[str] = ()) -> ExportRequest:
         """
         Make the request of this export: slightly more than its window, and with the times to select the rows by.
 
         :param request: The request of the whole window.
+        :param day_fields: The times that decide about the folder of a row.
         """
         if self.window is None:
-            return request
+            return msgspec.structs.replace(request, fields=_with(request.fields, day_fields))
         columns = request.kind.times
         times = [columns["created_at"], *([columns["updated_at"]] if self.window.field == "updated_at" else ())]
         start, end = self.bounds(self.window)
         span = {"conditions": {"$after": [iso(start)], "$before": [iso(end)]}}
         filters = {**(request.filters or {}), **dict.fromkeys(self.time_fields, span)}
         filters["junction"] = "or" if len(self.time_fields) > 1 else "and"
-        fields = dict.fromkeys([*(request.fields or ()), *times])
         return msgspec.structs.replace(
-            request, fields=tuple(fields), filters=filters, window_start=None, window_end=None
+            request,
+            fields=_with(request.fields, [*times, *day_fields]),
+            filters=filters,
+            window_start=None,
+            window_end=None,
+            window_lookback=None,
         )
 
 
@@ -136,6 +142,10 @@ def rows_of(part: ExportPart, table: pa.Table, kind: ExportKind) -> pa.Table:
         never_updated = pc.is_null(table["updated_at"])
         wanted = pc.and_(wanted, never_updated if part.time_fields == ("created_at",) else pc.invert(never_updated))
     return table.filter(wanted)
+
+
+def _with(fields: Sequence[str] | None, more: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*(fields or ()), *more]))
 
 
 def _milliseconds(moment: datetime) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, get_args
 
 import msgspec
@@ -61,6 +61,9 @@ class ExportRequest(Options, frozen=True, kw_only=True):
         and transactions never change: their windows are of ``created_at``.
     :param window_start: The first moment of the window, in ISO 8601 with an offset. Everything without a window.
     :param window_end: The first moment after the window, in the same format; not in the future.
+    :param window_lookback: How much more to export before the window, in seconds or as a timedelta, for changes that
+        become visible late. Such a version of an order comes with two windows: merge them by ``id``, as a later window
+        never has an older version. The names of the files stay those of the window.
     :raises ConfigurationError: if the API would refuse it, naming the value and what is allowed.
     """
 
@@ -72,6 +75,7 @@ class ExportRequest(Options, frozen=True, kw_only=True):
     window_field: WindowField = "updated_at"
     window_start: str | datetime | None = None
     window_end: str | datetime | None = None
+    window_lookback: float | timedelta | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,6 +96,8 @@ class ExportRequest(Options, frozen=True, kw_only=True):
             _check_filters(self.filters, kind)
         if self.window is not None:
             _check_window_filters(self.filters or {})
+        elif self.window_lookback is not None:
+            raise ConfigurationError("window_lookback: there is no window. Give window_start and window_end.")
         msgspec.structs.force_setattr(self, "fields", tuple(fields))
         msgspec.structs.force_setattr(self, "metadata_schema", types)
 
@@ -103,10 +109,23 @@ class ExportRequest(Options, frozen=True, kw_only=True):
     @property
     def window(self) -> ExportWindow | None:
         """
-        The window; None for all orders.
+        The window, with the lookback; None for all orders.
 
         :raises ConfigurationError: if only one of its ends is given, or it is not a window.
         """
+        window = self._window
+        if window is None or self.window_lookback is None:
+            return window
+        assert isinstance(self.window_lookback, float)  # noqa: S101  # the check of the options made it one
+        return window.looking_back(timedelta(seconds=self.window_lookback))
+
+    @property
+    def window_name(self) -> str | None:
+        """The name of the window in file names, which the lookback does not change; None for all orders."""
+        return None if self._window is None else self._window.name
+
+    @property
+    def _window(self) -> ExportWindow | None:
         if (self.window_start is None) != (self.window_end is None):
             raise ConfigurationError("Give both window_start and window_end, or neither.")
         if self.window_start is None:

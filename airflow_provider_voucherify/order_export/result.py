@@ -10,7 +10,9 @@ class ExportResult:
     """
     The result of an export. All values are JSON: ``asdict(result)``.
 
-    :param path: The Parquet file, or the folder with several.
+    :param path: The Parquet file, or the folder with several, as ``ObjectStoragePath`` takes it:
+        ``s3://aws_default@bucket/orders``.
+    :param uri: The same for other tools: ``s3://bucket/orders``.
     :param rows: The number of rows.
     :param bytes: The size of the Parquet files.
     :param export_id: The export; the first one if the window took several.
@@ -20,11 +22,15 @@ class ExportResult:
     :param manifest_path: The manifest.
     :param window: Field, start and end of the window, or None.
     :param unknown_columns: Headers of columns that were not requested and are left out.
+    :param empty_fields: Fields ``metadata.X`` that are null in every row.
+    :param new_metadata_keys: Keys in the metadata that the last manifest does not have, in a sample of the rows.
     :param bad_rows: Rows that are not in the Parquet files but in ``bad_rows_path``.
     :param bad_rows_path: The reject lines of these rows, whose payload is the record by header; None without bad rows.
+    :param bad_row_ids: The ``id`` of the first 20 of them that have one.
     """
 
     path: str
+    uri: str
     rows: int
     bytes: int
     export_id: str
@@ -34,5 +40,8 @@ class ExportResult:
     manifest_path: str
     window: dict[str, str] | None
     unknown_columns: list[str]
+    empty_fields: list[str]
+    new_metadata_keys: list[str]
     bad_rows: int
     bad_rows_path: str | None
+    bad_row_ids: list[str]

@@ -52,6 +52,14 @@ class ExportWindow(msgspec.Struct, frozen=True, kw_only=True):
         """The name of the window in file names: the same window always has the same name."""
         return "_".join(f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03}Z" for moment in (self.start, self.end))
 
+    def looking_back(self, lookback: timedelta) -> Self:
+        """
+        Return the window with a longer past.
+
+        :param lookback: How much longer. Parts of a millisecond are rounded up.
+        """
+        return msgspec.structs.replace(self, start=self.start + (-lookback // MILLISECOND) * MILLISECOND)
+
     def halves(self) -> tuple[Self, Self] | None:
         """Split the window in two; None if it is a single millisecond."""
         half = (self.end - self.start) // 2

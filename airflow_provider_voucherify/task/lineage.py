@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import Asset, BaseHook
 
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.assets import ORDERS, asset_of, convert_asset_to_openlineage
-from airflow_provider_voucherify.order_export import ExportRequest
+from airflow_provider_voucherify.order_export import ExportConfig, ExportRequest
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset, OutputDataset
@@ -91,12 +91,13 @@ def files(path: str) -> Dataset:
     return Dataset(namespace=namespace, name=name)
 
 
-def exported_file(result: Mapping[str, Any], request: ExportRequest) -> OutputDataset:
+def exported_file(result: Mapping[str, Any], request: ExportRequest, config: ExportConfig) -> OutputDataset:
     """
     Describe the output of an export, with its columns and size.
 
     :param result: The result of the export.
     :param request: The request.
+    :param config: The options.
     """
     from airflow.providers.common.compat.openlineage.facet import (
         OutputDataset,
@@ -105,10 +106,12 @@ def exported_file(result: Mapping[str, Any], request: ExportRequest) -> OutputDa
         SchemaDatasetFacetFields,
     )
 
-    from airflow_provider_voucherify.order_export.convert.schema import order_schema
+    from airflow_provider_voucherify.order_export.convert.schema import file_schema
 
     namespace, name = _named(result["path"])
-    fields = [SchemaDatasetFacetFields(name=column.name, type=str(column.type)) for column in order_schema(request)]
+    fields = [
+        SchemaDatasetFacetFields(name=column.name, type=str(column.type)) for column in file_schema(request, config)
+    ]
     statistics = OutputStatisticsOutputDatasetFacet(
         rowCount=result["rows"], size=result["bytes"], fileCount=result["parquet_files"]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import PurePath
 from typing import Any, TypeVar
 
@@ -66,6 +66,7 @@ def takes_options(
 
         @functools.wraps(init)
         def init_with_options(self: Any, *args: Any, **kwargs: Any) -> None:
+            self._given_options = kwargs.keys() & options.keys()
             values = {
                 name: kwargs.pop(name, parameter.default)
                 for name, (_, parameter) in options.items()
@@ -93,6 +94,7 @@ class OptionsMixin:
     """An operator whose ``__init__`` is decorated with :func:`takes_options`."""
 
     template_fields: Sequence[str]
+    _given_options: Set[str]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -2,6 +2,7 @@
 How fast an exported CSV file of orders becomes zstd Parquet, and in how much memory, beside what else could do it.
 
     python tests/benchmarks/export_conversion.py --rows 1000000 5000000 --repeat 3
+    python tests/benchmarks/export_conversion.py --rows 200000 --metadata-bytes 8000
 
 Each contender runs in a process of its own, from the same file on disk; ``engine over HTTP`` gets it from a server in
 another process. Peers that are not installed are left out.
@@ -47,8 +48,8 @@ HEADER = [name.replace("_", " ").title().replace("Id", "ID") for name in ORDER_F
 EXPORT_ID = "exp_benchmark"
 
 
-def generate(path: Path, rows: int) -> None:
-    """Write orders as an export has them, about 190 bytes each."""
+def generate(path: Path, rows: int, metadata_bytes: int = 0) -> None:
+    """Write orders as an export has them, about 190 bytes each, and more metadata in each if there shall be."""
     chance = random.Random(rows)
     start = datetime(2022, 1, 1)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -58,6 +59,9 @@ def generate(path: Path, rows: int) -> None:
 
     def moment(milliseconds: int) -> str:
         return (start + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds") + "Z"
+
+    def note() -> dict[str, str]:
+        return {"note": "".join(chance.choices(letters, k=64)) * (metadata_bytes // 64)} if metadata_bytes else {}
 
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -78,7 +82,7 @@ def generate(path: Path, rows: int) -> None:
                     amount - discount - items,
                     identifier("cust_"),
                     "" if row % 3 else identifier("cust_"),
-                    json.dumps({"payment_mean": chance.choice(["card", "cash"]), "n": row}) if row % 4 else "",
+                    json.dumps({"payment_mean": chance.choice(["card", "cash"]), "n": row} | note()) if row % 4 else "",
                 ]
             )
 
@@ -288,6 +292,7 @@ def compare(source: Path, repeat: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
+    parser.add_argument("--metadata-bytes", type=int, default=0, help="so much more metadata in an order")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--source", type=Path, help="a CSV file made before")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
@@ -305,7 +310,7 @@ def main() -> None:
         for rows in arguments.rows:
             with tempfile.TemporaryDirectory() as folder:
                 source = Path(folder) / "orders.csv"
-                generate(source, rows)
+                generate(source, rows, arguments.metadata_bytes)
                 compare(source, arguments.repeat)
 
 

@@ -22,6 +22,7 @@ from airflow_provider_voucherify.order_export.kinds import METADATA
 
 BLOCK_BYTES = 1 << 20
 ROW_GROUP_ROWS = 131_072
+ROW_GROUP_BYTES = 32 << 20  # of cells: orders with wide metadata make smaller row groups
 MAX_MISSHAPEN_ROWS = 100_000  # kept in memory between two row groups
 SHOWN_CHARACTERS = 100
 
@@ -34,13 +35,19 @@ class BadRow:
     :param row: Its number, from 1; neither the header nor empty lines are counted.
     :param reason: What is wrong, and with which value.
     :param record: Its cells as text by header, or the line if it has too few or too many cells.
-    :param source_id: The ``source_id`` of the order, if it can be read.
+    :param id: The ``id`` of the order, if it is among the fields and can be read.
+    :param source_id: Its ``source_id``, likewise.
     """
 
     row: int
     reason: str
     record: Mapping[str, str | None] | str
+    id: str | None = None
     source_id: str | None = None
+
+    def __str__(self) -> str:
+        of_order = "" if self.id is None else f" (id {self.id})"
+        return f"row {self.row}: {self.reason}{of_order}"
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,11 @@ class RowReader:
     :param stream: The file.
     :param schema: The columns of the tables.
     :param block_bytes: How much text is parsed at a time, in bytes: no row can be longer.
-    :param row_group_rows: The smallest number of rows in a table, except for the last one.
+    :param row_group_rows: The smallest number of rows in a table, except for the last one, and for those of which fewer
+        have ``ROW_GROUP_BYTES``.
     :param header_mapping: The fields of headers that do not match otherwise.
     :param known_fields: The fields that the kind of export has.
+    :ivar metadata_keys: The keys of the metadata that were found, in a sample of its texts.
     :raises ExportFileError: if a column is missing, or there twice.
     """
 
@@ -84,6 +93,7 @@ class RowReader:
         self.columns = match_columns(stream.header, schema.names, stream.name, header_mapping, known_fields)
         positions = sorted({*self.columns.fields.values(), *self.columns.metadata.values()})
         self._cells_schema = pa.schema([(str(position), pa.binary()) for position in positions])
+        self.metadata_keys = set(self.columns.metadata)
         self._misshapen: list[BadRow] = []
         self._next_row = 1
         self._end_row: int | None = None
@@ -97,14 +107,15 @@ class RowReader:
         :raises ExportFileError: if too many rows have another number of cells than the header.
         """
         batches: list[pa.RecordBatch] = []
-        rows = 0
+        rows = size = 0
         with closing(self._batches()) as coming:
             for batch in coming:
                 batches.append(batch)
                 rows += batch.num_rows
-                if rows >= self._row_group_rows:
+                size += batch.nbytes
+                if rows >= self._row_group_rows or size >= ROW_GROUP_BYTES:
                     group = self._row_group(batches)
-                    batches, rows = [], 0
+                    batches, rows, size = [], 0, 0
                     yield group
         if not self._stream.stopped():
             self._check_end()
@@ -148,7 +159,13 @@ class RowReader:
         values = [self._values(cells, field, reasons) for field in self._schema]
         table = pa.table(values, schema=self._schema)
         bad_rows = [
-            BadRow(numbers[index], "; ".join(reasons[index]), self._record(cells, index), self._source_id(cells, index))
+            BadRow(
+                numbers[index],
+                "; ".join(reasons[index]),
+                self._record(cells, index),
+                self._identifier(cells, "id", index),
+                self._identifier(cells, "source_id", index),
+            )
             for index in sorted(reasons)
         ]
         if reasons:
@@ -172,7 +189,7 @@ class RowReader:
             position = self.columns.fields[field.name]
             values = self._converted(cells, position, field.type, reasons)
             if field.name == METADATA:
-                for index in not_objects(values):
+                for index in not_objects(values, self.metadata_keys):
                     self._report(cells, position, index, "a JSON object", reasons)
             return values
         if not self.columns.metadata:  # the metadata has a column for each key, and no order has any
@@ -202,8 +219,8 @@ class RowReader:
     def _record(self, cells: pa.Table, index: int) -> dict[str, str | None]:
         return {self._stream.header[int(name)]: _text(cells.column(name)[index].as_py()) for name in cells.column_names}
 
-    def _source_id(self, cells: pa.Table, index: int) -> str | None:
-        position = self.columns.fields.get("source_id")
+    def _identifier(self, cells: pa.Table, field: str, index: int) -> str | None:
+        position = self.columns.fields.get(field)
         return None if position is None else _text(cells.column(str(position))[index].as_py())
 
 

@@ -6,6 +6,7 @@ import re
 
 import pyarrow as pa
 
+from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.kinds import METADATA_PREFIX, FieldType
 from airflow_provider_voucherify.order_export.request import ExportRequest
 
@@ -25,7 +26,7 @@ TYPES: dict[FieldType, pa.DataType] = {
 
 def order_schema(request: ExportRequest) -> pa.Schema:
     """
-    Return the schema of the Parquet file: the requested fields, in their order, under the API's names.
+    Return the types of the requested fields, in their order, under the API's names.
 
     Amounts, in the smallest currency unit, and counts are int64, times milliseconds in UTC, ``metadata`` the JSON text
     of all keys, words of a fixed set a dictionary, and all others strings.
@@ -33,6 +34,17 @@ def order_schema(request: ExportRequest) -> pa.Schema:
     :param request: The request.
     """
     return pa.schema([(name, _type_of(name, request)) for name in request.fields or ()])
+
+
+def file_schema(request: ExportRequest, config: ExportConfig) -> pa.Schema:
+    """
+    Return the schema of the Parquet files: the types of :func:`order_schema`, under the names that the options ask for.
+
+    :param request: The request.
+    :param config: The options.
+    """
+    types = order_schema(request)
+    return pa.schema(list(zip(config.columns(types.names), types.types, strict=True)))
 
 
 def dictionary_columns(schema: pa.Schema) -> list[str]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_voucherify.core.arrow import string_scalar
+from airflow_provider_voucherify.core.arrow import int32_array, string_scalar
 
 FLOOR_UNITS = {"s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond"}
 EMPTY_FRACTION = r"^([+-]?[0-9]+)\.0*$"
 TO_BE_ESCAPED = r'["\\\x00-\x1f]'
+SAMPLE_TEXTS = 4096
 ESCAPES = {character: json.dumps(character)[1:-1] for character in ("\\", '"', *map(chr, range(0x20)))}
+
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def convert(cells: pa.ChunkedArray, target: pa.DataType) -> tuple[pa.ChunkedArray, list[int]]:
@@ -70,14 +75,24 @@ def _cast_leniently(cells: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedAr
     return _cast_times(text, target) if pa.types.is_timestamp(target) else _cast_text(text, target)
 
 
-def not_objects(texts: pa.ChunkedArray) -> list[int]:
+def not_objects(texts: pa.ChunkedArray, keys: set[str]) -> list[int]:
     """
     Find texts that are not a JSON object.
 
+    To parse each of millions of texts would take longer than the whole conversion: those that begin and end as an
+    object are parsed in a sample, and all of them if one of the sample is something else.
+
     :param texts: Texts; null and the empty text are accepted.
+    :param keys: Gets the keys of the objects in the sample.
     :return: The positions of those that are something else.
     """
-    # parsing each of millions of texts, and even trimming it, would take longer than the rest
+    step = -(-len(texts) // SAMPLE_TEXTS) or 1
+    for text in texts.take(int32_array(range(0, len(texts), step))).to_pylist():
+        if text and (members := _members(text)) is not None:
+            keys.update(members)
+        elif text:
+            return [index for index, each in enumerate(texts.to_pylist()) if each and _members(each) is None]
+    # even to trim all texts would take too long
     is_plausible = _begins_and_ends_as_object(texts)
     if pc.all(is_plausible).as_py() in (True, None):  # always of no texts, whose indices pyarrow 18 dies of
         return []
@@ -85,18 +100,24 @@ def not_objects(texts: pa.ChunkedArray) -> list[int]:
     trimmed = pc.utf8_trim_whitespace(texts.take(suspects))
     is_plausible = pc.or_(_begins_and_ends_as_object(trimmed), pc.match_substring_regex(trimmed, r"^(\{\})?$"))
     rest = suspects.filter(pc.invert(is_plausible))
-    return [index for index in rest.to_pylist() if not _is_object(texts[index].as_py())]
+    return [index for index in rest.to_pylist() if _members(texts[index].as_py()) is None]
 
 
 def _begins_and_ends_as_object(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.and_(pc.starts_with(texts, '{"'), pc.ends_with(texts, "}"))
 
 
-def _is_object(text: str) -> bool:
+def _members(text: str) -> Mapping[str, Any] | None:
+    """Return the members of an object, with line breaks in its texts too; None if it is none."""
     try:
-        return isinstance(msgspec.json.decode(text), dict)
+        return _decode_members(text)
     except (msgspec.DecodeError, RecursionError):
-        return False
+        pass
+    try:
+        members = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return None if text.strip() else {}
+    return members if isinstance(members, dict) else None
 
 
 def _cast_text(text: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:

@@ -99,9 +99,8 @@ class Publication:
     """
     Publish some files together.
 
-    They are written beside their final names, under names that begin with a dot, which readers of datasets skip. When
-    the ``with`` block ends without an error, they are moved, in the order in which they were created, and replace what
-    was there; an error removes them.
+    They are written under temporary names, which begin with a dot. When the ``with`` block ends without an error, they
+    are moved, in the order in which they were created, and replace what was there; an error removes them.
 
     On object storage, a move is a copy within the store and a removal; the copy appears complete as well. No store
     moves many files at once, so there is a last one, the manifest: it is removed before the first file is moved, and
@@ -112,13 +111,22 @@ class Publication:
     object storage the first stops at its next step, which it checks by reading the journal back.
 
     :param journal: The journal.
+    :param folder: The folder of the files, to which the names in the journal are relative; by default that of the
+        journal.
+    :param staging: The folder of the temporary files; by default they are beside their final names.
     :param earlier_files: Lists the files of an earlier publication, which are removed unless they are replaced.
     """
 
     def __init__(
-        self, journal: OutputPath | None = None, earlier_files: Callable[[], Iterable[OutputPath]] = tuple
+        self,
+        journal: OutputPath | None = None,
+        folder: Any = None,
+        *,
+        staging: Any = None,
+        earlier_files: Callable[[], Iterable[OutputPath]] = tuple,
     ) -> None:
-        self._journal = None if journal is None else Journal(journal)
+        self._journal = None if journal is None else Journal(journal, folder)
+        self._staging = staging
         self._earlier_files = earlier_files
         self._staged: list[_Staged] = []
         self._obsolete: list[OutputPath] = []
@@ -135,12 +143,13 @@ class Publication:
         :raises ConfigurationError: if it is a folder.
         """
         check_path(path)
-        staged = _Staged(path, path.with_name(temporary_name(path.name)))
+        name = temporary_name(path.name)
+        staged = _Staged(path, path.with_name(name) if self._staging is None else self._staging / name)
         self._staged.append(staged)
         try:
             staged.file = HashedFile(staged.temporary.open("wb"))
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            staged.temporary.parent.mkdir(parents=True, exist_ok=True)
             staged.file = HashedFile(staged.temporary.open("wb"))
         return staged.file
 
@@ -152,6 +161,18 @@ class Publication:
         """
         self._manifest = path
         return self.create(path)
+
+    def publish_now(self, path: OutputPath) -> None:
+        """
+        Publish one of the files before the others, whatever becomes of them.
+
+        :param path: Its name.
+        """
+        (staged,) = (staged for staged in self._staged if staged.path is path)
+        if staged.file is not None:
+            staged.file.close()
+        _move(staged)
+        self._staged.remove(staged)
 
     def remove(self, path: OutputPath) -> None:
         """
@@ -191,7 +212,8 @@ class Publication:
             self._move({str(path) for path in paths})
             if self._journal is not None:
                 self._journal.close()
-            for folder in {str(path.parent): path.parent for path in paths}.values():
+            folders = [path.parent for path in paths] if self._staging is None else [self._staging]
+            for folder in {str(folder): folder for folder in folders}.values():
                 sweep(folder)
 
     def _move(self, published: set[str]) -> None:
@@ -199,7 +221,7 @@ class Publication:
             if self._staged[0].path is self._manifest:
                 self._remove_obsolete(published)
             self._check_owner()
-            self._staged[0].temporary.rename(self._staged[0].path)
+            _move(self._staged[0])
             self._staged.pop(0)
         self._remove_obsolete(published)
 
@@ -224,6 +246,14 @@ class Publication:
                     staged.temporary.unlink(missing_ok=True)
             except Exception as error:  # noqa: BLE001 - any store has its own; the error that led here is raised
                 log.warning("%s was not discarded cleanly: %s.", staged.temporary, error)
+
+
+def _move(staged: _Staged) -> None:
+    try:
+        staged.temporary.rename(staged.path)
+    except FileNotFoundError:
+        staged.path.parent.mkdir(parents=True, exist_ok=True)
+        staged.temporary.rename(staged.path)
 
 
 def check_path(path: OutputPath) -> None:

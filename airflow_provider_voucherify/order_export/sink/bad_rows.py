@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import msgspec
 
+from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import BadRowError
-from airflow_provider_voucherify.order_export.config import OnBadValue
+from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.convert.rows import BadRow
 from airflow_provider_voucherify.order_export.sink.atomic import HashedFile, OutputPath, Publication
 from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, write_line
+
+SHOWN = 20
+
+log = logging.getLogger(__name__)
 
 
 class BadRows:
     """
     The bad rows of one export.
 
-    :param on_bad_value: What becomes of them.
+    :param config: What becomes of them, and how many are tolerated.
     :param publication: Publishes the side file. If no row is bad, the side file of an earlier run is removed.
     :param path: The side file.
     """
 
-    def __init__(self, on_bad_value: OnBadValue, publication: Publication, path: OutputPath) -> None:
-        self._on_bad_value = on_bad_value
+    def __init__(self, config: ExportConfig, publication: Publication, path: OutputPath) -> None:
+        self._config = config
         self._publication = publication
         self._path = path
         self._file: HashedFile | None = None
+        self._first: BadRowError | None = None
         self.count = 0
+        self.ids: list[str] = []
         publication.remove(self._path)
 
     @property
@@ -37,28 +45,54 @@ class BadRows:
 
     def add(self, name: str, file: int, rows: Sequence[BadRow]) -> None:
         """
-        Write bad rows to the side file.
+        Write bad rows to the side file, and the first ones to the log.
 
         :param name: The name of the exported file, for positions and errors.
         :param file: Its number, from 1.
         :param rows: Bad rows of it.
-        :raises BadRowError: for the first of them, unless there is a side file.
+        :raises BadRowError: for the first of them, if none is tolerated and there is no side file.
         """
-        if rows and self._on_bad_value == "fail":
-            raise BadRowError(
-                f"{name}, row {rows[0].row}: {rows[0].reason}. "
-                f"With on_bad_value='side_file', such rows are written to {self._path}.",
-                file,
-                rows[0].row,
-            )
         for row in rows:
-            self._file = self._file or self._publication.create(self._path)
-            outcome = Outcome(
-                position=f"{name}, row {row.row}",
-                source_id=row.source_id,
-                reason=row.reason,
-                payload=msgspec.json.encode(row.record),
-                code=OutcomeCode.BAD_VALUE,
-            )
-            self._file.write(write_line(outcome))
-        self.count += len(rows)
+            if self._first is None:
+                self._first = BadRowError(f"{name}, {row}.", file, row.row)
+            if self._config.fails_at_first_bad_row:
+                raise BadRowError(
+                    f"{self._first} With on_bad_value='side_file', such rows are written to {self._path}; "
+                    "max_bad_rows is how many are tolerated.",
+                    file,
+                    row.row,
+                )
+            if self.count < SHOWN:
+                log.warning("%s, %s.", name, row)
+            if row.id is not None and len(self.ids) < SHOWN:
+                self.ids.append(row.id)
+            self._write(name, row)
+            self.count += 1
+
+    def check(self, rows: int) -> None:
+        """
+        Check that not too many rows are bad. Otherwise the side file is published alone.
+
+        :param rows: How many rows are good.
+        :raises BadRowError: if too many are bad, with the first of them.
+        """
+        if self._first is None or tolerated(self.count, self._config.max_bad_rows, rows + self.count):
+            return
+        self._publication.publish_now(self._path)
+        raise BadRowError(
+            f"{self.count:,} of {rows + self.count:,} rows are bad, and max_bad_rows={self._config.max_bad_rows:g} are "
+            f"tolerated. The first: {self._first} All of them: {self._path}. Nothing else was published.",
+            self._first.file,
+            self._first.row,
+        )
+
+    def _write(self, name: str, row: BadRow) -> None:
+        self._file = self._file or self._publication.create(self._path)
+        outcome = Outcome(
+            position=f"{name}, row {row.row}",
+            source_id=row.source_id,
+            reason=row.reason,
+            payload=msgspec.json.encode(row.record),
+            code=OutcomeCode.BAD_VALUE,
+        )
+        self._file.write(write_line(outcome))

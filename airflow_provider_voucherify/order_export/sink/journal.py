@@ -31,7 +31,7 @@ class Entry(msgspec.Struct, kw_only=True):
     :param owner: Host and process of the publication, for errors.
     :param token: Identifies the publication.
     :param started_at: When it began to move files.
-    :param files: What it may have written or left, relative to the folder of the journal.
+    :param files: What it may have written or left, relative to their folder.
     """
 
     owner: str
@@ -45,10 +45,12 @@ class Journal:
     The journal of one publication.
 
     :param path: The file.
+    :param folder: The folder of the files that it names; by default its own.
     """
 
-    def __init__(self, path: Any) -> None:
+    def __init__(self, path: Any, folder: Any = None) -> None:
         self._path = path
+        self._folder = path.parent if folder is None else folder
         self._token = secrets.token_hex(8)
 
     def open(self, files: Iterable[Any]) -> None:
@@ -61,7 +63,7 @@ class Journal:
             owner=f"{socket.gethostname()}, process {os.getpid()}",
             token=self._token,
             started_at=datetime.now(UTC),
-            files=sorted({relative_name(file, self._path.parent) for file in files}),
+            files=sorted({relative_name(file, self._folder) for file in files}),
         )
         self._path.write_bytes(msgspec.json.encode(entry))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from airflow_provider_voucherify.core.storage import check_writable
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.sink.atomic import OutputPath, check_path
+from airflow_provider_voucherify.order_export.sink.atomic import OutputPath, Publication, check_path
 from airflow_provider_voucherify.order_export.sink.journal import read_entry
 
 __all__ = ["Output", "OutputPath"]
@@ -27,11 +28,13 @@ class Output:
     Where the rows go, and the names of the files.
 
     In a folder, all file names of an export begin with its stem, so that a second run finds the files of the first.
+    There are Parquet files alone in it: not every reader of datasets skips others, whatever their names begin with
+    (Polars and DuckDB do not). All else lies beside it, ``_orders/`` beside ``orders/``.
 
     :param path: The Parquet file; a folder if one of the next two is given.
     :param max_rows_per_file: The largest number of rows in a file.
     :param partition_by: A time column whose days become folders, ``updated_at_day=2026-01-01``.
-    :param stem: The beginning of the file names in a folder: the name of the window.
+    :param stem: The beginning of the file names in a folder: the window and whose it is.
     """
 
     path: OutputPath
@@ -52,7 +55,7 @@ class Output:
             path=path,
             max_rows_per_file=config.max_rows_per_file,
             partition_by=config.partition_by,
-            stem=_stem(request),
+            stem=_stem(request, config),
         )
 
     def check(self) -> None:
@@ -63,6 +66,10 @@ class Output:
         """
         if not self.is_folder:
             check_path(self.path)
+        elif not self.path.name:
+            raise ConfigurationError(
+                f"output_path {self.path} has nothing beside it. Name a folder in it, such as orders."
+            )
         elif self.path.is_file():
             raise ConfigurationError(f"output_path {self.path} is a file, and several files need a folder.")
 
@@ -73,18 +80,40 @@ class Output:
         :raises ConfigurationError: as :meth:`check`, or if the folder cannot be written.
         """
         self.check()
-        check_writable(self.path if self.is_folder else self.path.parent, "output_path")
+        for folder in dict.fromkeys((self.folder, self.beside_folder)):
+            check_writable(folder, "output_path")
 
     @property
     def is_folder(self) -> bool:
         """Whether there can be more than one file."""
         return bool(self.max_rows_per_file or self.partition_by)
 
+    @property
+    def day_fields(self) -> tuple[str, ...]:
+        """The times that decide about the folder of a row: by ``updated_at``, where it is empty, ``created_at``."""
+        if self.partition_by is None:
+            return ()
+        return ("updated_at", "created_at") if self.partition_by == "updated_at" else (self.partition_by,)
+
+    @property
+    def folder(self) -> Any:
+        """The folder of the Parquet files."""
+        return self.path if self.is_folder else self.path.parent
+
+    @property
+    def beside_folder(self) -> Any:
+        """The folder of all other files."""
+        return self.path.with_name(f"_{self.path.name}") if self.is_folder else self.path.parent
+
     def beside(self, ending: str) -> Any:
-        """Return the path of a file beside the rows. Readers of datasets skip names that begin with an underscore."""
-        if self.is_folder:
-            return self.path / f"_{self.stem}.{ending}"
-        return self.path.with_name(f"_{self.path.name}.{ending}")
+        """Return the path of a file beside the rows."""
+        return self.beside_folder / (f"{self.stem}.{ending}" if self.is_folder else f"_{self.path.name}.{ending}")
+
+    def publication(self) -> Publication:
+        """Start to publish the files, in the place of those of an earlier run."""
+        return Publication(
+            self.beside("publishing.json"), self.folder, staging=self.beside_folder, earlier_files=self.earlier_files
+        )
 
     def file(self, day: str | None, number: int) -> Any:
         """Return the path of a Parquet file."""
@@ -98,16 +127,32 @@ class Output:
         """The path of the manifest."""
         return self.beside("manifest.json")
 
-    @property
-    def journal(self) -> Any:
-        """The path of the journal of a publication."""
-        return self.beside("publishing.json")
-
     def earlier_files(self) -> list[Any]:
         """List the Parquet files that earlier runs of the same export wrote, in whichever layout they did."""
-        journal = read_entry(self.journal)
-        names = {*manifest_files(self.manifest), *([] if journal is None else journal.files)}
-        return [self.manifest.parent / name for name in sorted(names) if self._is_own(name)]
+        journal = read_entry(self.beside("publishing.json"))
+        manifest = read_manifest(self.manifest)
+        listed = [] if manifest is None else [file.path for file in manifest.files]
+        names = {*listed, *([] if journal is None else journal.files)}
+        return [self.folder / name for name in sorted(names) if self._is_own(name)]
+
+    def last_metadata_keys(self) -> list[str] | None:
+        """
+        Return the keys of the metadata in the last manifest: that of these files, or of the files before them, whose
+        names differ in digits alone.
+
+        :return: None if there is none.
+        """
+        if (own := read_manifest(self.manifest)) is not None:
+            return own.metadata_keys
+        masked = _without_digits(self.manifest.name)
+        try:
+            siblings = {path.name: path for path in self.manifest.parent.iterdir()}
+        except FileNotFoundError:
+            return None
+        names = sorted(name for name in siblings if _without_digits(name) == masked)
+        earlier = [name for name in names if name < self.manifest.name] or names
+        last = read_manifest(siblings[earlier[-1]]) if earlier else None
+        return None if last is None else last.metadata_keys
 
     def _is_own(self, name: str) -> bool:
         if not self.is_folder:
@@ -121,36 +166,60 @@ def days_of(manifest_path: Any) -> list[str]:
 
     :param manifest_path: Its manifest.
     """
-    days = (re.fullmatch(r"\w+_day=(\d{4}-\d\d-\d\d)/[^/]+", name) for name in manifest_files(manifest_path))
+    manifest = read_manifest(manifest_path)
+    names = [] if manifest is None else [file.path for file in manifest.files]
+    days = (re.fullmatch(r"\w+_day=(\d{4}-\d\d-\d\d)/[^/]+", name) for name in names)
     return sorted({day[1] for day in days if day})
 
 
-def _stem(request: ExportRequest) -> str:
-    """Name the files of a request; those of several kinds can lie in one folder."""
-    if request.exported_object == "order":
-        return "orders" if request.window is None else request.window.name
-    return "-".join([request.exported_object, *([request.window.name] if request.window else ())])
+def _stem(request: ExportRequest, config: ExportConfig) -> str:
+    """Name the files of an export; those of several kinds, windows, tasks and filters can lie in one folder."""
+    kind = request.exported_object
+    window = request.window_name or (None if kind != "order" else "orders")
+    names = (None if kind == "order" else kind, window, config.file_prefix or _filter_name(request))
+    return "-".join(name for name in names if name)
 
 
-def manifest_files(path: Any) -> list[str]:
-    """
-    List the files that a manifest names, relative to its folder.
+class ListedFile(msgspec.Struct):
+    """A file that a manifest lists: its path, relative to the folder of the files."""
 
-    :param path: The manifest; no files if there is none.
-    """
-    try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=_Named)
-    except FileNotFoundError:
-        return []
-    except msgspec.DecodeError as error:
-        log.warning("%s is not a manifest of an export (%s): the files of an earlier run stay.", path, error)
-        return []
-    return [file.path for file in manifest.files]
-
-
-class _NamedFile(msgspec.Struct):
     path: str
 
 
-class _Named(msgspec.Struct):
-    files: list[_NamedFile]
+class EarlierManifest(msgspec.Struct):
+    """
+    What is read of a manifest.
+
+    :param files: The files.
+    :param metadata_keys: The keys of the metadata; None if it was not exported.
+    """
+
+    files: list[ListedFile]
+    metadata_keys: list[str] | None = None
+
+
+def read_manifest(path: Any) -> EarlierManifest | None:
+    """
+    Read the manifest of an earlier run.
+
+    :param path: The manifest.
+    :return: None if there is none.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=EarlierManifest)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        log.warning("%s is not a manifest of an export (%s): the files of an earlier run stay.", path, error)
+        return None
+
+
+def _filter_name(request: ExportRequest) -> str | None:
+    """Return a name for the filters, so that exports with others do not have the same files."""
+    if not request.filters:
+        return None
+    return hashlib.sha256(msgspec.json.encode(request.filters, order="deterministic")).hexdigest()[:8]
+
+
+def _without_digits(name: str) -> str:
+    return re.sub(r"\d+", "0", name)

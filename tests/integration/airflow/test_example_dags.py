@@ -100,17 +100,21 @@ def test_nightly_export(emulator, tmp_path):
     for _ in range(2):
         run = run_dag(
             example("voucherify_nightly_export"),
-            run_conf={"folder": tmp_path.as_uri()},
+            run_conf={"folder": (tmp_path / "orders").as_uri()},
             logical_date=day + timedelta(days=1),
         )
         assert run.state == "success"
-        name = "20260102T000000.000Z_20260103T000000.000Z"
+        name = "20260102T000000.000Z_20260103T000000.000Z-voucherify_nightly_export.export_orders"
         assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
-            f"_{name}.manifest.json",
-            f"created_at_day=2026-01-01/{name}-00000.parquet",
-            f"created_at_day=2026-01-02/{name}-00000.parquet",
+            f"_orders/{name}.manifest.json",
+            f"orders/created_at_day=2026-01-01/{name}-00000.parquet",
+            f"orders/created_at_day=2026-01-02/{name}-00000.parquet",
         ]
-        assert sorted(pyarrow.dataset.dataset(tmp_path).to_table()["id"].to_pylist()) == ["ord_0", "ord_1", "ord_2"]
+        assert sorted(pyarrow.dataset.dataset(tmp_path / "orders").to_table()["id"].to_pylist()) == [
+            "ord_0",
+            "ord_1",
+            "ord_2",
+        ]
 
 
 def test_exports_of_three_kinds(emulator, tmp_path):

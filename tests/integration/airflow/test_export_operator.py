@@ -17,6 +17,7 @@ from tests.airflow_home import run_dag
 from tests.orders import order
 
 EXPORT = "POST /v1/orders/export"
+FILES = ["_orders.parquet.manifest.json", "orders.parquet"]
 # in the task store where there is one
 LEFT_FOR_THE_NEXT_TRY = (
     [] if AIRFLOW_V_3_3_PLUS else ["._orders.parquet.state.json.owner", "_orders.parquet.state.json"]
@@ -61,7 +62,7 @@ def test_orders_come_back_typed(emulator, orders, tmp_path):
         assert row["created_at"].tzinfo is not None
         assert row["created_at"].astimezone(UTC).year >= 2026
     assert emulator.calls()["calls"][EXPORT] == 1
-    assert names(path.parent) == ["_orders.parquet.manifest.json", "orders.parquet"]
+    assert names(path.parent) == FILES
 
 
 def test_fields_filters_order_and_types(emulator, orders, tmp_path):
@@ -84,6 +85,15 @@ def test_no_orders_make_a_file_with_all_columns(emulator, tmp_path):
     path = tmp_path / "orders.parquet"
     assert run_export(path).xcoms["export"]["rows"] == 0
     assert len(pq.read_schema(path)) == 13
+
+
+@pytest.mark.parametrize(("on_empty", "state"), [("skip", "skipped"), ("fail", "failed")])
+def test_no_orders_skip_or_fail_the_task(emulator, tmp_path, on_empty, state, log):
+    run = run_export(tmp_path / "orders.parquet", on_empty=on_empty, retries=1)
+    assert run.states["export"] == state
+    assert f"on_empty='{on_empty}'" in log()
+    assert names(tmp_path) == (FILES if on_empty == "skip" else LEFT_FOR_THE_NEXT_TRY)
+    assert emulator.calls()["calls"][EXPORT] == (1 if on_empty == "skip" else 2)  # a retry asks again
 
 
 def test_an_export_that_ends_in_error_fails_the_task(emulator, tmp_path, log):

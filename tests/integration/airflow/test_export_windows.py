@@ -8,10 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import DAG, Asset, Stats
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
+from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow.utils.session import create_session
 
 from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.operators._export import EVENT_EXTRA
 from airflow_provider_voucherify.operators.orders import OrdersExportOperator
 from tests.airflow_home import run_dag
 from tests.integration.order_export.timeline import put
@@ -22,11 +24,16 @@ WINDOW = {"window_start": "2026-01-01T00:00:00+00:00", "window_end": "2026-01-02
 both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 
 
-def run_export(path, **parameters):
+NIGHTLY = CronDataIntervalTimetable("0 0 * * *", timezone="UTC")
+NO_WINDOW = {"window_start": None, "window_end": None}
+BY_HAND = {"logical_date": None} if AIRFLOW_V_3_0_PLUS else {}  # below it, every run has a logical date
+
+
+def run_export(path, *, schedule=None, params=None, run=None, **parameters):
     defaults = {"poll_interval": 0.2, "output_path": path.as_uri(), "retry_delay": timedelta(0), **WINDOW}
-    with DAG("export_windows", schedule=None) as dag:
+    with DAG("export_windows", schedule=schedule, start_date=START, catchup=False, params=params) as dag:
         OrdersExportOperator(task_id="export", **(defaults | parameters))
-    return run_dag(dag)
+    return run_dag(dag, **(run or {}))
 
 
 @pytest.fixture
@@ -73,6 +80,47 @@ def test_a_failed_export_leaves_a_window_for_the_retry(emulator, orders, tmp_pat
     assert run_export(path, max_window_splits=0).state == "success"
 
 
+@pytest.mark.parametrize("templates", [("{{ none }}",) * 2, ("{{ '2026-01-01T00:00Z' }}", "{{ '' }}")])
+def test_a_window_that_renders_to_nothing_is_an_error_and_not_all_orders(emulator, orders, tmp_path, templates, log):
+    names = ("window_start", "window_end")
+    run = run_export(tmp_path / "orders.parquet", **dict(zip(names, templates, strict=True)))
+    assert run.state == "failed"
+    assert "window_end rendered to None, and without a window all orders would be exported" in log()
+    assert EXPORT not in emulator.calls()["calls"]
+
+
+def test_a_mapped_window_of_nothing_is_an_error(emulator, orders, tmp_path, log):
+    with DAG("export_windows", schedule=None) as dag:
+        windows = OrdersExportOperator.partial(task_id="export", output_path=str(tmp_path / "orders.parquet"))
+        windows.expand_kwargs([NO_WINDOW])
+    assert run_dag(dag).state == "failed"
+    assert "window_start and window_end rendered to None" in log()
+
+
+@both_modes
+def test_the_window_of_a_run(emulator, orders, tmp_path, deferrable):
+    path, both = tmp_path / "orders.parquet", {"window": "data_interval", "deferrable": deferrable, **NO_WINDOW}
+    by_hand = {"window_start": "2026-01-01T06:00:00Z", "window_end": "2026-01-01T18:00:00Z"}
+    night = {"logical_date": START + timedelta(days=1)}
+    for given, rows in [
+        ({"schedule": NIGHTLY, "run": night, "params": by_hand}, 4),
+        ({"schedule": NIGHTLY, "run": {**night, "run_conf": by_hand}}, 2),
+        ({"params": by_hand, "run": BY_HAND}, 2),
+    ]:
+        run = run_export(path, **given, **both)
+        assert (run.state, pq.read_metadata(path).num_rows) == ("success", rows)
+    assert run.xcoms["export"]["window"]["start"] == "2026-01-01T06:00:00Z"
+
+
+@pytest.mark.parametrize("params", [None, {"window_start": "2026-01-01T00:00Z", "window_end": None}], ids=str)
+def test_a_run_without_a_window_fails_and_says_how_to_give_it_one(emulator, orders, tmp_path, params, log):
+    run = run_export(tmp_path / "orders.parquet", window="data_interval", params=params, run=BY_HAND, **NO_WINDOW)
+    assert run.state == "failed"
+    told = "trigger it with the params window_start and window_end" if params is None else "Give the run both"
+    assert told in log()
+    assert EXPORT not in emulator.calls()["calls"]
+
+
 @both_modes
 def test_the_event_of_an_asset_and_the_metrics_tell_of_the_export(emulator, orders, tmp_path, monkeypatch, deferrable):
     counted, told, asset = {}, {}, Asset("orders_files")
@@ -85,7 +133,8 @@ def test_the_event_of_an_asset_and_the_metrics_tell_of_the_export(emulator, orde
         post_execute=lambda context, result: told.update(context["outlet_events"][asset].extra),
     )
     assert run.state == "success"
-    assert told == {name: run.xcoms["export"][name] for name in ("rows", "path", "window", "manifest_path")}
+    assert told == {name: run.xcoms["export"][name] for name in EVENT_EXTRA}
+    assert {"rows", "uri", "window", "bad_rows", "bad_row_ids"} < told.keys()
     if AIRFLOW_V_3_0_PLUS:  # below it, dag.test() registers no assets
         from airflow.models.asset import AssetEvent
 
@@ -121,6 +170,12 @@ def test_the_events_of_an_asset_name_the_days_that_were_written(emulator, orders
         ({"asset_partitions": True}, "asset_partitions are the days of partition_by: give it too"),
         ({"window_start": "2026-01-01"}, "window_start must say its offset from UTC"),
         ({"window_start": None}, "Give both window_start and window_end"),
+        ({"window": "data_interval"}, "Give either window, or window_start and window_end"),
+        ({"fields": ["id", "metadata.Color", "metadata.color"]}, "would have one name"),
+        ({"column_names": "camel"}, "column_names must be one of as_api, snake_case, got 'camel'"),
+        ({"window": "today"}, "window must be one of data_interval, or None, got 'today'"),
+        ({"window_lookback": 5, **NO_WINDOW}, "window_lookback: there is no window"),
+        ({"window_lookback": timedelta(0)}, "window_lookback must be above 0 seconds"),
         ({"window_field": "status"}, "window_field must be one of updated_at, created_at"),
         ({"window_start": "2026-01-02T00:00Z"}, "window_start must be before window_end"),
         ({"filters": {"junction": "or", "amount": {"conditions": {"$is": [1]}}}}, "junction must be 'and'"),

@@ -32,7 +32,8 @@ def export(url: str, kill: Kill) -> None:
     request = ExportRequest(fields=["id", "amount"], filters=FILTERS)
     state_store = FileStateStore(kill.folder, "_state.json")
     window = window_of(kill)
-    run(job_of(client, kill.folder, request=request, window=window, state_store=state_store, max_rows_per_file=10))
+    layout = {"max_rows_per_file": 10, "file_prefix": "paid"}
+    run(job_of(client, kill.folder, request=request, window=window, state_store=state_store, **layout))
 
 
 def requested_exports(url: str) -> int:
@@ -42,11 +43,13 @@ def requested_exports(url: str) -> int:
 
 def outcome(folder: Path, window: ExportWindow) -> dict[str, object]:
     files = sorted(path.name for path in folder.iterdir())
-    manifest = json.loads((folder / f"_{window.name}.manifest.json").read_bytes())
+    stem = f"{window.name}-paid"
+    manifest = json.loads((folder.with_name(f"_{folder.name}") / f"{stem}.manifest.json").read_bytes())
+    beside = [path.name for path in folder.with_name(f"_{folder.name}").iterdir()]
     named = [file["path"] for file in manifest["files"]]
     return {
         "ids": sorted(name for file in named for name in pq.read_table(folder / file)["id"].to_pylist()),
-        "fits": files == sorted([*named, f"_{window.name}.manifest.json"]),
+        "fits": files == sorted(named) and beside == [f"{stem}.manifest.json"],
         "exports": manifest["export_ids"],
     }
 

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_voucherify import __version__
 from airflow_provider_voucherify.exceptions import (
     AuthenticationError,
     BadRowError,
@@ -26,6 +27,7 @@ from airflow_provider_voucherify.exceptions import (
     ExportFileError,
     NotFoundError,
     ServerError,
+    TooFewRowsError,
     TransportError,
     TruncatedDownloadError,
     VoucherifyError,
@@ -239,7 +241,7 @@ def test_a_bad_value_fails_with_its_place_and_leaves_nothing(server, path):
 def test_bad_rows_go_to_a_side_file_and_out_of_it_when_they_are_mended(server, path):
     good = orders_csv(range(10))
     server.files = [good.replace(b"ord_3,3", b"ord_3,3.5").replace(b"ord_8,8,", b"ord_8,")]
-    result = convert(server, path, on_bad_value="side_file")
+    result = convert(server, path, on_bad_value="side_file", max_bad_rows=0.2)
     side_file = path.with_name("_orders.parquet.bad_rows.jsonl")
     lines = [json.loads(line) for line in side_file.open()]
     assert [(line["position"], line["code"], line["reason"]) for line in lines] == [
@@ -254,6 +256,94 @@ def test_bad_rows_go_to_a_side_file_and_out_of_it_when_they_are_mended(server, p
     result = convert(server, path, on_bad_value="side_file")
     assert (result.rows, result.bad_rows, result.bad_rows_path) == (10, 0, None)
     assert names(path.parent) == FILES
+
+
+@pytest.mark.parametrize(
+    "tolerance", [{"on_bad_value": "side_file"}, {"max_bad_rows": 0.19}, {"max_bad_rows": 1}], ids=str
+)
+def test_too_many_bad_rows_fail_with_their_ids_and_leave_the_side_file_alone(server, path, caplog, tolerance):
+    good = orders_csv(range(10))
+    server.files = [good]
+    convert(server, path)
+    server.files = [good.replace(b"ord_3,3", b"ord_3,3.5").replace(b"ord_8,8", b"ord_8,eight")]
+    with pytest.raises(
+        BadRowError, match=r"2 of 10 rows are bad, and .* tolerated\. The first: .*row 4: .*\(id ord_3\)"
+    ):
+        convert(server, path, **tolerance)
+    assert "row 9: Amount: 'eight' is not a valid int64 (id ord_8)" in caplog.text
+    side_file = path.with_name("_orders.parquet.bad_rows.jsonl")
+    assert [json.loads(line)["payload"]["ID"] for line in side_file.open()] == ["ord_3", "ord_8"]
+    assert (ids(path), names(path.parent)) == (expected_ids(range(10)), sorted([side_file.name, *FILES]))
+    assert convert(server, path, max_bad_rows=2).bad_row_ids == ["ord_3", "ord_8"]
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "message"),
+    [
+        ({"on_empty": "fail"}, 0, r"has no rows \(on_empty='fail'\)"),
+        ({"min_rows": 3}, 2, "has 2 rows, fewer than min_rows=3"),
+        ({"min_rows": 3}, 0, "has 0 rows, fewer than min_rows=3"),
+        ({"min_rows": 3, "on_empty": "skip"}, 1, "has 1 rows, fewer than min_rows=3"),
+        ({"min_rows": 3, "on_empty": "skip"}, 0, None),
+        ({"min_rows": 3, "on_empty": "fail"}, 3, None),
+    ],
+    ids=str,
+)
+def test_too_few_rows_fail_and_leave_what_was_there(server, path, options, rows, message):
+    server.files = [orders_csv(range(5))]
+    convert(server, path)
+    server.files = [orders_csv(range(rows))]
+    if message is None:
+        assert convert(server, path, **options).rows == rows
+        return
+    with pytest.raises(TooFewRowsError, match=message):
+        convert(server, path, **options)
+    assert (len(ids(path)), names(path.parent)) == (5, FILES)
+
+
+def test_metadata_that_no_order_has_and_keys_that_are_new_are_told(server, path, caplog):
+    request = ExportRequest(fields=["id", "metadata", "metadata.channel", "metadata.chanel"])
+    header = b"ID,Metadata,metadata.channel,metadata.chanel\n"
+    for number, (row, new) in enumerate(
+        [
+            (b'ord_1,"{""channel"": ""web""}",web,\n', []),
+            (b'ord_2,"{""channel"": ""web""}",web,\nord_3,"{""region"": ""EU""}",,\n', ["region"]),
+            (b"", []),
+        ],
+        1,
+    ):
+        server.files = [header + row]
+        result = convert(server, path.with_name(f"2026-01-{number:02}.parquet"), request=request)
+        assert result.new_metadata_keys == new
+        assert result.empty_fields == (["metadata.chanel"] if row else [])
+    assert "metadata.chanel is null in every row. Is the key misspelled?" in caplog.text
+    assert "keys that the last export had not: region." in caplog.text
+
+
+def test_the_file_says_what_it_is_and_how_it_is_sorted(server, path):
+    request = ExportRequest(fields=["id", "updated_at", "metadata.a b"], sort_order="-updated_at")
+    times = [b"", b"2026-01-01T00:00:00Z", b"2026-01-03T00:00:00Z", b"2026-01-02T00:00:00Z"]
+    server.files = [b"id,updated_at,metadata.a b\n" + b"".join(b"ord_%d,%s,x\n" % row for row in enumerate(times))]
+    convert(server, path, request=request, column_names="snake_case", compression="snappy")
+    file = pq.read_metadata(path)
+    assert file.row_group(0).sorting_columns == (pq.SortingColumn(1, descending=True, nulls_first=False),)
+    assert file.row_group(0).column(0).compression == "SNAPPY"
+    assert pq.read_table(path).column_names == ["id", "updated_at", "metadata_a_b"]
+    assert ids(path) == ["ord_2", "ord_3", "ord_1", "ord_0"]
+    assert json.loads(file.metadata[b"voucherify.export_ids"]) == [EXPORT_ID]
+    assert json.loads(file.metadata[b"voucherify.provider_version"]) == __version__
+    assert json.loads(file.metadata[b"voucherify.window"]) is None
+
+
+def test_wide_rows_make_small_row_groups(server, path, monkeypatch):
+    monkeypatch.setattr("airflow_provider_voucherify.order_export.convert.rows.ROW_GROUP_BYTES", 2 << 20)
+    row = b"ord_%d," + b'"{""note"": ""' + b"x" * 8000 + b'""}"\n'
+    server.files = [b"ID,Metadata\n" + b"".join(row % number for number in range(1000))]
+    convert(server, path, request=ExportRequest(fields=["id", "metadata"]))
+    groups = [
+        pq.read_metadata(path).row_group(number).num_rows for number in range(pq.read_metadata(path).num_row_groups)
+    ]
+    assert (sum(groups), len(groups)) == (1000, 3)
 
 
 def test_columns_that_nobody_asked_for_are_told(server, path, caplog):

@@ -46,6 +46,10 @@ def window(day):
     return ExportWindow(field="updated_at", start=FIRST + day * DAY, end=FIRST + (day + 1) * DAY)
 
 
+def beside(folder):
+    return folder.with_name(f"_{folder.name}")
+
+
 def names(folder):
     fresh = folder if isinstance(folder, Path) and not isinstance(folder, UPath) else UPath(folder)
     if hasattr(fresh, "fs"):
@@ -59,7 +63,7 @@ def export(client, folder, day, **layout):
 
 
 def check_manifest(folder, stem):
-    manifest = json.loads((folder / f"_{stem}.manifest.json").read_bytes())
+    manifest = json.loads((beside(folder) / f"{stem}.manifest.json").read_bytes())
     rows = size = 0
     for file in manifest["files"]:
         content = (folder / file["path"]).read_bytes()
@@ -77,9 +81,9 @@ def test_parts_of_a_window_replace_those_of_the_run_before(emulator, folder):
         result = export(client, folder, 0, max_rows_per_file=10)
         assert (result.rows, result.parquet_files) == (24, 3)
         export(client, folder, 1, max_rows_per_file=10)
-        expected = [f"_{one}.manifest.json", f"_{two}.manifest.json"]
-        expected += [f"{name}-{number:05}.parquet" for name in (one, two) for number in range(3)]
+        expected = [f"{name}-{number:05}.parquet" for name in (one, two) for number in range(3)]
         assert names(folder) == sorted(expected)
+        assert names(beside(folder)) == [f"{one}.manifest.json", f"{two}.manifest.json"]
         manifest = check_manifest(folder, one)
         assert [file["rows"] for file in manifest["files"]] == [10, 10, 4]
         assert manifest["window"] == {
@@ -108,27 +112,34 @@ def test_a_dataset_by_day(emulator, folder):
         assert (result.rows, result.parquet_files) == (36, 24)
         days = [f"created_at_day={FIRST - n * DAY:%Y-%m-%d}" for n in range(12)]
         files = [f"{day}/{stem}-{number:05}.parquet" for day in days for number in range(2)]
-        assert names(folder) == sorted([f"_{stem}.manifest.json", *files])
+        assert names(folder) == sorted(files)
         for file in check_manifest(folder, stem)["files"]:
             (day,) = {row["created_at"].date() for row in rows_in(folder / file["path"])}
             assert f"created_at_day={day}" == file["path"].split("/")[0]
         with emulator.project.database.transaction() as connection:
             connection.execute("DELETE FROM orders WHERE created_at < '2025-12-31'")
         assert export(client, folder, 0, partition_by="created_at", max_rows_per_file=2).rows == 6
-    assert names(folder) == sorted([f"_{stem}.manifest.json", *(f for f in files if f.split("/")[0] in days[:2])])
+    assert names(folder) == sorted(f for f in files if f.split("/")[0] in days[:2])
 
 
 def rows_in(path):
     return pq.read_table(pa.BufferReader(path.read_bytes())).to_pylist()
 
 
-def test_rows_without_the_time_have_a_day_of_their_own(emulator, tmp_path):
-    put(emulator, [("ord_1", FIRST, None, 1), ("ord_2", FIRST, FIRST + timedelta(hours=1), 2)])
+@pytest.mark.parametrize("of_window", [True, False])
+def test_orders_that_never_changed_are_under_the_day_of_their_creation(emulator, tmp_path, of_window):
+    put(emulator, [("ord_1", FIRST, None, 1), ("ord_2", FIRST - DAY, FIRST + timedelta(hours=1), 2)])
+    request = ExportRequest(fields=["id", "updated_at"])
     with client_of(emulator) as client:
-        export(client, tmp_path, 0, partition_by="updated_at")
+        run(
+            job_of(
+                client, tmp_path, request=request, window=window(0) if of_window else None, partition_by="updated_at"
+            )
+        )
     dataset = pyarrow.dataset.dataset(tmp_path, partitioning="hive")
+    assert dataset.schema.names == ["id", "updated_at", "updated_at_day"]
     rows = {row["id"]: row["updated_at_day"] for row in dataset.to_table().to_pylist()}
-    assert rows == {"ord_1": None, "ord_2": "2026-01-01"}
+    assert rows == {"ord_1": "2026-01-01", "ord_2": "2026-01-01"}
 
 
 def test_rows_in_any_order_are_all_there(emulator, tmp_path):
@@ -145,7 +156,7 @@ def test_rows_in_any_order_are_all_there(emulator, tmp_path):
 def test_no_orders(emulator, folder, layout, files):
     with client_of(emulator) as client:
         result = export(client, folder, 0, **layout)
-    assert (result.rows, result.parquet_files, len(names(folder))) == (0, files, files + 1)
+    assert (result.rows, result.parquet_files, len(names(folder))) == (0, files, files)
     assert list(check_manifest(folder, window(0).name)["schema"]) == list(REQUEST.fields)
 
 

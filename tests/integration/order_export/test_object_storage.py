@@ -47,13 +47,13 @@ def folder_of(path):
     return str(path.parent).partition(f"{BUCKET}/")[2]
 
 
-def convert(server, path, *, on_bad_value="fail", compression="zstd", **options):
+def convert(server, path, *, max_bad_rows=0, compression="zstd", **options):
     return download_to_parquet(
         server.client(),
         [ExportPart(export_id=EXPORT_ID)],
         REQUEST,
         Output(path=path),
-        ExportConfig(on_bad_value=on_bad_value, compression=compression),
+        ExportConfig(max_bad_rows=max_bad_rows, compression=compression),
         sleep=lambda _: None,
         **options,
     )
@@ -90,11 +90,12 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(server, s3, path):
 
 def test_the_side_file_comes_and_goes(server, s3, path):
     server.files = [BAD]
-    result = convert(server, path, on_bad_value="side_file")
+    result = convert(server, path, max_bad_rows=1)
     assert keys(s3, folder_of(path)) == ["_orders.parquet.bad_rows.jsonl", *FILES]
+    assert (result.path, result.uri) == (str(path), f"s3://{BUCKET}/{folder_of(path)}/orders.parquet")
     assert result.bad_rows_path == str(path.with_name("_orders.parquet.bad_rows.jsonl"))
     server.files = [GOOD]
-    convert(server, path, on_bad_value="side_file")
+    convert(server, path, max_bad_rows=1)
     assert keys(s3, folder_of(path)) == FILES
 
 

@@ -74,7 +74,7 @@ def test_a_killed_worker_asks_for_no_second_export(emulator, tmp_path, stop):
     assert work(stop) == -signal.SIGKILL
     if stop not in ("while publishing", "after publishing"):
         assert visible(tmp_path) == []
-    manifest = tmp_path / f"_{WINDOW.name}.manifest.json"
+    manifest = tmp_path.with_name(f"_{tmp_path.name}") / f"{WINDOW.name}.manifest.json"
     assert manifest.exists() == (stop == "after publishing")
     assert work("nowhere") == 0
     assert asked(emulator) == 1

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,7 +15,7 @@ from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.exceptions import ConfigurationError, ExportFailedError
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.window import ExportWindow, iso
-from tests.integration.order_export.timeline import change, client_of, job_of, put, run
+from tests.integration.order_export.timeline import change, client_of, job_of, of_window, put, run
 
 EXPORT = "POST /v1/orders/export"
 DAY = timedelta(days=1)
@@ -106,6 +107,27 @@ def test_a_window_that_ends_in_error_is_split(tmp_path, request_):
     assert len(result.export_ids) == (4 if request_ is REQUEST else 5)
     assert result.files == 2 * len(result.export_ids)
     assert result.export_id == result.export_ids[0]
+
+
+@pytest.mark.parametrize("request_", [REQUEST, FILTERED], ids=["alone", "with filters"])
+def test_a_lookback_brings_what_became_visible_late_and_no_doubles_by_id(tmp_path, request_):
+    late, merged = FIRST + DAY - timedelta(minutes=30), {}
+    with Emulator(speed=2000) as emulator, client_of(emulator) as client:
+        put(emulator, [("ord_1", FIRST, None, 1), ("ord_2", late, None, 1), ("ord_3", FIRST - DAY, FIRST, 1)])
+        for night in range(2):
+            request = msgspec.structs.replace(of_window(request_, window(night)), window_lookback=3600.0)
+            result = run(job_of(client, tmp_path, request=request, max_rows_per_file=10))
+            (path,) = tmp_path.glob(f"{window(night).name}-*.parquet")
+            merged |= dict(rows(path))
+            if night == 0:
+                assert (result.window["start"], result.window["end"]) == (
+                    "2025-12-31T23:00:00Z",
+                    "2026-01-02T00:00:00Z",
+                )
+                change(emulator, "ord_1", FIRST + DAY + timedelta(hours=1))
+                put(emulator, [("ord_late", late, None, 1)])
+        assert rows(path) == [("ord_1", 2), ("ord_2", 1), ("ord_late", 1)]
+    assert merged == {"ord_1": 2, "ord_2": 1, "ord_3": 1, "ord_late": 1}
 
 
 def test_splitting_is_bounded_and_a_retry_asks_anew(tmp_path):

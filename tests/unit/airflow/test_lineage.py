@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_voucherify.operators.orders import OrdersExportOperator
-from airflow_provider_voucherify.order_export import ExportRequest
+from airflow_provider_voucherify.order_export import ExportConfig, ExportRequest
 from airflow_provider_voucherify.task.lineage import exported_file, file_asset, files
 
 RESULT = {"rows": 7, "bytes": 700, "parquet_files": 2}
@@ -21,7 +21,7 @@ RESULT = {"rows": 7, "bytes": 700, "parquet_files": 2}
 )
 def test_the_output_of_an_export_has_schema_and_size(path, namespace, name, uri):
     request = ExportRequest(fields=["id", "amount", "created_at"])
-    output = exported_file({**RESULT, "path": path}, request)
+    output = exported_file({**RESULT, "path": path}, request, ExportConfig())
     assert (output.namespace, output.name) == (namespace, name)
     fields = {field.name: field.type for field in output.facets["schema"].fields}
     assert fields == {"id": "string", "amount": "int64", "created_at": "timestamp[ms, tz=UTC]"}

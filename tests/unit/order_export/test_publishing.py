@@ -148,7 +148,7 @@ OUTPUT = {"max_rows_per_file": 1, "stem": "night"}
 def publish(folder, parts, *, content=b"new", **layout):
     """Publish as many parts, with a manifest."""
     output = Output(path=folder, **(OUTPUT | layout))
-    with Publication(output.journal, output.earlier_files) as publication:
+    with output.publication() as publication:
         files = [output.file(None, number) for number in range(parts)]
         for path in files:
             publication.create(path).write(content + path.name.encode())
@@ -156,12 +156,18 @@ def publish(folder, parts, *, content=b"new", **layout):
         publication.create_manifest(output.manifest).write(json.dumps({"files": written}).encode())
 
 
+def beside(folder):
+    """The folder of all that is no Parquet file."""
+    return folder.with_name(f"_{folder.name}")
+
+
 def check_fits(folder):
     """The manifest names exactly the files that are there, with their content."""
-    manifest = json.loads((folder / "_night.manifest.json").read_bytes())
+    manifest = json.loads((beside(folder) / "night.manifest.json").read_bytes())
     there = {path.name: path.read_bytes().decode() for path in folder.glob("*.parquet")}
     assert there == {file["path"]: file["content"] for file in manifest["files"]}
-    assert [path.name for path in folder.iterdir() if path.name[0] in "._"] == ["_night.manifest.json"]
+    assert names(folder) == sorted(there)
+    assert names(beside(folder)) == ["night.manifest.json"]
 
 
 @pytest.mark.parametrize("name", ["orders", "orders[1]", "a*b"])
@@ -172,7 +178,7 @@ def test_only_files_that_an_export_wrote_are_removed(tmp_path, name):
     for other in foreign:
         (folder / other).touch()
     publish(folder, 1)
-    assert names(folder) == sorted(["_night.manifest.json", "night-00000.parquet", *foreign])
+    assert names(folder) == sorted(["night-00000.parquet", *foreign])
 
 
 @pytest.mark.parametrize("step", range(1, 9))
@@ -243,6 +249,8 @@ def test_without_locks_the_one_that_lost_its_place_stops_and_names_the_other(tmp
 
 
 def test_temporary_files_of_killed_processes_are_removed_and_no_others(tmp_path):
+    tmp_path = tmp_path / "_orders"
+    tmp_path.mkdir()
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
     other_host = "0" * 8
@@ -252,5 +260,5 @@ def test_temporary_files_of_killed_processes_are_removed_and_no_others(tmp_path)
         (tmp_path / name).touch()
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(tmp_path / killed[1], (two_days_ago, two_days_ago))
-    publish(tmp_path, 1)
+    publish(tmp_path.with_name(tmp_path.name.removeprefix("_")), 1)
     assert [name for name in names(tmp_path) if name.startswith(".")] == sorted(alive)

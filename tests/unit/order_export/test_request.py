@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
 from airflow_provider_voucherify.api.models import Export
 from airflow_provider_voucherify.exceptions import ConfigurationError
+from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.convert.schema import arrow_type, order_schema
 from airflow_provider_voucherify.order_export.request import ExportRequest
 
@@ -128,6 +129,40 @@ def test_the_schema_has_the_fields_in_order_with_their_types():
 def test_a_type_is_named_as_pyarrow_prints_it(wanted):
     request = ExportRequest(metadata_schema={"key": wanted})
     assert arrow_type(request.metadata_schema["key"]) == wanted
+
+
+KEYS = ["id", "metadata.Payment Mean", "metadata.paymentMean2", "metadata.ÄA"]
+
+
+@pytest.mark.parametrize(
+    ("column_names", "columns"),
+    [
+        ("as_api", KEYS),
+        ("snake_case", ["id", "metadata_payment_mean", "metadata_payment_mean2", "metadata_äa"]),
+        ({"id": "order_id"}, ["order_id", *KEYS[1:]]),
+    ],
+)
+def test_columns_are_named_as_readers_take_them(column_names, columns):
+    assert ExportConfig(column_names=column_names).columns(KEYS) == columns
+
+
+@pytest.mark.parametrize(
+    ("fields", "column_names", "message"),
+    [
+        (
+            ["id", "metadata.Color", "metadata.color"],
+            "as_api",
+            "'metadata.Color' and 'metadata.color' would have one name",
+        ),
+        (["metadata.a b", "metadata.a_b"], "snake_case", "'metadata_a_b', or two that differ in case alone"),
+        (["id", "amount"], {"amount": "ID"}, r"column_names=\{'amount': '…'\}"),
+        (["id", "amount"], {"amuont": "x"}, "'amuont' is not among the fields; did you mean 'amount'"),
+        (["id"], {"id": " "}, "'id' needs a name for its column, got ' '"),
+    ],
+)
+def test_columns_that_would_have_one_name_are_refused(fields, column_names, message):
+    with pytest.raises(ConfigurationError, match=message):
+        ExportConfig(column_names=column_names).apply_to(ExportRequest(fields=fields))
 
 
 PAID = {"status": {"conditions": {"$is": ["PAID"]}}, "junction": "and"}
