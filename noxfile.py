@@ -121,6 +121,13 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def spark(session: nox.Session) -> None:
+    """Read the folders of exports with Spark, which needs Java."""
+    install(session, "pyspark")
+    session.run("pytest", "tests/spark", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Import 300,000 orders while one request of twenty fails, and count what is lost or doubled."""
     install(session)

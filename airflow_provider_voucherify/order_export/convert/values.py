@@ -15,7 +15,7 @@ from airflow_provider_voucherify.core.arrow import int32_array, string_scalar
 FLOOR_UNITS = {"s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond"}
 EMPTY_FRACTION = r"^([+-]?[0-9]+)\.0*$"
 TO_BE_ESCAPED = r'["\\\x00-\x1f]'
-SAMPLE_TEXTS = 4096
+SAMPLE_TEXTS, SAMPLE_BYTES = 2048, 1 << 20
 ESCAPES = {character: json.dumps(character)[1:-1] for character in ("\\", '"', *map(chr, range(0x20)))}
 
 
@@ -86,7 +86,7 @@ def not_objects(texts: pa.ChunkedArray, keys: set[str]) -> list[int]:
     :param keys: Gets the keys of the objects in the sample.
     :return: The positions of those that are something else.
     """
-    step = -(-len(texts) // SAMPLE_TEXTS) or 1
+    step = max(-(-len(texts) // SAMPLE_TEXTS), texts.nbytes // SAMPLE_BYTES, 1)
     for text in texts.take(int32_array(range(0, len(texts), step))).to_pylist():
         if text and (members := _members(text)) is not None:
             keys.update(members)
