@@ -29,16 +29,6 @@ def string_scalar(text: str) -> pa.StringScalar:
     return string_array([text])[0]
 
 
-def int32_array(values: Iterable[int]) -> pa.Int32Array:
-    """
-    Make an array of integers.
-
-    :param values: The integers.
-    """
-    numbers = array("i", values)
-    return pa.Array.from_buffers(pa.int32(), len(numbers), [None, pa.py_buffer(numbers)])
-
-
 def int64_scalar(value: int) -> pa.Int64Scalar:
     """
     Make an integer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable, Sequence
@@ -111,20 +112,33 @@ def check_writable(folder: StoragePath, parameter: str) -> None:
     """
     Check that a folder can be written, before there is something to lose.
 
+    On a local file system nothing is written for that. Elsewhere it is a file with a name of its own, as tasks that
+    start together check one folder.
+
     :param folder: The folder. It is made if it is missing, but a bucket never is.
     :param parameter: The name of the parameter that has it, for the error.
     :raises ConfigurationError: if it cannot be written.
     """
-    probe = folder / f".writable-{secrets.token_hex(4)}"  # tasks that start together probe one folder
     try:
-        try:
-            probe.write_bytes(b"")
-        except OSError:
-            # an object store needs no folder, and would make the bucket whose name is misspelt
-            if not [folder, *folder.parents][-1].exists():
-                raise
-            folder.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
-        probe.unlink()
+        local = local_path(folder)
+        if local is None:
+            _write_probe(folder)
+        else:
+            local.mkdir(parents=True, exist_ok=True)
+            if not os.access(local, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(local))
     except OSError as error:
         raise ConfigurationError(f"{parameter} {folder} cannot be written: {error}.") from error
+
+
+def _write_probe(folder: StoragePath) -> None:
+    probe = folder / f".writable-{secrets.token_hex(4)}"
+    try:
+        probe.write_bytes(b"")
+    except OSError:
+        # an object store needs no folder, and would make the bucket whose name is misspelt
+        if not [folder, *folder.parents][-1].exists():
+            raise
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+    probe.unlink()

@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_voucherify.core.arrow import int32_array, string_scalar
+from airflow_provider_voucherify.core.arrow import string_scalar
 
 FLOOR_UNITS = {"s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond"}
 EMPTY_FRACTION = r"^([+-]?[0-9]+)\.0*$"
@@ -87,7 +87,8 @@ def not_objects(texts: pa.ChunkedArray, keys: set[str]) -> list[int]:
     :return: The positions of those that are something else.
     """
     step = max(-(-len(texts) // SAMPLE_TEXTS), texts.nbytes // SAMPLE_BYTES, 1)
-    for text in texts.take(int32_array(range(0, len(texts), step))).to_pylist():
+    sample = (chunk[index].as_py() for chunk in texts.chunks for index in range(0, len(chunk), step))
+    for text in sample:  # not take(), which copies all texts
         if text and (members := _members(text)) is not None:
             keys.update(members)
         elif text:

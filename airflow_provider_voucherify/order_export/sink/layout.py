@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
-from airflow_provider_voucherify.core.storage import check_writable
+from airflow_provider_voucherify.core.storage import check_writable, local_path
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.request import ExportRequest
@@ -80,8 +80,9 @@ class Output:
         :raises ConfigurationError: as :meth:`check`, or if the folder cannot be written.
         """
         self.check()
-        for folder in dict.fromkeys((self.folder, self.beside_folder)):
-            check_writable(folder, "output_path")
+        check_writable(self.beside_folder, "output_path")
+        if local_path(self.folder) is not None:
+            check_writable(self.folder, "output_path")  # elsewhere it would take a file that readers find
 
     @property
     def is_folder(self) -> bool:

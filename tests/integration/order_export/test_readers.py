@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import polars as pl
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+from upath import UPath
 
 from airflow_provider_voucherify.core.storage import check_writable
 from airflow_provider_voucherify.emulator import Emulator
@@ -137,13 +139,13 @@ def test_a_file_prefix_is_part_of_a_name(prefix):
         ExportConfig(file_prefix=prefix)
 
 
-def test_tasks_that_start_together_probe_a_place_together(tmp_path):
-    failures = []
+def test_tasks_that_start_together_probe_a_place_together():
+    folder, failures = UPath(f"memory://{uuid.uuid4().hex}"), []
 
     def probe():
         for _ in range(50):
             try:
-                check_writable(tmp_path, "output_path")
+                check_writable(folder, "output_path")
             except ConfigurationError as error:
                 failures.append(error)
 
@@ -152,4 +154,4 @@ def test_tasks_that_start_together_probe_a_place_together(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert (failures, list(tmp_path.iterdir())) == ([], [])
+    assert (failures, list(folder.iterdir())) == ([], [])
