@@ -117,6 +117,6 @@ class OrderDetailsExportOperator(OptionsMixin, WaitingOperator):
     def _output_path(self) -> Any:
         return storage_path("output_path", self.output_path)
 
-    def _state_file(self) -> ObjectStoragePath:
+    def _state_file(self, context: Context) -> ObjectStoragePath:
         file: ObjectStoragePath = self._output_path / f"_{self._options(DetailsConfig).window.name}.{STATE_FILE}"
         return file

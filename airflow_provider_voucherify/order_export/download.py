@@ -30,7 +30,7 @@ from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.result import ExportResult
 from airflow_provider_voucherify.order_export.sink.bad_rows import BadRows
 from airflow_provider_voucherify.order_export.sink.layout import Output
-from airflow_provider_voucherify.order_export.sink.parquet import Manifest, ParquetFiles, encode_manifest
+from airflow_provider_voucherify.order_export.sink.parquet import Manifest, ParquetFiles, encode_manifest, sort_of
 
 T = TypeVar("T")
 
@@ -182,7 +182,16 @@ class _Download:
                 "export_ids": list(dict.fromkeys(file.export_id for file in files)),
                 "provider_version": __version__,
             }
-            with ParquetFiles(publication, self.output, self.request, self.config, notes) as parquet:
+            with ParquetFiles(
+                publication,
+                self.output,
+                file_schema(self.request, self.config),
+                self.config.compression,
+                fields=self.request.fields,
+                sort=sort_of(self.request),
+                notes=notes,
+                max_files=self.config.max_files,
+            ) as parquet:
                 for file, table, bad in ready:
                     bad_rows.add(file.name, file.number, bad)
                     findings.add_rows(table)

@@ -120,10 +120,10 @@ class Publication:
     def __init__(
         self,
         journal: OutputPath | None = None,
-        folder: Any = None,
-        *,
-        staging: Any = None,
         earlier_files: Callable[[], Iterable[OutputPath]] = tuple,
+        *,
+        folder: Any = None,
+        staging: Any = None,
     ) -> None:
         self._journal = None if journal is None else Journal(journal, folder)
         self._staging = staging

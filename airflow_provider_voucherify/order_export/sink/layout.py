@@ -113,7 +113,7 @@ class Output:
     def publication(self) -> Publication:
         """Start to publish the files, in the place of those of an earlier run."""
         return Publication(
-            self.beside("publishing.json"), self.folder, staging=self.beside_folder, earlier_files=self.earlier_files
+            self.beside("publishing.json"), self.earlier_files, folder=self.folder, staging=self.beside_folder
         )
 
     def file(self, day: str | None, number: int) -> Any:
@@ -131,9 +131,7 @@ class Output:
     def earlier_files(self) -> list[Any]:
         """List the Parquet files that earlier runs of the same export wrote, in whichever layout they did."""
         journal = read_entry(self.beside("publishing.json"))
-        manifest = read_manifest(self.manifest)
-        listed = [] if manifest is None else [file.path for file in manifest.files]
-        names = {*listed, *([] if journal is None else journal.files)}
+        names = {*manifest_files(self.manifest), *([] if journal is None else journal.files)}
         return [self.folder / name for name in sorted(names) if self._is_own(name)]
 
     def last_metadata_keys(self) -> list[str] | None:
@@ -167,9 +165,7 @@ def days_of(manifest_path: Any) -> list[str]:
 
     :param manifest_path: Its manifest.
     """
-    manifest = read_manifest(manifest_path)
-    names = [] if manifest is None else [file.path for file in manifest.files]
-    days = (re.fullmatch(r"\w+_day=(\d{4}-\d\d-\d\d)/[^/]+", name) for name in names)
+    days = (re.fullmatch(r"\w+_day=(\d{4}-\d\d-\d\d)/[^/]+", name) for name in manifest_files(manifest_path))
     return sorted({day[1] for day in days if day})
 
 
@@ -213,6 +209,16 @@ def read_manifest(path: Any) -> EarlierManifest | None:
     except msgspec.DecodeError as error:
         log.warning("%s is not a manifest of an export (%s): the files of an earlier run stay.", path, error)
         return None
+
+
+def manifest_files(path: Any) -> list[str]:
+    """
+    List the files that a manifest names, relative to their folder.
+
+    :param path: The manifest; no files if there is none.
+    """
+    manifest = read_manifest(path)
+    return [] if manifest is None else [file.path for file in manifest.files]
 
 
 def _filter_name(request: ExportRequest) -> str | None:

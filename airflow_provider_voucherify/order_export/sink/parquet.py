@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_provider_voucherify.exceptions import ConfigurationError
-from airflow_provider_voucherify.order_export.config import ExportConfig
-from airflow_provider_voucherify.order_export.convert.schema import dictionary_columns, file_schema
+from airflow_provider_voucherify.order_export.convert.schema import dictionary_columns
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.atomic import HashedFile, Publication
 from airflow_provider_voucherify.order_export.sink.layout import Output
@@ -95,26 +94,36 @@ class ParquetFiles:
 
     :param publication: Publishes the files.
     :param output: The names of the files.
-    :param request: The request, with the columns.
-    :param config: The options.
+    :param schema: The columns.
+    :param compression: The codec.
+    :param fields: The columns of the tables that are written, which become those of the schema; by default its own.
+    :param sort: The field by which the rows are sorted, and whether the latest come first; None if it is unknown.
     :param notes: What is known of the export, for the key-value metadata of the files.
+    :param max_files: The largest number of files.
     """
 
     def __init__(
         self,
         publication: Publication,
         output: Output,
-        request: ExportRequest,
-        config: ExportConfig,
-        notes: Mapping[str, Any],
+        schema: pa.Schema,
+        compression: str,
+        *,
+        fields: Sequence[str] | None = None,
+        sort: tuple[str, bool] | None = None,
+        notes: Mapping[str, Any] | None = None,
+        max_files: int | None = None,
     ) -> None:
         self._publication = publication
         self._output = output
-        self._fields = list(request.fields or ())
-        self._sort = _sort_of(request)
-        self._schema = file_schema(request, config)
-        self._notes = {f"voucherify.{name}": msgspec.json.encode(value).decode() for name, value in notes.items()}
-        self._config = config
+        self._schema = schema
+        self._compression = compression
+        self._fields = list(schema.names if fields is None else fields)
+        self._sort = sort
+        self._notes = {
+            f"voucherify.{name}": msgspec.json.encode(value).decode() for name, value in (notes or {}).items()
+        }
+        self._max_files = max_files
         self._open: dict[str | None, _OpenFile] = {}
         self._started: dict[str | None, int] = {}
         self.files: list[PublishedFile] = []
@@ -193,9 +202,9 @@ class ParquetFiles:
             return self._open[day]
         if len(self._open) >= MAX_OPEN_FILES:
             self._finish(next(iter(self._open)))
-        if sum(self._started.values()) >= self._config.max_files:
+        if self._max_files is not None and sum(self._started.values()) >= self._max_files:
             raise ConfigurationError(
-                f"This export takes more than max_files={self._config.max_files:,} files in {self._output.path}. "
+                f"This export takes more than max_files={self._max_files:,} files in {self._output.path}. "
                 "Without partition_by there are fewer, with a larger max_rows_per_file too; or allow more."
             )
         number = self._started.get(day, 0)
@@ -204,7 +213,7 @@ class ParquetFiles:
         writer = pq.ParquetWriter(
             sink,
             self._schema,
-            compression=self._config.compression,
+            compression=self._compression,
             use_dictionary=dictionary_columns(self._schema),
             sorting_columns=self._sorting_columns,
         )
@@ -223,7 +232,7 @@ class ParquetFiles:
         )
 
 
-def _sort_of(request: ExportRequest) -> tuple[str, bool] | None:
+def sort_of(request: ExportRequest) -> tuple[str, bool] | None:
     """Return the time among the columns that the rows are sorted by, and whether the latest come first."""
     sort_order = (request.sort_order or "").removeprefix("-")
     field = next((column for time, column in request.kind.times.items() if time == sort_order), None)
