@@ -9,8 +9,8 @@ from airflow_provider_voucherify.hooks.connection_form import CONNECTION_FIELDS,
 PACKAGE = "airflow_provider_voucherify"
 INTEGRATION = "Voucherify"
 HOW_TO_GUIDES = (
-    "import_orders", "sync_orders", "export_orders", "exports", "reconcile_orders", "single_orders", "sources",
-    "async_action_sensor",
+    "import_orders", "sync_orders", "export_orders", "order_details", "exports", "reconcile_orders", "single_orders",
+    "sources", "async_action_sensor",
 )  # fmt: skip
 ASSET_URIS = [
     {
