@@ -1,4 +1,4 @@
-"""The recipe of the README for retries, which needs the retry policies of Airflow 3.3."""
+"""The recipe of the documentation for retries, which needs the retry policies of Airflow 3.3."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="Airflow below 3.
 
 
 def recipe(path: str) -> DAG:
-    """Make a DAG of the task that the README shows."""
+    """Make a DAG of the task that the documentation shows."""
     with DAG("retry_policy", schedule=None) as dag:
         exec(RECIPE, {**vars(orders), "ORDERS": path, "timedelta": timedelta})
     return dag
