@@ -61,8 +61,6 @@ class OrderRecord(Struct, kw_only=True):
             self._take_items(payload.items, catalogue)
         if payload.initial_amount is not None:
             self.initial_amount = payload.initial_amount
-        elif payload.items is not None or payload.amount is not None:
-            self.initial_amount = self.amount
         discount = (self.discount_amount or 0) + (self.items_discount_amount or 0)
         self.total_discount_amount = discount or None
         self.total_amount = None if self.amount is None else max(self.amount - discount, 0)
@@ -95,7 +93,7 @@ class OrderRecord(Struct, kw_only=True):
         self.items = encoded
 
     def document(self) -> dict[str, Any]:
-        """Return the order as the API shows it: amounts without a value are left out, identities may be null."""
+        """Return the order as the API was recorded to show it: identities may be null, what is empty is left out."""
         document: dict[str, Any] = {
             "id": self.id,
             "source_id": self.source_id,
@@ -107,8 +105,10 @@ class OrderRecord(Struct, kw_only=True):
             value = getattr(self, name)
             if value is not None:
                 document[name] = value
-        document["items"] = msgspec.Raw(self.items)
-        document["metadata"] = msgspec.Raw(self.metadata.encode())
+        if self.items != b"[]":
+            document["items"] = msgspec.Raw(self.items)
+        if self.metadata != "{}":
+            document["metadata"] = msgspec.Raw(self.metadata.encode())
         if self.customer_id is not None:
             document["customer"] = {"id": self.customer_id, "object": "customer"}
         if self.referrer_id is not None:

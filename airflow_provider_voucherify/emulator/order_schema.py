@@ -85,15 +85,10 @@ class Item(Struct, kw_only=True, omit_defaults=True, tag_field="object", tag="or
     metadata: Metadata | None = None
 
     def calculate(self) -> None:
-        """Fill in what Voucherify calculates from price and quantity: amount, initial amount and subtotal.
-
-        An ``initial_quantity`` is not shown where none was given (seen in recorded responses).
-        """
+        """Fill in what Voucherify calculates from price and quantity: amount and subtotal."""
         if self.price is not None and (self.quantity is not None or self.amount is None):
             self.amount = self.price * (1 if self.quantity is None else self.quantity)
         if self.amount is not None:
-            if self.initial_amount is None:
-                self.initial_amount = self.amount
             self.subtotal_amount = max(self.amount - (self.discount_amount or 0), 0)
         else:
             self.subtotal_amount = None
