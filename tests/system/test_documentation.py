@@ -132,6 +132,7 @@ def probe(command, emulator, folder):
 RUNS = {
     "airflow dags test": dag_test,
     "make demo": demo,
+    "make docs": suite,
     "make test": suite,
     "pip install": install,
     "export AIRFLOW_CONN_": export,
