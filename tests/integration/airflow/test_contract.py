@@ -457,7 +457,9 @@ def comparable(outcome: Outcome, folder: Path) -> list[str]:
     told = re.sub(r"\b[0-9a-f]{64}\b", "<hash>", told)  # of an export, with the project in it
     told = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z", "<time>", told)
     told = re.sub(r"\b1\d{9}\.\d+|\d\d:\d\d:\d\d UTC", "<time>", told)
-    told = re.sub(r'((?:api_calls|action_seconds|processing_time\w*)(?:\\*":\s*\\*"?|=))[\d.]+', r"\1<number>", told)
+    told = re.sub(
+        r'((?:api_calls|action_seconds|processing_time\w*)(?:\\*":\s*\\*"?(?:b\x27)?|=))[\d.]+', r"\1<number>", told
+    )
     return re.sub(r'\\*"timeline\\*":.*?\]\s*\]', "<timeline>", told, flags=re.DOTALL).splitlines()
 
 
