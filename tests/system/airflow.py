@@ -51,6 +51,7 @@ class Airflow:
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__ENABLE_XCOM_DESERIALIZE_SUPPORT": "True",  # results are read as they were returned
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__SECRET_KEY": "of-the-tests",
             "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow-of-the-tests",  # 3.0 and 3.1 have none, which PyJWT refuses
