@@ -29,13 +29,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset, Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_voucherify.order_details import DetailsJob
-    from airflow_provider_voucherify.order_export import ExportJob
-    from airflow_provider_voucherify.order_import import ImportJob
-    from airflow_provider_voucherify.order_sync import SyncJob
-    from airflow_provider_voucherify.reconciliation import ReconcileJob
-
-    Job = ImportJob | SyncJob | ExportJob | DetailsJob | ReconcileJob
+    from airflow_provider_voucherify.core.job import Job
 
 
 class VoucherifyOperator(VoucherifyTask, BaseOperator):
@@ -141,7 +135,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         return self._result
 
     @abstractmethod
-    def _job(self, context: Context, calls: int, **resume: Any) -> Any:
+    def _job(self, context: Context, calls: int, **resume: Any) -> Job[Any, Any]:
         """
         Make the job of the parameters.
 
@@ -214,7 +208,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         )
         return NoStateStore()
 
-    def _wait(self, pause: Pause, job: Job, context: Context, deadline: float) -> None:
+    def _wait(self, pause: Pause, job: Job[Any, Any], context: Context, deadline: float) -> None:
         """
         Wait in the worker, at most until the deadline; or defer, which ends this process.
 

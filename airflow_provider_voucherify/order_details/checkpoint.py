@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from airflow_provider_voucherify.core.job_state import JobState
+from airflow_provider_voucherify.core.job_state import RestartableState
 from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.order_details.config import DetailsConfig
 from airflow_provider_voucherify.order_export.checkpoint import export_ids_of
@@ -35,12 +35,10 @@ class ListingPosition(msgspec.Struct, kw_only=True):
     found: int = 0
 
 
-class DetailsState(JobState, kw_only=True):
+class DetailsState(RestartableState, kw_only=True):
     """
     How far the reading has come.
 
-    :param fingerprint: Hash of the project and of what decides about the orders.
-    :param restarted_by: The run that started over.
     :param position: The place in the listing.
     :param spooled: How many files of the spool are complete.
     :param is_beyond: Whether the window goes beyond the listing, so that the orders are read one by one.
@@ -54,8 +52,6 @@ class DetailsState(JobState, kw_only=True):
         "The state of these order details cannot be read ({error}). Start over with restart=True."
     )
 
-    fingerprint: str
-    restarted_by: str | None = None
     position: ListingPosition = msgspec.field(default_factory=ListingPosition)
     spooled: int = 0
     is_beyond: bool = False
@@ -85,8 +81,4 @@ def open_state(
     """
     fingerprint = hashlib.sha256(msgspec.json.encode([project, config.window])).hexdigest()
     fresh = DetailsState(fingerprint=fingerprint, restarted_by=run if restart else None)
-    document = state_store.claim(restart=restart)
-    if document is None or (restart and (run is None or document.get("restarted_by") != run)):
-        return fresh
-    state = DetailsState.from_json(document)
-    return state if state.fingerprint == fingerprint else fresh
+    return fresh.or_saved(state_store, run=run, restart=restart)

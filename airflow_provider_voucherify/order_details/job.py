@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.api.endpoints import LAST_PAGE, PAGE_SIZE, Endpoints
-from airflow_provider_voucherify.api.polling import Pause, Poller
-from airflow_provider_voucherify.core.state_store import NoStateStore, ResumedStateStore, StateStore
+from airflow_provider_voucherify.api.polling import Pause
+from airflow_provider_voucherify.core.job import Job
+from airflow_provider_voucherify.core.state_store import NoStateStore, StateStore
 from airflow_provider_voucherify.core.storage import check_writable
 from airflow_provider_voucherify.exceptions import PagingLimitError
 from airflow_provider_voucherify.order_details.beyond import OrdersByIds
@@ -29,7 +30,7 @@ from airflow_provider_voucherify.order_export.window import MILLISECOND, iso
 log = logging.getLogger(__name__)
 
 
-class DetailsJob:
+class DetailsJob(Job[DetailsState, DetailsResult]):
     """
     Read the whole orders of a window, and publish them as tables.
 
@@ -49,6 +50,8 @@ class DetailsJob:
     :param clock: Returns the time in seconds since the epoch.
     """
 
+    _unfinished = "The order details are not finished."
+
     def __init__(
         self,
         client: Endpoints,
@@ -63,21 +66,22 @@ class DetailsJob:
         calls: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        state_store = NoStateStore() if state_store is None else state_store
-        self._client = client
+        super().__init__(
+            client,
+            config.poll_seconds,
+            NoStateStore() if state_store is None else state_store,
+            run=run,
+            restart=restart,
+            resume_from=resume_from,
+            failures=failures,
+            calls=calls,
+            clock=clock,
+        )
         self._output = output
         self._config = config
         self._window = config.window
-        self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
-        self._run = run
-        self._restart = restart
-        self._clock = clock
-        self._calls_elsewhere = calls
-        self._poller = Poller(config.poll_seconds, failures=failures)
         self._spool = Spool(output, self._window.name)
         self._by_ids: OrdersByIds | None = None
-        self._state: DetailsState | None = None
-        self._result: DetailsResult | None = None
 
     def open(self) -> DetailsState:
         """
@@ -96,18 +100,8 @@ class DetailsJob:
             if not state.spooled:
                 self._spool.clear()
             self._state = state
-            self._calls_before = state.api_calls + self._calls_elsewhere - self._client.transport.calls
+            self._count_calls_from(state.api_calls)
         return self._state
-
-    def run(self) -> DetailsResult:
-        """
-        Read and publish everything, sleeping where the API has to be waited for.
-
-        :raises VoucherifyError: as :meth:`advance` does.
-        """
-        while pause := self.advance():
-            time.sleep(pause.seconds)
-        return self.summary
 
     def advance(self) -> Pause | None:
         """
@@ -120,7 +114,7 @@ class DetailsJob:
         :raises VoucherifyError: as the client does.
         """
         state = self.open()
-        if self._result is not None:
+        if self._summary is not None:
             return None
         pause = self._read_beyond() if state.is_beyond else self._read_listing()
         if pause is not None:
@@ -130,25 +124,9 @@ class DetailsJob:
         return None
 
     @property
-    def state(self) -> DetailsState:
-        """The state of the job."""
-        return self.open()
-
-    @property
     def failures(self) -> int:
         """How many calls failed in a row up to now."""
         return self._poller.failures if self._by_ids is None else self._by_ids.failures
-
-    @property
-    def summary(self) -> DetailsResult:
-        """
-        What was published, once :meth:`advance` has returned None.
-
-        :raises RuntimeError: before.
-        """
-        if self._result is None:
-            raise RuntimeError("The order details are not finished.")
-        return self._result
 
     def _read_listing(self) -> Pause | None:
         state = self.open()
@@ -191,7 +169,7 @@ class DetailsJob:
             self._by_ids = OrdersByIds(
                 self._client, self._config, self.open(), self._state_store, self._spool, self._poller, self._clock
             )
-        return self._by_ids.read(self._keep, self._save, self._calls)
+        return self._by_ids.read(self._keep, self._save, self._calls_made)
 
     def _keep(self, orders: Sequence[dict[str, Any]]) -> int:
         """Spool the orders that are in the window and were not there before."""
@@ -207,13 +185,9 @@ class DetailsJob:
             state.spooled += 1
         return len(new)
 
-    @property
-    def _calls(self) -> int:
-        return self._calls_before + self._client.transport.calls
-
     def _save(self) -> None:
         state = self.open()
-        state.api_calls = self._calls
+        state.api_calls = self._calls_made
         self._state_store.save(state.to_json())
 
     def _publish(self) -> None:
@@ -225,7 +199,7 @@ class DetailsJob:
         results, unknown_fields = tables.publish(self._spool, state.spooled, state.export_ids)
         if unknown_fields:
             log.warning("The API has fields that the tables lack: %s.", ", ".join(unknown_fields))
-        self._result = DetailsResult(
+        self._summary = DetailsResult(
             path=str(self._output),
             rows=len(self._spool),
             bytes=sum(table.bytes for table in results.values()),
@@ -236,8 +210,8 @@ class DetailsJob:
             unknown_fields=unknown_fields,
             changed_since=state.changed_since,
             export_ids=state.export_ids,
-            api_calls=self._calls,
+            api_calls=self._calls_made,
         )
         self._state_store.clear()
         self._spool.clear()
-        log.info("Published %s.", asdict(self._result)["tables"])
+        log.info("Published %s.", asdict(self._summary)["tables"])

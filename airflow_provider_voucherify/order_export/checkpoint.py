@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from airflow_provider_voucherify.core.job_state import JobState
+from airflow_provider_voucherify.core.job_state import RestartableState
 from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.order_export.parts import ExportPart, parts_of
 from airflow_provider_voucherify.order_export.request import ExportRequest
@@ -16,22 +16,18 @@ from airflow_provider_voucherify.order_export.request import ExportRequest
 log = logging.getLogger(__name__)
 
 
-class ExportState(JobState, kw_only=True):
+class ExportState(RestartableState, kw_only=True):
     """
     How far an export has come.
 
-    :param fingerprint: Hash of the request and of the project.
     :param parts: The exports.
     :param splits: How many windows were split.
-    :param restarted_by: The run that started over.
     """
 
     unreadable: ClassVar[str] = "The state of this export cannot be read ({error}). Start over with restart=True."
 
-    fingerprint: str
     parts: list[ExportPart]
     splits: int = 0
-    restarted_by: str | None = None
 
     @property
     def export_ids(self) -> list[str]:
@@ -55,14 +51,9 @@ def open_state(
     requested = [project, request.exported_object, request.fields, request.filters, request.sort_order, request.window]
     fingerprint = hashlib.sha256(msgspec.json.encode(requested)).hexdigest()
     fresh = ExportState(fingerprint=fingerprint, parts=parts_of(request), restarted_by=run if restart else None)
-    document = state_store.claim(restart=restart)
-    if document is None or (restart and (run is None or document.get("restarted_by") != run)):
-        return fresh
-    state = ExportState.from_json(document)
-    if state.fingerprint != fingerprint:
-        log.info("The request or the project has changed since the last try: starting over.")
-        return fresh
-    log.info("Resuming with exports %s.", ", ".join(str(part.export_id) for part in state.parts))
+    state = fresh.or_saved(state_store, run=run, restart=restart)
+    if state is not fresh:
+        log.info("Resuming with exports %s.", ", ".join(str(part.export_id) for part in state.parts))
     return state
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.models import Export, ExportStatus
 from airflow_provider_voucherify.api.polling import Pause, Poller
+from airflow_provider_voucherify.core.job import Job
 from airflow_provider_voucherify.core.lost_requests import exports_since
-from airflow_provider_voucherify.core.state_store import NoStateStore, ResumedStateStore, StateStore
+from airflow_provider_voucherify.core.state_store import NoStateStore, StateStore
 from airflow_provider_voucherify.exceptions import (
     ExportFailedError,
     NotFoundError,
@@ -37,7 +38,7 @@ SEARCH_WAIT = 2.0
 log = logging.getLogger(__name__)
 
 
-class ExportJob:
+class ExportJob(Job[ExportState, ExportResult]):
     """
     Request exports, wait for them and publish what they bring.
 
@@ -62,6 +63,8 @@ class ExportJob:
     :raises ConfigurationError: if request, output and options do not fit together.
     """
 
+    _unfinished = "The export is not finished."
+
     def __init__(
         self,
         client: Endpoints,
@@ -76,21 +79,22 @@ class ExportJob:
         failures: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._client = client
+        super().__init__(
+            client,
+            config.poll_seconds,
+            NoStateStore() if state_store is None else state_store,
+            run=run,
+            restart=restart,
+            resume_from=resume_from,
+            failures=failures,
+            clock=clock,
+        )
         self._request = config.apply_to(request)
         self._config = config
         self._output = Output.of(output, request, config)
-        state_store = NoStateStore() if state_store is None else state_store
-        self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
-        self._run = run
-        self._restart = restart
-        self._poller = Poller(config.poll_seconds, failures=failures)
-        self._clock = clock
         self._ended: dict[str, Export] = {}
         self._lost_in_a_row = 0
         self._gone = 0
-        self._state: ExportState | None = None
-        self._result: ExportResult | None = None
 
     def open(self) -> ExportState:
         """
@@ -104,16 +108,6 @@ class ExportJob:
             project = self._client.transport.settings.project
             self._state = open_state(self._state_store, self._request, project, run=self._run, restart=self._restart)
         return self._state
-
-    def run(self) -> ExportResult:
-        """
-        Make the whole export, sleeping while Voucherify works.
-
-        :raises VoucherifyError: as :meth:`advance` does.
-        """
-        while pause := self.advance():
-            time.sleep(pause.seconds)
-        return self.summary
 
     def advance(self) -> Pause | None:
         """
@@ -134,7 +128,7 @@ class ExportJob:
         try:
             if pause := self._poll():
                 return pause
-            self._result = download_to_parquet(
+            self._summary = download_to_parquet(
                 self._client, state.parts, self._request, self._output, self._config, ended=self._ended
             )
         except NotFoundError as error:
@@ -149,27 +143,6 @@ class ExportJob:
             raise
         self._state_store.clear()
         return None
-
-    @property
-    def state(self) -> ExportState:
-        """The state of the export."""
-        return self.open()
-
-    @property
-    def failures(self) -> int:
-        """How many polls failed in a row up to now."""
-        return self._poller.failures
-
-    @property
-    def summary(self) -> ExportResult:
-        """
-        What was published, once :meth:`advance` has returned None.
-
-        :raises RuntimeError: before.
-        """
-        if self._result is None:
-            raise RuntimeError("The export is not finished.")
-        return self._result
 
     def _request_parts(self) -> Pause | None:
         if self._client.transport.server_offset is None:

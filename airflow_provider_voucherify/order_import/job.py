@@ -60,6 +60,7 @@ class ImportJob(LoadJob[ImportConfig, ImportState, ImportSummary]):
     :param clock: Returns the time in seconds since the epoch.
     """
 
+    _unfinished = "The import is not finished."
     _state_type = ImportState
 
     def __init__(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypedDict, TypeVar
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
-from airflow_provider_voucherify.api.polling import Pause, Poller
-from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, ResumedStateStore, StateStore
+from airflow_provider_voucherify.api.polling import Pause
+from airflow_provider_voucherify.core.job import Job
+from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import StateError
 from airflow_provider_voucherify.order_load.find_rules import RuleOptions, find_rules
@@ -64,7 +65,7 @@ class JobOptions(TypedDict, total=False):
     clock: Callable[[], float]
 
 
-class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
+class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
     """
     Finds the outcome of each order of a source, in as many tries as it takes.
 
@@ -105,22 +106,24 @@ class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
     ) -> None:
         if state_store is None:
             state_store = NoStateStore() if report_path is None else FileStateStore(report_path)
-        self._client = client
+        super().__init__(
+            client,
+            config.poll_seconds,
+            state_store,
+            run=run,
+            restart=restart,
+            resume_from=resume_from,
+            failures=failures,
+            calls=calls,
+            clock=clock,
+        )
         self._source = source
         self._config = config
         self._report_path = report_path
         self._report = Report(report_path, run)
-        self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
-        self._run = run
         self._labels = labels
-        self._restart = restart
-        self._calls_elsewhere = calls
         self._on_progress = on_progress
-        self._clock = clock
-        self._poller = Poller(config.poll_seconds, failures=failures)
         self._progress_at = clock()
-        self._state: StateT | None = None
-        self._summary: SummaryT | None = None
 
     def open(self) -> StateT:
         """
@@ -150,23 +153,11 @@ class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
             state = self._start(fingerprint, project)
             self._clear()
             state.observations.mark(self._clock(), 0)
-        state.counters.api_calls += self._calls_elsewhere
-        self._calls_counted = self._client.transport.calls
+        self._count_calls_from(state.counters.api_calls)
+        state.counters.api_calls = self._calls_made
         self._set_up(state, find_rules(self._source, self._config, state.checkpoint))
         self._state = state
         return state
-
-    def run(self) -> SummaryT:
-        """
-        Load all orders, sleeping in every wait.
-
-        :return: The summary.
-        :raises OrdersNotLoadedError: if more orders were rejected or are unknown than the options tolerate.
-        :raises VoucherifyError: if the job cannot continue. The saved state says exactly where it stands.
-        """
-        while pause := self.advance():
-            time.sleep(pause.seconds)
-        return self.summary
 
     def advance(self) -> Pause | None:
         """
@@ -186,27 +177,6 @@ class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
         else:
             self._finish()
         return pause
-
-    @property
-    def state(self) -> StateT:
-        """The state of the job."""
-        return self.open()
-
-    @property
-    def failures(self) -> int:
-        """How many polls failed in a row up to now."""
-        return self._poller.failures
-
-    @property
-    def summary(self) -> SummaryT:
-        """
-        The summary of the job.
-
-        :raises RuntimeError: if it is not finished.
-        """
-        if self._summary is None:
-            raise RuntimeError(f"The {self._state_type.job} is not finished.")
-        return self._summary
 
     def progress(self) -> Progress:
         """Return how far the job has come."""
@@ -283,9 +253,7 @@ class LoadJob(ABC, Generic[ConfigT, StateT, SummaryT]):
             self._report_progress()
 
     def _save_now(self) -> None:
-        calls = self._client.transport.calls
-        self.state.counters.api_calls += calls - self._calls_counted
-        self._calls_counted = calls
+        self.state.counters.api_calls = self._calls_made
         self._state_store.save(self.state.to_json())
 
     def _report_progress(self, waiting_for: str = "") -> None:

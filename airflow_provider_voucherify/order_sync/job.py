@@ -53,6 +53,7 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
     :param clock: Returns the time in seconds since the epoch.
     """
 
+    _unfinished = "The synchronisation is not finished."
     _state_type = SyncState
 
     def __init__(

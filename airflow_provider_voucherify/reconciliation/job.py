@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
-from airflow_provider_voucherify.api.polling import Pause, Poller
-from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, ResumedStateStore, StateStore
+from airflow_provider_voucherify.api.polling import Pause
+from airflow_provider_voucherify.core.job import Job
+from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
 from airflow_provider_voucherify.core.storage import StoragePath, check_writable
 from airflow_provider_voucherify.exceptions import ConfigurationError, NotFoundError, QuotaError
 from airflow_provider_voucherify.order_export import ExportConfig, ExportJob
@@ -43,7 +44,7 @@ NO_SOURCE_ID = "has no source_id, so that it cannot be found at Voucherify"
 log = logging.getLogger(__name__)
 
 
-class ReconcileJob:
+class ReconcileJob(Job[ReconcileState, ReconcileResult]):
     """
     Compares the orders of a source with those that Voucherify has: one export, joined on ``source_id``.
 
@@ -69,6 +70,8 @@ class ReconcileJob:
     :param clock: Returns the time in seconds since the epoch.
     """
 
+    _unfinished = "The reconciliation is not finished."
+
     def __init__(
         self,
         client: Endpoints,
@@ -87,21 +90,23 @@ class ReconcileJob:
     ) -> None:
         if state_store is None:
             state_store = NoStateStore() if report_path is None else FileStateStore(report_path, STATE_FILE)
-        self._client = client
+        super().__init__(
+            client,
+            config.poll_seconds,
+            state_store,
+            run=run,
+            restart=restart,
+            resume_from=resume_from,
+            failures=failures,
+            calls=calls,
+            clock=clock,
+        )
         self._source = source
         self._config = config
         self._report_path = report_path
-        self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
-        self._run = run
-        self._restart = restart
-        self._calls_elsewhere = calls
         self._labels = labels
-        self._clock = clock
-        self._poller = Poller(config.poll_seconds, failures=failures)
-        self._state: ReconcileState | None = None
         self._export: ExportJob | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._summary: ReconcileResult | None = None
 
     def open(self) -> ReconcileState:
         """
@@ -127,7 +132,7 @@ class ReconcileJob:
                 run=self._run,
                 restart=self._restart,
             )
-            self._calls_before = self._state.api_calls + self._calls_elsewhere - self._client.transport.calls
+            self._count_calls_from(self._state.api_calls)
             if self._state.result is None:
                 folder = self._folder = tempfile.TemporaryDirectory(dir=self._config.spill_path)
                 self._export = ExportJob(
@@ -140,16 +145,6 @@ class ReconcileJob:
                     clock=self._clock,
                 )
         return self._state
-
-    def run(self) -> ReconcileResult:
-        """
-        Make the whole reconciliation, sleeping while Voucherify works.
-
-        :raises VoucherifyError: as :meth:`advance` does.
-        """
-        while pause := self.advance():
-            time.sleep(pause.seconds)
-        return self.summary
 
     def advance(self) -> Pause | None:
         """
@@ -170,35 +165,15 @@ class ReconcileJob:
         except QuotaError as error:
             return self._poller.pause_for_quota(error, self._clock())
         finally:
-            state.api_calls = self._calls
+            state.api_calls = self._calls_made
             self._state_store.save(state.to_json())
         self._finish()
         return None
 
     @property
-    def state(self) -> ReconcileState:
-        """The state of the reconciliation."""
-        return self.open()
-
-    @property
     def failures(self) -> int:
         """How many polls failed in a row up to now."""
         return self._poller.failures if self._export is None else self._export.failures
-
-    @property
-    def summary(self) -> ReconcileResult:
-        """
-        What was found, once :meth:`advance` has returned None.
-
-        :raises RuntimeError: before.
-        """
-        if self._summary is None:
-            raise RuntimeError("The reconciliation is not finished.")
-        return self._summary
-
-    @property
-    def _calls(self) -> int:
-        return self._calls_before + self._client.transport.calls
 
     def _compare(self) -> Pause | None:
         """Export, read the source, and join the two."""
@@ -238,7 +213,7 @@ class ReconcileJob:
                 if config.on_extra == "report":
                     for order in comparison.extra_orders():
                         files.write("extra", order | {"run_id": self._run})
-                left = max(0, config.max_calls - self._calls)
+                left = max(0, config.max_calls - self._calls_made)
                 sample = comparison.sample(min(config.items_sample, left), seed=result.orders)
         result.matched = result.orders - result.missing - result.different - result.unchecked - result.repeated
         state.result, state.sample = result, sample
@@ -350,7 +325,7 @@ class ReconcileJob:
     def _finish(self) -> None:
         result = self.state.result
         assert result is not None  # noqa: S101  # the comparison made it
-        result.api_calls = self._calls
+        result.api_calls = self._calls_made
         if self._report_path is not None:
             source, settings = self._source, self._client.transport.settings
             about = About.of(settings, source.name, source.options, self._config, run=self._run, labels=self._labels)

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import Asset, BaseHook
 
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.assets import ORDERS, asset_of, convert_asset_to_openlineage
+from airflow_provider_voucherify.core.storage import uri_of
 from airflow_provider_voucherify.order_export import ExportConfig, ExportRequest
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def queried(conn_id: str, queries: Sequence[str]) -> OperatorLineage[Any, Any] |
 
 
 def _located(path: str) -> tuple[str, str, str]:
-    parts = urlsplit(path)
-    return parts.scheme or "file", parts.netloc.rpartition("@")[2], parts.path
+    parts = urlsplit(uri_of(path))
+    return parts.scheme or "file", parts.netloc, parts.path
 
 
 def _named(path: str) -> tuple[str, str]:

@@ -1,0 +1,120 @@
+"""The base of the jobs: they do what can be done now, say what to wait for, and resume from a state."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, TypeVar
+
+from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.api.polling import Pause, Poller
+from airflow_provider_voucherify.core.job_state import JobState
+from airflow_provider_voucherify.core.state_store import ResumedStateStore, StateStore
+
+StateT = TypeVar("StateT", bound=JobState)
+SummaryT = TypeVar("SummaryT")
+
+
+class Job(ABC, Generic[StateT, SummaryT]):
+    """
+    Work at Voucherify in as many steps and tries as it takes.
+
+    :cvar _unfinished: What is wrong with asking for the summary too early.
+    :param client: The API.
+    :param poll_seconds: The longest wait between two polls, in seconds.
+    :param state_store: Where the state is saved.
+    :param run: The name of this run.
+    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
+    :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
+    :param failures: How many polls failed in a row before, in a trigger.
+    :param calls: How many calls were made elsewhere for this job, in a trigger.
+    :param clock: Returns the time in seconds since the epoch.
+    """
+
+    _unfinished: ClassVar[str]
+
+    def __init__(
+        self,
+        client: Endpoints,
+        poll_seconds: float,
+        state_store: StateStore,
+        *,
+        run: str | None,
+        restart: bool,
+        resume_from: dict[str, Any] | None,
+        failures: int,
+        calls: int = 0,
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
+        self._run = run
+        self._restart = restart
+        self._calls_elsewhere = calls
+        self._clock = clock
+        self._poller = Poller(poll_seconds, failures=failures)
+        self._state: StateT | None = None
+        self._summary: SummaryT | None = None
+
+    @abstractmethod
+    def open(self) -> StateT:
+        """
+        Load the state to resume, or start one. :meth:`advance` does this by itself.
+
+        :raises StateError: if the saved state cannot be read.
+        """
+
+    @abstractmethod
+    def advance(self) -> Pause | None:
+        """
+        Do all that can be done now.
+
+        :return: What to wait for; None when the job is finished.
+        :raises VoucherifyError: if the job cannot continue. The saved state says exactly where it stands.
+        """
+
+    def run(self) -> SummaryT:
+        """
+        Do all of it, sleeping in every wait.
+
+        :return: The summary.
+        :raises VoucherifyError: as :meth:`advance` does.
+        """
+        while pause := self.advance():
+            time.sleep(pause.seconds)
+        return self.summary
+
+    @property
+    def state(self) -> StateT:
+        """The state of the job."""
+        return self.open()
+
+    @property
+    def failures(self) -> int:
+        """How many polls failed in a row up to now."""
+        return self._poller.failures
+
+    @property
+    def summary(self) -> SummaryT:
+        """
+        What the job came to, once :meth:`advance` has returned None.
+
+        :raises RuntimeError: before.
+        """
+        if self._summary is None:
+            raise RuntimeError(self._unfinished)
+        return self._summary
+
+    def _count_calls_from(self, calls: int) -> None:
+        """
+        Begin to count the calls of this try.
+
+        :param calls: How many calls earlier tries made, by the state.
+        """
+        self._calls_before = calls + self._calls_elsewhere - self._client.transport.calls
+
+    @property
+    def _calls_made(self) -> int:
+        """How many calls were made for the job, in all tries and elsewhere."""
+        return self._calls_before + self._client.transport.calls
