@@ -18,13 +18,16 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     doc_md=__doc__,
     tags=["voucherify"],
-    params={"folder": "file:///tmp/voucherify/line_items"},
+    params={
+        "folder": "file:///tmp/voucherify/line_items",
+        "window_start": None,  # for a run by hand
+        "window_end": None,
+    },
 ):
     OrderDetailsExportOperator(
         task_id="export_order_details",
         output_path="{{ params.folder }}",
-        window_start="{{ data_interval_start }}",
-        window_end="{{ data_interval_end }}",
+        window="data_interval",
         max_calls=2_000,
         deferrable=True,
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_voucherify.core.state_store import STATE_FILE
-from airflow_provider_voucherify.core.validation import check_choice, check_switch
+from airflow_provider_voucherify.core.validation import check_switch
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.links.dashboard import ExportLink, publish_exports
 from airflow_provider_voucherify.operators._base import WaitingOperator
@@ -24,11 +24,10 @@ from airflow_provider_voucherify.task.parameters import (
     JSON_FILES,
     AnyPath,
     OptionalParameter,
-    OptionsMixin,
     is_templated,
     storage_path,
 )
-from airflow_provider_voucherify.task.window import BOUNDS, RunWindow, check_rendered, window_of_run
+from airflow_provider_voucherify.task.window import BOUNDS, WindowMixin, is_mapped
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset, Context, ObjectStoragePath
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 EVENT_EXTRA = ("rows", "path", "uri", "window", "manifest_path", "bad_rows", "bad_rows_path", "bad_row_ids")
 
 
-class ExportOperator(OptionsMixin, WaitingOperator):
+class ExportOperator(WindowMixin, WaitingOperator):
     """
     Base of the operators that export.
 
@@ -46,7 +45,6 @@ class ExportOperator(OptionsMixin, WaitingOperator):
     :class:`~airflow_provider_voucherify.order_export.ExportConfig`.
 
     :param output_path: The Parquet file, or a folder. (templated)
-    :param window: ``data_interval``, or None.
     :param asset_partitions: Whether the assets among the ``outlets`` get an event for each day of ``partition_by``.
     """
 
@@ -67,21 +65,9 @@ class ExportOperator(OptionsMixin, WaitingOperator):
 
     output_path = OptionalParameter()
 
-    def __init__(
-        self,
-        *,
-        output_path: AnyPath,
-        window: RunWindow | None = None,
-        asset_partitions: bool = False,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, output_path: AnyPath, asset_partitions: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.output_path = output_path
-        check_choice("window", window, [None, *get_args(RunWindow)])
-        self.window = window
-        self._has_window = any(getattr(self, name) is not None for name in BOUNDS)
-        if self.window is not None and self._has_window:
-            raise ConfigurationError("Give either window, or window_start and window_end.")
         check_switch("asset_partitions", asset_partitions)
         self.asset_partitions = asset_partitions
         self._check_known_options()
@@ -135,10 +121,7 @@ class ExportOperator(OptionsMixin, WaitingOperator):
             raise ConfigurationError("asset_partitions are the days of partition_by: give it too.")
 
     def _request_of(self, context: Context) -> ExportRequest:
-        if self.window is not None:
-            self.window_start, self.window_end = window_of_run(context)
-        elif self._has_window or (_is_mapped(context) and self._given_options & {*BOUNDS}):
-            check_rendered(self.window_start, self.window_end)
+        self._find_window(context)
         return self._options(ExportRequest)
 
     def _config_of(self, context: Context) -> ExportConfig:
@@ -146,7 +129,7 @@ class ExportOperator(OptionsMixin, WaitingOperator):
         if config.file_prefix is not None:
             return config
         prefix = f"{self.dag_id}.{self.task_id}"
-        if _is_mapped(context):  # not its index, which is another window's when the windows before change
+        if is_mapped(context):  # not its index, which is another window's when the windows before change
             of_mapped = msgspec.json.encode([self.voucherify_conn_id, self._options(ExportRequest).filters])
             prefix += f"-{hashlib.sha256(of_mapped).hexdigest()[:8]}"
         return msgspec.structs.replace(config, file_prefix=prefix)
@@ -161,8 +144,3 @@ class ExportOperator(OptionsMixin, WaitingOperator):
     def _state_file(self, context: Context) -> ObjectStoragePath:
         file: ObjectStoragePath = self._output(context).beside(STATE_FILE)
         return file
-
-
-def _is_mapped(context: Context) -> bool:
-    map_index = context["ti"].map_index
-    return map_index is not None and map_index >= 0

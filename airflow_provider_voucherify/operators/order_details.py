@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voucherify.core.state_store import STATE_FILE
+from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.links.dashboard import ExportLink, publish_exports
 from airflow_provider_voucherify.operators._base import WaitingOperator
 from airflow_provider_voucherify.order_details import DetailsConfig, DetailsJob
@@ -19,18 +20,18 @@ from airflow_provider_voucherify.task.observability import count_export
 from airflow_provider_voucherify.task.parameters import (
     AnyPath,
     OptionalParameter,
-    OptionsMixin,
     is_templated,
     storage_path,
     takes_options,
 )
+from airflow_provider_voucherify.task.window import RunWindow, WindowMixin
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset, Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 
-class OrderDetailsExportOperator(OptionsMixin, WaitingOperator):
+class OrderDetailsExportOperator(WindowMixin, WaitingOperator):
     """
     Exports whole orders to typed Parquet files: with line items and redemptions, which no export of Voucherify has.
 
@@ -51,6 +52,9 @@ class OrderDetailsExportOperator(OptionsMixin, WaitingOperator):
 
     :param output_path: The folder of the tables, on any file system that Airflow's ``ObjectStoragePath`` knows.
         (templated)
+    :param window: ``data_interval`` takes the window from the run: ``window_start`` and ``window_end`` of its
+        configuration if somebody triggered it with them, otherwise its data interval, otherwise the ``params`` of the
+        DAG of these names. A run without any fails, saying how to give it one.
     :param durable: Whether a retry, or the clearing of a failed task, reads only the pages that are left. They are kept
         beside the output until all are there; the state is in Airflow's task state store (3.3 and newer) or beside the
         output.
@@ -74,13 +78,20 @@ class OrderDetailsExportOperator(OptionsMixin, WaitingOperator):
     output_path = OptionalParameter()
 
     @takes_options(DetailsConfig)
-    def __init__(self, *, output_path: AnyPath, timeout: float | timedelta = timedelta(hours=6), **kwargs: Any) -> None:
-        super().__init__(timeout=timeout, **kwargs)
+    def __init__(
+        self,
+        *,
+        output_path: AnyPath,
+        window: RunWindow | None = None,
+        timeout: float | timedelta = timedelta(hours=6),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(window=window, timeout=timeout, **kwargs)
         self.output_path = output_path
         self._check_known_options()
 
     def _job(self, context: Context, calls: int, **resume: Any) -> DetailsJob:
-        return DetailsJob(self.hook.get_conn(), self._output_path, self._options(DetailsConfig), calls=calls, **resume)
+        return DetailsJob(self.hook.get_conn(), self._output_path, self._config_of(context), calls=calls, **resume)
 
     def _publish(self, context: Context, state: DetailsState) -> None:
         publish_exports(context, self.hook, state.export_ids)
@@ -107,16 +118,22 @@ class OrderDetailsExportOperator(OptionsMixin, WaitingOperator):
 
     def _check_known_options(self) -> None:
         """Check what the DAG file says, as far as it is not templated."""
-        tables, window = self.tables, (self.window_start, self.window_end)  # type: ignore[attr-defined]
+        tables, bounds = self.tables, (self.window_start, self.window_end)  # type: ignore[attr-defined]
         if not is_templated(tables):
             check_tables(tables)
-        if not any(is_templated(end) for end in window):
-            ExportWindow.parse("updated_at", *window)
+        if self.window is None and not self._has_bounds:
+            raise ConfigurationError("Give window='data_interval', or window_start and window_end.")
+        if self.window is None and not any(is_templated(bound) for bound in bounds):
+            ExportWindow.parse("updated_at", *bounds)
+
+    def _config_of(self, context: Context) -> DetailsConfig:
+        self._find_window(context)
+        return self._options(DetailsConfig)
 
     @property
     def _output_path(self) -> Any:
         return storage_path("output_path", self.output_path)
 
     def _state_file(self, context: Context) -> ObjectStoragePath:
-        file: ObjectStoragePath = self._output_path / f"_{self._options(DetailsConfig).window.name}.{STATE_FILE}"
+        file: ObjectStoragePath = self._output_path / f"_{self._config_of(context).window_name}.{STATE_FILE}"
         return file

@@ -25,6 +25,9 @@ class DetailsConfig(Options, frozen=True, kw_only=True):
     :param window_start: The first moment of the window, in ISO 8601 with an offset. An order is in the window by its
         ``updated_at``, or by ``created_at`` if it never changed.
     :param window_end: The first moment after the window, in the same format; not in the future.
+    :param window_lookback: How much more to read before the window, in seconds or as a timedelta, for changes that
+        become visible late. Such a version of an order comes with two windows: merge them by ``order_id``, as a later
+        window never has an older version. The names of the files stay those of the window.
     :param tables: Which of ``orders``, ``order_items`` and ``order_redemptions`` are written.
     :param max_calls: The most API calls that may be made to read orders one by one, where the window has more than the
         10,000 orders that the listing reaches (documented). By default such a window is an error, which names one that
@@ -34,8 +37,9 @@ class DetailsConfig(Options, frozen=True, kw_only=True):
     :param poll_interval: The longest time between two attempts of a call that fails, in seconds or as a timedelta.
     """
 
-    window_start: str | datetime
-    window_end: str | datetime
+    window_start: str | datetime | None = None
+    window_end: str | datetime | None = None
+    window_lookback: float | timedelta | None = None
     tables: Sequence[str] = TABLES
     max_calls: Annotated[int, Meta(ge=1)] | None = None
     compression: Compression = "zstd"
@@ -51,10 +55,24 @@ class DetailsConfig(Options, frozen=True, kw_only=True):
     @property
     def window(self) -> ExportWindow:
         """
-        The window.
+        The window, with the lookback.
 
         :raises ConfigurationError: if it is none.
         """
+        return self._window.looking_back(self.window_lookback)
+
+    @property
+    def window_name(self) -> str:
+        """The name of the window in file names, which the lookback does not change."""
+        return self._window.name
+
+    @property
+    def lookback(self) -> timedelta:
+        """How much earlier than the given window the reading begins."""
+        return self._window.start - self.window.start
+
+    @property
+    def _window(self) -> ExportWindow:
         return ExportWindow.parse("updated_at", self.window_start, self.window_end)
 
     @property

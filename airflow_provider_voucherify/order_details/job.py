@@ -80,7 +80,7 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
         self._output = output
         self._config = config
         self._window = config.window
-        self._spool = Spool(output, self._window.name)
+        self._spool = Spool(output, config.window_name)
         self._by_ids: OrdersByIds | None = None
 
     def open(self) -> DetailsState:
@@ -160,9 +160,10 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
     def _fitting_window(self, reach: datetime | None) -> str:
         if reach is None:
             return "No window fits: by updated_at, the listing begins with the orders that never changed."
-        if reach + MILLISECOND >= self._window.end:
+        start, end = reach + MILLISECOND + self._config.lookback, self._window.end
+        if start >= end:
             return "No window fits that ends so early."
-        return f"A window with window_start={iso(reach + MILLISECOND)!r} and window_end={iso(self._window.end)!r} fits."
+        return f"A window with window_start={iso(start)!r} and window_end={iso(end)!r} fits."
 
     def _read_beyond(self) -> Pause | None:
         if self._by_ids is None:

@@ -59,7 +59,7 @@ class Tables:
     def __init__(self, folder: Any, config: DetailsConfig) -> None:
         self._folder = folder
         self._config = config
-        self._stem = config.window.name
+        self._stem = config.window_name
         self.manifest = folder / f"_{self._stem}.manifest.json"
         self._journal = folder / f"_{self._stem}.publishing.json"
 

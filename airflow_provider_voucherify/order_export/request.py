@@ -113,11 +113,7 @@ class ExportRequest(Options, frozen=True, kw_only=True):
 
         :raises ConfigurationError: if only one of its ends is given, or it is not a window.
         """
-        window = self._window
-        if window is None or self.window_lookback is None:
-            return window
-        assert isinstance(self.window_lookback, float)  # noqa: S101  # the check of the options made it one
-        return window.looking_back(timedelta(seconds=self.window_lookback))
+        return None if self._window is None else self._window.looking_back(self.window_lookback)
 
     @property
     def window_name(self) -> str | None:

@@ -52,12 +52,14 @@ class ExportWindow(msgspec.Struct, frozen=True, kw_only=True):
         """The name of the window in file names: the same window always has the same name."""
         return "_".join(f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03}Z" for moment in (self.start, self.end))
 
-    def looking_back(self, lookback: timedelta) -> Self:
+    def looking_back(self, lookback: float | timedelta | None) -> Self:
         """
         Return the window with a longer past.
 
-        :param lookback: How much longer. Parts of a millisecond are rounded up.
+        :param lookback: How much longer, in seconds or as a timedelta. Parts of a millisecond are rounded up.
         """
+        if not isinstance(lookback, timedelta):
+            lookback = timedelta(seconds=lookback or 0)
         return msgspec.structs.replace(self, start=self.start + (-lookback // MILLISECOND) * MILLISECOND)
 
     def halves(self) -> tuple[Self, Self] | None:

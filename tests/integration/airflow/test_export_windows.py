@@ -85,7 +85,7 @@ def test_a_window_that_renders_to_nothing_is_an_error_and_not_all_orders(emulato
     names = ("window_start", "window_end")
     run = run_export(tmp_path / "orders.parquet", **dict(zip(names, templates, strict=True)))
     assert run.state == "failed"
-    assert "window_end rendered to None, and without a window all orders would be exported" in log()
+    assert "window_end rendered to None, which leaves no window" in log()
     assert EXPORT not in emulator.calls()["calls"]
 
 
