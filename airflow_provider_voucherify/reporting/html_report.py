@@ -17,6 +17,9 @@ from airflow_provider_voucherify.reporting.summary import LoadSummary
 
 LOAD_TEMPLATE = "report.html.jinja"
 RECONCILIATION_TEMPLATE = "reconciliation.html.jinja"
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+)
 TIME = "%Y-%m-%d %H:%M:%S"
 MAX_POINTS = 200
 COLOURS = {
@@ -112,10 +115,7 @@ def reconciliation_report(result: Any, about: About, kinds: Sequence[str]) -> st
 
 
 def _render(template: str, **values: Any) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template(template).render(values, chart_size=charts, COLOURS=COLOURS, TIME=TIME)
+    return TEMPLATES.get_template(template).render(values, chart_size=charts, COLOURS=COLOURS, TIME=TIME)
 
 
 def _bars(summary: Any, kinds: Sequence[str]) -> list[dict[str, Any]]:

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 import requests
 
+import airflow_provider_voucherify.order_export.download  # noqa: F401 - jobs load it late: each child would again
 from airflow_provider_voucherify.core.state_store import FileStateStore
+from airflow_provider_voucherify.reporting import html_report
 
 STEPS = (
     (requests.Session, "send"),
@@ -48,6 +50,7 @@ def kills(folder: Path, steps: tuple[tuple[Any, str], ...], job: Callable[[Kill]
     :param steps: The functions that count as steps, each with the class or module that has it.
     :param job: What to run, in a process of its own.
     """
+    html_report.TEMPLATES.get_template(html_report.LOAD_TEMPLATE)  # compiled here, and not by each child
     for number in range(LAST_STEP):
         place = folder / str(number)
         place.mkdir()

@@ -106,7 +106,7 @@ class ImportJourney(Journey):
     def wait_for_the_middle(self) -> None:
         emulator = self.shop.emulator
         self.shop.airflow.wait_for(
-            lambda: emulator.calls()["import_queue"]["done"] >= 1, 60, f"an import of {self} is done"
+            lambda: emulator.calls()["import_queue"]["done"] >= 1, 180, f"an import of {self} is done"
         )
 
     def check(self, times: int = 1) -> None:
@@ -138,7 +138,7 @@ class ExportJourney(Journey):
 
     def wait_for_the_middle(self) -> None:
         self.shop.airflow.wait_for(
-            lambda: "exp_" in json.dumps(self.run.stored), 60, f"the export of {self} is in the task store"
+            lambda: "exp_" in json.dumps(self.run.stored), 180, f"the export of {self} is in the task store"
         )
         if self.way == "deferred":
             self.run.wait_for_state("deferred")

@@ -71,7 +71,7 @@ class TaskRun:
         """The log of a try."""
         return self.airflow.request("GET", f"{self.path}/logs/{attempt}?full_content=true").text
 
-    def wait_for_state(self, *states: str, seconds: float = 60) -> str:
+    def wait_for_state(self, *states: str, seconds: float = 180) -> str:
         """
         Wait for one of the states.
 
@@ -79,7 +79,7 @@ class TaskRun:
         """
         return self._wait(lambda: (state := self.state) in states and state, seconds, " or ".join(states))
 
-    def wait_for_end(self, seconds: float = 90) -> str:
+    def wait_for_end(self, seconds: float = 300) -> str:
         """Wait until the run has ended, and return its final state."""
         run = f"/dags/{self.dag_id}/dagRuns/{self.run_id}"
         return self._wait(lambda: (state := self.airflow.get(run)["state"]) in ENDED and state, seconds, "the end")
@@ -117,7 +117,7 @@ class TaskRun:
                     return process
             return None
 
-        return self._wait(running, 60, "the process")
+        return self._wait(running, 180, "the process")
 
     def component(self) -> str:
         """Wait for the process that runs the task, and return the component that it belongs to."""

@@ -120,7 +120,7 @@ def test_execution_timeout_and_retry(set_out):
         journey.succeeds(goes_on=True)
         assert journey.run.tries > 1
         assert any(
-            text in journey.run.log(1) for text in ("AirflowTaskTimeout", "Stopped after 8 s (execution_timeout)")
+            text in journey.run.log(1) for text in ("AirflowTaskTimeout", "Stopped after 15 s (execution_timeout)")
         )
 
     each(set_out("_cut_short"), story)

@@ -27,10 +27,10 @@ def test_it_survives_oauth_servers_that_hang_and_three_hundred_watchers(airflow,
             assert run.wait_for_end(180) == "success"
             assert run.tries == 1
             assert "DEFERRED" in run.log()
-        runs = airflow.wait_for(lambda: airflow.get("/dags/watchers/dagRuns")["dag_runs"], 60, "orders have changed")
+        runs = airflow.wait_for(lambda: airflow.get("/dags/watchers/dagRuns")["dag_runs"], 180, "orders have changed")
         assert {run["run_type"] for run in runs} == {"asset_triggered"}
         task = f"/dags/watchers/dagRuns/{runs[0]['dag_run_id']}/taskInstances/orders"
-        airflow.wait_for(lambda: airflow.get(task)["state"] == "success", 60, "the changed orders are known")
+        airflow.wait_for(lambda: airflow.get(task)["state"] == "success", 180, "the changed orders are known")
         events = airflow.get(f"{task}/xcomEntries/return_value?deserialize=true")["value"]
         assert all(event["changed_after"] is None and event["total"] == 1 for event in events)
         assert server.requests
