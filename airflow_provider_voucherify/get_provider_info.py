@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": INTEGRATION,
                 "external-doc-url": "https://docs.voucherify.io/",
+                "logo": "/docs/integration-logos/voucherify.svg",
                 "how-to-guide": [f"/docs/how-to/{page}.md" for page in HOW_TO_GUIDES],
                 "tags": ["service"],
             }

@@ -20,6 +20,7 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = f"Voucherify provider {version}"
+html_logo = html_favicon = "integration-logos/voucherify.svg"
 
 exclude_patterns = ["_build"]
 

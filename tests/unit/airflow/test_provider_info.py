@@ -45,9 +45,10 @@ def test_every_module_that_is_named_can_be_imported(kind):
             import_module(module)
 
 
-def test_there_is_a_guide_for_each_page_that_is_named_and_no_other():
+def test_there_is_a_logo_and_a_guide_for_each_page_that_is_named_and_no_other():
     (integration,) = get_provider_info()["integrations"]
     root = Path(__file__).parents[3]
+    assert (root / integration["logo"].lstrip("/")).is_file()
     named = {root / page.lstrip("/") for page in integration["how-to-guide"]}
     assert named == {page for page in (root / "docs" / "how-to").glob("*.md") if page.stem != "index"}
 
