@@ -253,7 +253,10 @@ def _why_not_a_file(path: Any) -> str:
     try:
         mode = os.lstat(path).st_mode
     except (OSError, TypeError):
-        return "there is no such file or folder"
+        relative = isinstance(path, Path) and not path.is_absolute()
+        return "there is no such file or folder" + (
+            f" in {Path.cwd()}, where a relative path begins" if relative else ""
+        )
     if stat.S_ISLNK(mode):
         return f"it is a link to {str(Path(path).readlink())!r}, where there is no file"
     kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowException, BaseHook
 
 from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.exceptions import ConfigurationError
@@ -163,10 +163,16 @@ def connect(conn_id: str) -> Any:
     Open a DB-API connection.
 
     :param conn_id: The id of a connection in Airflow.
-    :raises ConfigurationError: if it is one to something without SQL.
+    :raises ConfigurationError: if it is one to something without SQL, or no provider for its type is installed.
     """
     connection = BaseHook.get_connection(conn_id)
-    hook = connection.get_hook()
+    try:
+        hook = connection.get_hook()
+    except AirflowException as error:  # "Unknown hook type"
+        raise ConfigurationError(
+            f"sql_conn_id {conn_id} is a connection of type {connection.conn_type}, of which Airflow knows no hook: "
+            f"install its provider where the task runs, such as apache-airflow-providers-{connection.conn_type}."
+        ) from error
     if not (hasattr(hook, "get_conn") and hasattr(hook, "get_records")):
         raise ConfigurationError(
             f"sql_conn_id {conn_id} is a connection of type {connection.conn_type}, which has no SQL: its hook is no "

@@ -1,7 +1,7 @@
 """How to test a DAG without an account at Voucherify: the fixtures come with the provider, as a pytest plugin.
 
 Before the first run: ``airflow db migrate``. Then, beside the DAGs: ``pytest tests``. SQLite stands for the database of
-the shop.
+the shop, which needs ``apache-airflow-providers-sqlite``.
 """
 
 from __future__ import annotations

@@ -82,6 +82,14 @@ def connection_test(command, emulator, folder):
     assert "Connection success!" in shell(command, AIRFLOW_CONN_VOUCHERIFY_DEFAULT=uri)
 
 
+def add_connection(command, emulator, folder):
+    migrated()
+    shell(adapted(command, emulator).replace("voucherify_default", f"added_{folder.name}"))
+    hook = f"VoucherifyHook('added_{folder.name}').list_orders(limit=1)"
+    shell(f'python -c "from airflow_provider_voucherify.hooks.voucherify import *; {hook}"')
+    assert emulator.calls()["answers"] == {"200": 1}
+
+
 def make_pool(command, emulator, folder):
     migrated()
     shell(command)
@@ -137,6 +145,7 @@ RUNS = {
     "pip install": install,
     "export AIRFLOW_CONN_": export,
     "AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test": connection_test,
+    "airflow connections add": add_connection,
     "airflow pools set": make_pool,
     "voucherify-emulator": start,
     "voucherify-probe": probe,

@@ -150,10 +150,15 @@ def test_a_file_with_the_query_and_templates(emulator, tmp_path, monkeypatch):
     assert VoucherifyHook().get_order("b")["source_id"] == "b"
 
 
-def test_a_connection_without_sql(emulator, tmp_path, monkeypatch, log):
-    monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps({"conn_type": "http", "host": "shop.example"}))
+@pytest.mark.parametrize(
+    ("conn_type", "error"),
+    [("http", "which has no SQL"), ("oracle", "install its provider where the task runs, such as apache-airflow-prov")],
+)
+def test_a_connection_without_sql(conn_type, error, emulator, tmp_path, monkeypatch, log):
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps({"conn_type": conn_type, "host": "shop.example"}))
     assert run_import(report_path=str(tmp_path)).state == "failed"
-    assert "sql_conn_id shop is a connection of type http, which has no SQL" in log()
+    assert f"sql_conn_id shop is a connection of type {conn_type}" in log()
+    assert error in log()
 
 
 def test_rows_of_line_items(emulator, tmp_path):

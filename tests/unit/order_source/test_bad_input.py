@@ -80,6 +80,8 @@ def test_what_is_not_utf_8_is_refused(tmp_path: Path, place: str) -> None:
 def test_missing_and_empty_paths(tmp_path: Path) -> None:
     with fails(f"orders_path {tmp_path}/orders.jsonl: there is no such file or folder"):
         make.source(paths=tmp_path / "orders.jsonl")
+    with fails(f"orders_path no.jsonl: there is no such file or folder in {Path.cwd()}, where a relative path begins"):
+        make.source(paths="no.jsonl")
     with fails(f"orders_path {tmp_path}/*.jsonl: no file matches"):
         make.source(paths=f"{tmp_path}/*.jsonl")
     (tmp_path / "_SUCCESS").touch()
