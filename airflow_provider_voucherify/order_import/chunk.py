@@ -9,15 +9,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from airflow_provider_voucherify.order_import.config import ImportConfig
+from airflow_provider_voucherify.order_load.invalid_orders import invalid_outcome
 from airflow_provider_voucherify.order_source.checked_records import CheckedBlock, CheckedRecord, checked_blocks
 from airflow_provider_voucherify.order_source.findings import Findings
-from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
-from airflow_provider_voucherify.order_source.schema.check import (
-    DuplicateOrderError,
-    InvalidOrderError,
-    SupersededOrderError,
-)
 from airflow_provider_voucherify.order_source.schema.item_amounts import given_order
 from airflow_provider_voucherify.order_source.schema.order import Facts
 from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record
@@ -199,25 +194,8 @@ def chunks(
                 chunk.add(record, body, source_id, facts)
                 size += len(body) + 1
             else:
-                chunk.invalid.append(_invalid(record, error))
+                chunk.invalid.append(invalid_outcome(record, error))
             last = record
     if last is not None:
         chunk.end = last.after
         yield chunk
-
-
-def _invalid(record: Record, error: InvalidOrderError) -> Outcome:
-    return Outcome(
-        record.position,
-        source_id_of(record.body),
-        str(error),
-        record.body.strip(),
-        superseded=isinstance(error, SupersededOrderError),
-        code=_code(error),
-    )
-
-
-def _code(error: InvalidOrderError) -> OutcomeCode:
-    if isinstance(error, SupersededOrderError):
-        return OutcomeCode.SUPERSEDED
-    return OutcomeCode.DUPLICATE if isinstance(error, DuplicateOrderError) else OutcomeCode.INVALID

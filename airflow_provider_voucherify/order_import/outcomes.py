@@ -166,6 +166,7 @@ class Outcomes:
         :param chunk: Its orders.
         :param outcome: Their outcome.
         """
+        self._check()
         record_range = submission.record_range
         amounts = chunk.amounts()
         if record_range.attempt == 1:
@@ -183,7 +184,9 @@ class Outcomes:
         self._log_chunk(submission, chunk, outcome, resent)
         if self._verifies and outcome.unknown:
             self._postpone(submission, chunk, outcome)
-        self.record(submission.number, chunk, outcome, submission.action_id, record_range.attempt)
+        self._record(
+            submission.number, chunk, outcome, async_action_id=submission.action_id, attempt=record_range.attempt
+        )
         self._state.checkpoint.in_flight.remove(submission)
 
     def record_verified(
@@ -197,6 +200,7 @@ class Outcomes:
         :param indexes: Those that were unknown.
         :param outcome: Their outcome.
         """
+        self._check()
         self._add_loaded(indexes, chunk.amounts(), outcome)
         resent = self._queue_resends(submission.record_range, chunk, outcome)
         rejected = [chunk.outcome(*entry) for entry in outcome.rejected.items()]
@@ -211,49 +215,33 @@ class Outcomes:
         )
         if submission.action_id is not None:
             counts = Counts(loaded=outcome.loaded, rejected=len(rejected), resent=resent)
-            self._check()
             self._chunk_log.write_verified(submission.number, counts)
         self._count(outcome.loaded, rejected, unknown)
 
-    def record(
-        self,
-        number: int,
-        chunk: Chunk,
-        outcome: ChunkOutcome,
-        async_action_id: str | None = None,
-        attempt: int = 0,
-    ) -> None:
+    def record_unsent(self, number: int, chunk: Chunk) -> None:
         """
-        Record the outcome of a chunk.
+        Record the outcome of a chunk of which no record is sent.
 
         :param number: The number of the chunk.
-        :param chunk: Its orders, and the records that were never sent.
-        :param outcome: The outcome of its orders.
-        :param async_action_id: The async action that imported it, if it was sent.
-        :param attempt: How often its orders were sent, this time included; 0 if they were not sent.
+        :param chunk: Its records, all of them invalid or superseded.
         """
+        self._check()
+        self._record(number, chunk, ChunkOutcome())
+
+    def _record(self, number: int, chunk: Chunk, outcome: ChunkOutcome, **submitted: Any) -> None:
         superseded = chunk.superseded
         rejected = [*chunk.rejected, *(chunk.outcome(*entry) for entry in outcome.rejected.items())]
         unknown = [chunk.outcome(*entry) for entry in outcome.unknown.items()]
-        self._write(number, rejected, unknown, superseded, async_action_id=async_action_id, attempt=attempt)
+        self._write(number, rejected, unknown, **submitted)
+        self._report.write("superseded", number, superseded)
         self._state.counters.superseded += len(superseded)
         self._state.counters.rejected += len(superseded)
         self._state.counters.unknown += outcome.unwatched
         self._count(outcome.loaded, rejected, unknown)
 
-    def _write(
-        self,
-        number: int,
-        rejected: list[Outcome],
-        unknown: list[Outcome],
-        superseded: Sequence[Outcome] = (),
-        **submitted: Any,
-    ) -> None:
-        if rejected or unknown or superseded:
-            self._check()
+    def _write(self, number: int, rejected: list[Outcome], unknown: list[Outcome], **submitted: Any) -> None:
         self._report.write("rejected", number, rejected, **submitted)
         self._report.write("unknown", number, unknown, **submitted)
-        self._report.write("superseded", number, superseded)
 
     def _count(self, loaded: int, rejected: list[Outcome], unknown: list[Outcome]) -> None:
         counters, observations = self._state.counters, self._state.observations
@@ -294,7 +282,6 @@ class Outcomes:
         if submission.action_id is None:
             return
         action = outcome.action
-        self._check()
         self._chunk_log.write(
             ChunkLine(
                 chunk=submission.number,

@@ -117,7 +117,7 @@ class Sender:
     def _submit(self, record_range: RecordRange, chunk: Chunk) -> None:
         number = self._checkpoint.take_number()
         if not chunk.orders:
-            self._outcomes.record(number, chunk, ChunkOutcome())
+            self._outcomes.record_unsent(number, chunk)
             self._save()
             return
         submission = Submission(

@@ -7,11 +7,11 @@ from itertools import islice
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.order_load.dry_run import DryRun, DryRunResult
+from airflow_provider_voucherify.order_load.invalid_orders import invalid_outcome
 from airflow_provider_voucherify.order_source.checked_records import CheckedRecord, checked
 from airflow_provider_voucherify.order_source.schema.order import Facts
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.order_sync.config import SyncConfig
-from airflow_provider_voucherify.order_sync.outcomes import refused_outcome
 from airflow_provider_voucherify.reporting.reject_files import Outcome
 
 RECORDS_A_FILE = 1000
@@ -52,4 +52,4 @@ def dry_run(
 
 
 def _refused(record: CheckedRecord) -> Outcome | None:
-    return None if record.error is None else refused_outcome(record.record, record.error)
+    return None if record.error is None else invalid_outcome(record.record, record.error)

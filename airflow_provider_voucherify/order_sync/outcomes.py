@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from airflow_provider_voucherify.order_load.invalid_orders import invalid_outcome
 from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
-from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, SupersededOrderError
-from airflow_provider_voucherify.order_source.source import Record
 from airflow_provider_voucherify.order_sync.checkpoint import MAX_ORDER_IDS, SyncState
 from airflow_provider_voucherify.order_sync.sender import Result, Sent
 from airflow_provider_voucherify.order_sync.window import SyncOrder
-from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, Report
+from airflow_provider_voucherify.reporting.reject_files import Outcome, Report
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,8 @@ class Settled:
         """Return its outcome as the report has it."""
         record, sent = self.order.record, self.sent
         if self.order.error is not None:
-            return refused_outcome(record, self.order.error)
+            return invalid_outcome(record, self.order.error)
         return Outcome(record.position, source_id_of(record.body), sent.reason, record.body.strip(), code=sent.code)
-
-
-def refused_outcome(record: Record, error: InvalidOrderError) -> Outcome:
-    """
-    Make the outcome of a record that is not sent.
-
-    :param record: The record.
-    :param error: Why it is not sent.
-    """
-    superseded = isinstance(error, SupersededOrderError)
-    code = OutcomeCode.SUPERSEDED if superseded else OutcomeCode.INVALID
-    return Outcome(record.position, source_id_of(record.body), str(error), record.body.strip(), superseded, code)
 
 
 class Outcomes:

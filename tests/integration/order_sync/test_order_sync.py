@@ -137,6 +137,9 @@ def test_only_the_last_order_of_a_source_id_is_sent_if_asked_for(emulator, tmp_p
     assert calls(emulator) == {CREATE: 1}
     assert stored(emulator, "order-1")["metadata"]["version"] == 3
     assert {line["code"] for line in outcomes(tmp_path / "superseded")} == {"superseded"}
+    refused = prepare(emulator, versions, tmp_path / "refused", on_duplicate="error").run()
+    assert counts(refused) == (4, 1, 3, 0)
+    assert {line["code"] for line in outcomes(tmp_path / "refused" / "rejected")} == {"duplicate"}
 
 
 def test_orders_with_an_id_are_updated_by_it_and_unknown_ids_are_rejected(emulator, tmp_path):
