@@ -87,17 +87,6 @@ def did_you_mean(name: object, allowed: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else "."
 
 
-def tolerated(count: int, limit: float, total: int) -> bool:
-    """
-    Return whether a number of losses is tolerated.
-
-    :param count: The losses.
-    :param limit: The tolerance: a share of the total when below 1, otherwise a number.
-    :param total: The number of orders.
-    """
-    return count <= (limit if limit >= 1 else limit * total)
-
-
 def _template_hint(value: Any) -> str:
     is_template = isinstance(value, str) and any(mark in value for mark in TEMPLATE_MARKS)
     return " It is not a templated parameter." if is_template else ""

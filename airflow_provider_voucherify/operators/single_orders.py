@@ -17,6 +17,7 @@ from airflow_provider_voucherify.order_source.schema.order import ID_PREFIX
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob
 from airflow_provider_voucherify.order_sync.checkpoint import SyncState
 from airflow_provider_voucherify.order_sync.config import SyncMode
+from airflow_provider_voucherify.reporting.losses import first_of
 from airflow_provider_voucherify.task.observability import report_labels
 from airflow_provider_voucherify.task.parameters import (
     JSON_FILES,
@@ -30,7 +31,6 @@ from airflow_provider_voucherify.task.parameters import (
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-SHOWN_REASONS = 5
 ANY_NUMBER = float("inf")
 
 
@@ -87,8 +87,8 @@ class FewOrdersOperator(WaitingOperator):
             unknown = f" (of {summary.unknown} it is unknown)" if summary.unknown else ""
             where = f" All of them are under {summary.report_path}." if summary.report_path else ""
             raise OrdersRefusedError(
-                f"{refused} of {summary.orders} orders were refused{unknown}; the others are in.{where} The first:"
-                + "".join(f"\n  {reason}" for reason in summary.reasons[:SHOWN_REASONS])
+                f"{refused} of {summary.orders} orders were refused{unknown}; the others are in.{where} "
+                f"{first_of(summary.reasons)}"
             )
         return {"orders": summary.orders, "order_ids": summary.order_ids}
 

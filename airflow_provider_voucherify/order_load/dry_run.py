@@ -10,11 +10,11 @@ import msgspec
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.core.storage import StoragePath
-from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import DryRunFailedError
 from airflow_provider_voucherify.order_load.find_rules import RuleOptions, find_rules
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.source import Source
+from airflow_provider_voucherify.reporting.losses import Loss, first_of
 from airflow_provider_voucherify.reporting.observations import MAX_FAILURES
 from airflow_provider_voucherify.reporting.reject_files import Outcome, Report
 
@@ -73,11 +73,9 @@ class DryRunResult(msgspec.Struct, kw_only=True):
                 f"This needs about {self.api_calls:,} calls, and {cycle_calls_left:,} are left in the billing "
                 "cycle (cycle_calls_left). Send a part of the orders, wait for the next cycle, or raise the plan."
             )
-        if not tolerated(self.rejected - self.superseded, max_rejected, self.orders):
-            raise DryRunFailedError(
-                f"Of {self.orders:,} orders {self.rejected:,} would be rejected (at most {max_rejected:g} tolerated by "
-                "max_rejected). The first:" + "".join(f"\n  {reason}" for reason in self.reasons)
-            )
+        rejected = Loss(self.rejected - self.superseded, "would be rejected", "max_rejected", max_rejected)
+        if not rejected.is_tolerated(self.orders):
+            raise DryRunFailedError(f"Of {self.orders:,} orders {rejected}. {first_of(self.reasons)}")
 
     def __str__(self) -> str:
         takes = "" if self.hours is None else f", and take at least {self.hours:.1f} hours at the limit of this project"

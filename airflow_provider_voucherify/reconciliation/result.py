@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import OrdersDifferError
 from airflow_provider_voucherify.reconciliation.comparison import Money
 from airflow_provider_voucherify.reconciliation.config import ReconcileConfig
+from airflow_provider_voucherify.reporting.losses import Loss, all_and_first, excess
 from airflow_provider_voucherify.reporting.reject_files import PAGE_FILE
 
 MAX_REASONS = 10
@@ -82,26 +82,15 @@ class ReconcileResult(msgspec.Struct, kw_only=True):
         :param connection: The name of the connection, for the message.
         :raises OrdersDifferError: if more orders are missing, different or unchecked.
         """
-        over = [
-            f"{count:,} are {kind} (at most {limit:g} tolerated by {option})"
-            for kind, option, count, limit in (
-                ("missing", "max_missing", self.missing, config.max_missing),
-                ("different", "max_different", self.different, config.max_different),
-                ("without source_id", "max_unchecked", self.unchecked, config.max_unchecked),
+        losses = (
+            Loss(self.missing, "are missing", "max_missing", config.max_missing),
+            Loss(self.different, "are different", "max_different", config.max_different),
+            Loss(self.unchecked, "are without source_id", "max_unchecked", config.max_unchecked),
+        )
+        if over := excess(losses, self.orders):
+            repair = "give missing/ or different/ as orders_path to an import, with the same options of the source."
+            raise OrdersDifferError(
+                self,
+                f"Of {self.orders:,} orders compared with connection {connection!r}, {over}. "
+                f"{all_and_first(self.report_path, repair, self.reasons)}",
             )
-            if not tolerated(count, limit, self.orders)
-        ]
-        if not over:
-            return
-        where = (
-            f"All of them are under {self.report_path}: give missing/ or different/ as orders_path to an import, with "
-            "the same options of the source, to repair them."
-            if self.report_path
-            else "With a report_path, all of them would be there with their payloads."
-        )
-        first = "".join(f"\n  {reason}" for reason in self.reasons)
-        raise OrdersDifferError(
-            self,
-            f"Of {self.orders:,} orders compared with connection {connection!r}, {' and '.join(over)}. {where} "
-            f"The first:{first}",
-        )

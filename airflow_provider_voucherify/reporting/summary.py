@@ -6,11 +6,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import OrdersNotLoadedError
+from airflow_provider_voucherify.reporting.losses import Loss, all_and_first, excess
 from airflow_provider_voucherify.reporting.reject_files import PAGE_FILE
-
-SHOWN_REASONS = 5
 
 
 class LoadSummary(msgspec.Struct, kw_only=True):
@@ -73,27 +71,17 @@ class LoadSummary(msgspec.Struct, kw_only=True):
         :param max_unknown: Orders that may be unknown, alike.
         :raises OrdersNotLoadedError: if there are more.
         """
-        over = [
-            f"{count} {kind} (at most {limit:g} tolerated by max_{kind})"
-            for kind, count, limit in (
-                ("rejected", self.rejected - self.superseded, max_rejected),
-                ("unknown", self.unknown, max_unknown),
+        losses = (
+            Loss(self.rejected - self.superseded, "rejected", "max_rejected", max_rejected),
+            Loss(self.unknown, "unknown", "max_unknown", max_unknown),
+        )
+        if over := excess(losses, self.orders):
+            repair = "correct rejected/ and give it back as orders_path, with another report_path."
+            raise OrdersNotLoadedError(
+                self,
+                f"Of {self.orders:,} orders {self.loaded:,} were loaded; {over}. "
+                f"{all_and_first(self.report_path, repair, self.reasons)}",
             )
-            if not tolerated(count, limit, self.orders)
-        ]
-        if not over:
-            return
-        where = (
-            f"All of them, with their payloads, are under {self.report_path}: correct rejected/ and give it back as "
-            "orders_path, with another report_path."
-            if self.report_path
-            else "With a report_path, all of them would be there with their payloads."
-        )
-        first = "".join(f"\n  {reason}" for reason in self.reasons[:SHOWN_REASONS])
-        raise OrdersNotLoadedError(
-            self,
-            f"Of {self.orders} orders {self.loaded} were loaded; {' and '.join(over)}. {where} The first:{first}",
-        )
 
 
 class ImportSummary(LoadSummary, kw_only=True):

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_voucherify.api.models import ActionStatus, AsyncAction
 from airflow_provider_voucherify.api.polling import Poller
 from airflow_provider_voucherify.api.redaction import one_line
-from airflow_provider_voucherify.core.validation import check_number, check_switch, tolerated
+from airflow_provider_voucherify.core.validation import check_number, check_switch
 from airflow_provider_voucherify.exceptions import (
     AsyncActionFailedError,
     ConfigurationError,
@@ -28,6 +28,7 @@ from airflow_provider_voucherify.exceptions import (
 )
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.links.dashboard import AsyncActionLink
+from airflow_provider_voucherify.reporting.losses import Loss
 from airflow_provider_voucherify.task.parameters import is_templated, listed, text_of
 from airflow_provider_voucherify.task.waiting import WaitingTask
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
@@ -195,11 +196,11 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         failed = [action for action in actions if _failed(action)] if self.fail_on_failed else []
         records = sum((action.done_count or 0) + action.failed_count for action in actions)
         failures = sum(action.failed_count for action in actions)
-        if failed or not tolerated(failures, self.max_failed, records):
+        loss = Loss(failures, f"of {records:,} records failed", "max_failed", self.max_failed)
+        if failed or not loss.is_tolerated(records):
             bad = failed or [action for action in actions if action.failed_count]
             raise AsyncActionFailedError(
-                f"{len(failed)} of {len(actions)} async actions FAILED, and {failures} of {records} records failed "
-                f"(at most {self.max_failed:g} tolerated by max_failed):"
+                f"{len(failed)} of {len(actions)} async actions FAILED, and {loss}:"
                 + "".join(f"\n  {_describe(action)}" for action in bad[:SHOWN_FAILURES])
             )
         results = [_result(action) for action in actions]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from airflow_provider_voucherify.core.validation import tolerated
 from airflow_provider_voucherify.exceptions import BadRowError
 from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.convert.rows import BadRow
 from airflow_provider_voucherify.order_export.sink.atomic import HashedFile, OutputPath, Publication
+from airflow_provider_voucherify.reporting.losses import Loss
 from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, write_line
 
 SHOWN = 20
@@ -76,12 +76,13 @@ class BadRows:
         :param rows: How many rows are good.
         :raises BadRowError: if too many are bad, with the first of them.
         """
-        if self._first is None or tolerated(self.count, self._config.max_bad_rows, rows + self.count):
+        total = rows + self.count
+        bad = Loss(self.count, f"of {total:,} rows are bad", "max_bad_rows", self._config.max_bad_rows)
+        if self._first is None or bad.is_tolerated(total):
             return
         self._publication.publish_now(self._path)
         raise BadRowError(
-            f"{self.count:,} of {rows + self.count:,} rows are bad, and max_bad_rows={self._config.max_bad_rows:g} are "
-            f"tolerated. The first: {self._first} All of them: {self._path}. Nothing else was published.",
+            f"{bad}. The first: {self._first} All of them: {self._path}. Nothing else was published.",
             self._first.file,
             self._first.row,
         )

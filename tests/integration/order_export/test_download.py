@@ -267,7 +267,8 @@ def test_too_many_bad_rows_fail_with_their_ids_and_leave_the_side_file_alone(ser
     convert(server, path)
     server.files = [good.replace(b"ord_3,3", b"ord_3,3.5").replace(b"ord_8,8", b"ord_8,eight")]
     with pytest.raises(
-        BadRowError, match=r"2 of 10 rows are bad, and .* tolerated\. The first: .*row 4: .*\(id ord_3\)"
+        BadRowError,
+        match=r"2 of 10 rows are bad \(at most .* tolerated by max_bad_rows\)\. The first: .*row 4: .*\(id ord_3\)",
     ):
         convert(server, path, **tolerance)
     assert "row 9: Amount: 'eight' is not a valid int64 (id ord_8)" in caplog.text
