@@ -22,7 +22,7 @@ import socket
 import time
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import msgspec
 
@@ -308,6 +308,50 @@ class ResumedStateStore:
     def clear(self) -> None:
         """Remove the document of the store."""
         self._state_store.clear()
+
+
+class KeptStateStore:
+    """
+    Keeps the document of a finished job until what the job came to is recorded, so that nothing is done again by a
+    process that takes over in between.
+
+    A context manager: at its end the document of a finished job is removed, also if the result is an error. Where the
+    process is told to end, by an exception that is no :class:`Exception`, it stays.
+
+    :param state_store: The store.
+    """
+
+    def __init__(self, state_store: StateStore) -> None:
+        self._state_store = state_store
+        self._is_finished = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._is_finished and (kind is None or issubclass(kind, Exception)):
+            self._state_store.clear()
+
+    def claim(self, *, restart: bool = False) -> dict[str, Any] | None:
+        """Become the owner of the store, and read its document."""
+        return self._state_store.claim(restart=restart)
+
+    def load(self) -> dict[str, Any] | None:
+        """Read the document of the store."""
+        return self._state_store.load()
+
+    def check(self) -> None:
+        """Check that this writer is still the owner of the store."""
+        self._state_store.check()
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Replace the document of the store."""
+        self._state_store.save(document)
+
+    def clear(self) -> None:
+        """Note that the job has finished: the document is removed at the end."""
+        self._state_store.check()
+        self._is_finished = True
 
 
 def process_name() -> str:

@@ -12,7 +12,13 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 from airflow_provider_voucherify.api.polling import Pause
 from airflow_provider_voucherify.assets import asset_of
 from airflow_provider_voucherify.core.job_state import JobState
-from airflow_provider_voucherify.core.state_store import STATE_FILE, FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.core.state_store import (
+    STATE_FILE,
+    FileStateStore,
+    KeptStateStore,
+    NoStateStore,
+    StateStore,
+)
 from airflow_provider_voucherify.core.validation import check_switch, seconds_of
 from airflow_provider_voucherify.exceptions import WaitTimeoutError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
@@ -114,9 +120,19 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
     ) -> dict[str, Any]:
         self._is_durable = not isinstance(state_store, NoStateStore)
         self.hook.set_deadline(deadline)
+        with KeptStateStore(state_store) as kept:
+            job = self._advance(context, deadline, calls, state_store=kept, run=context["run_id"], **resume)
+            self._result = self._finish(context, job)
+            self._push_parts(context, self._result)
+            if self.outlets:  # an asset needs all providers, which takes its time
+                publish_events(context, self.outlets, self._asset(self._result), self._event(self._result))
+        return self._result
+
+    def _advance(self, context: Context, deadline: float, calls: int, **resume: Any) -> Job[Any, Any]:
+        """Do the job, and return it when it is finished."""
         waiting_for = "Voucherify"
         try:
-            job = self._job(context, calls, state_store=state_store, run=context["run_id"], **resume)
+            job = self._job(context, calls, **resume)
             self._state = job.open()
             self._publish(context, self._state)
             while pause := job.advance():
@@ -128,11 +144,7 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
         finally:
             if self._state is not None:
                 self._publish(context, self._state)
-        self._result = self._finish(context, job)
-        self._push_parts(context, self._result)
-        if self.outlets:  # an asset needs all providers, which takes its time
-            publish_events(context, self.outlets, self._asset(self._result), self._event(self._result))
-        return self._result
+        return job
 
     @abstractmethod
     def _job(self, context: Context, calls: int, **resume: Any) -> Job[Any, Any]:
