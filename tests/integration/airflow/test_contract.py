@@ -28,16 +28,24 @@ from airflow_provider_voucherify.core.state_store import FileStateStore, NoState
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators import _export
-from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
+from airflow_provider_voucherify.operators.orders import (
+    ImportOrdersOperator,
+    OrderDetailsExportOperator,
+    OrdersExportOperator,
+)
+from airflow_provider_voucherify.order_details import listing
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from airflow_provider_voucherify.task import waiting
 from airflow_provider_voucherify.triggers import shared_poll
 from tests.airflow_home import run_dag
+from tests.integration.order_details.details import put as put_whole
 from tests.integration.order_export.timeline import put
 from tests.orders import order
 
 ACTION, ACTIONS = "GET /v1/async-actions/{asyncActionId}", "GET /v1/async-actions"
 EXPORT, EXPORTS = "GET /v1/exports/{exportId}", "GET /v1/exports"
+ORDER, ORDERS = "GET /v1/orders/{orderId}", "GET /v1/orders"
+DOWNLOAD = "GET download /v1/exports/{exportId}"
 IMPORT_ORDERS, EXPORT_ORDERS = "POST /v1/orders/import", "POST /v1/orders/export"
 WAIT, SHORT_WAIT = 0.8, 0.3  # seconds
 TIME = 6.0  # seconds: enough to get to the wait on a busy machine
@@ -108,6 +116,18 @@ def importing(**scenario: Any) -> Scenario:
 
 def exporting(**scenario: Any) -> Scenario:
     return Scenario(task=OrdersExportOperator, **({"running": (still_running(EXPORT),)} | scenario))
+
+
+def detailing(count: int, **scenario: Any) -> Scenario:
+    parameters = scenario.pop("parameters", {})
+
+    def made(emulator: Emulator) -> dict[str, Any]:
+        put_whole(
+            emulator, [(f"whole_{n}", START - timedelta(1), START + timedelta(minutes=n), n) for n in range(count)]
+        )
+        return {**WINDOW, **parameters}
+
+    return Scenario(task=OrderDetailsExportOperator, parameters=made, **scenario)
 
 
 def sensing(*actions: Mapping[str, Any], **scenario: Any) -> Scenario:
@@ -292,6 +312,20 @@ SCENARIOS = {
     "export, retried": exporting(
         parameters={"retries": 1}, faults=(fault("truncated_download", times=3, bytes=20),), looks={EXPORT: 1}
     ),
+    "order details, retried after some pages": detailing(
+        170,
+        parameters={"retries": 1},
+        faults=(fault("rate_limited", ORDERS, after=1, times=1), fault("cycle_spent", ORDERS, after=2, times=1)),
+        waits=1,
+    ),
+    "order details, beyond the listing": detailing(
+        220,
+        parameters={"max_calls": 100},
+        running=(still_running(EXPORT),),
+        faults=(fault("rate_limited", ORDER, after=20, times=1),),
+        waits=2,
+        looks={EXPORT: 2, DOWNLOAD: 1},  # the ids are in no file that outlives a process
+    ),
     "sensor": sensing(DONE, looks={ACTION: 1}),
     "sensor of several": sensing(
         DONE, DONE | {"type": "VOUCHERS.IMPORT"}, running=(still_running(ACTIONS),), looks={ACTIONS: 1}
@@ -373,14 +407,15 @@ def play(tmp_path, monkeypatch):
 
         return call
 
-    for cls in (ImportOrdersOperator, OrdersExportOperator, AsyncActionSensor):
+    monkeypatch.setattr(listing, "LAST_PAGE", 2)
+    for cls in (ImportOrdersOperator, OrdersExportOperator, OrderDetailsExportOperator, AsyncActionSensor):
         for name in ("execute", "execute_complete"):
             monkeypatch.setattr(cls, name, recorded(getattr(cls, name)))
 
     def play(scenario: Scenario, deferrable: bool) -> Outcome:
         folder = tmp_path / ("deferred" if deferrable else "worker")
         state_store = FileStateStore(folder / "state_store")
-        for cls in (ImportOrdersOperator, OrdersExportOperator):
+        for cls in (ImportOrdersOperator, OrdersExportOperator, OrderDetailsExportOperator):
             monkeypatch.setattr(
                 cls, "_state_store", lambda self, context: state_store if self.durable else NoStateStore()
             )
@@ -409,6 +444,7 @@ def parameters_of(scenario: Scenario, emulator: Emulator, folder: Path) -> dict[
     defaults: dict[type, dict[str, Any]] = {
         ImportOrdersOperator: {"report_path": (folder / "report").as_uri(), "poll_interval": SHORT_WAIT},
         OrdersExportOperator: {"output_path": (folder / "orders.parquet").as_uri(), "poll_interval": WAIT},
+        OrderDetailsExportOperator: {"output_path": (folder / "details").as_uri(), "poll_interval": WAIT},
         AsyncActionSensor: {"poke_interval": WAIT},
     }
     return defaults[scenario.task] | dict(given)
