@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
 from typing import Any
+
+from msgspec import Struct
 
 from airflow_provider_voucherify.emulator.errors import ResponseError, invalid_payload
 from airflow_provider_voucherify.emulator.request import parse_moment
 
 TIMES = ("created_at", "updated_at")
-TEXTS = ("id", "source_id", "status", "customer_id", "referrer_id")
-AMOUNTS = ("amount", "discount_amount", "items_discount_amount", "total_discount_amount", "total_amount")
+TEXTS = ("source_id", "status")
+METADATA = "metadata."
+FIELD = re.compile(r"[a-z][a-z0-9_]*(?:\.\w+)*", re.ASCII)
 
 # Conditions that the API knows for objects other than orders, or relative to today: known, but not worked out here.
 _FOREIGN = [
@@ -92,10 +96,25 @@ CONDITIONS = (*_CONDITIONS, *_PRESENCE, *_BOUNDS, *_FOREIGN)
 Sql = tuple[str, list[Any]]
 
 
-ORDER_FILTERS = (*TIMES, *TEXTS, *AMOUNTS)
+class FilterRules(Struct, frozen=True, kw_only=True):
+    """What an export can be filtered by.
+
+    :param names: documented fields; None where the OpenAPI documents have none: any name then.
+    :param prefixes: how other fields begin.
+    :param conditions: the only conditions that some of the fields can have.
+    """
+
+    names: tuple[str, ...] | None
+    prefixes: tuple[str, ...] = (METADATA,)
+    conditions: Mapping[str, tuple[str, ...]] = {}
+
+    def __contains__(self, field: str) -> bool:
+        if field.startswith(self.prefixes):
+            return field.startswith(METADATA) or FIELD.fullmatch(field) is not None
+        return FIELD.fullmatch(field) is not None if self.names is None else field in self.names
 
 
-def compile_filters(filters: Any, *, inclusive: bool, fields: Sequence[str] = ORDER_FILTERS) -> Sql:
+def compile_filters(filters: Any, rules: FilterRules, *, inclusive: bool) -> Sql:
     """Turn filters into SQL over a table that has a column for each field.
 
     Values are a list or a single one (the schema has lists, the example a scalar). Of several values ``$is``, ``$in``,
@@ -105,8 +124,8 @@ def compile_filters(filters: Any, *, inclusive: bool, fields: Sequence[str] = OR
     not looked at.
 
     :param filters: the property of the request.
+    :param rules: what can be filtered by.
     :param inclusive: whether ``$after`` and ``$before`` include their bound (U).
-    :param fields: fields that can be filtered by, besides ``metadata.X``.
     :raises ResponseError: 400 ``invalid_payload`` for an unknown field, condition or form.
     :return: a condition and its parameters; ``("1", [])`` when there is none.
     """
@@ -124,7 +143,7 @@ def compile_filters(filters: Any, *, inclusive: bool, fields: Sequence[str] = OR
     for field, condition in filters.items():
         if field == "junction":
             continue
-        sql, values = _field(field, condition, inclusive, fields)
+        sql, values = _field(field, condition, inclusive, rules)
         parts.append(f"({sql})")
         parameters += values
     return (f" {junction.upper()} ".join(parts), parameters) if parts else ("1", [])
@@ -136,16 +155,15 @@ def metadata_path(field: str) -> str:
     :param field: a field with the prefix ``metadata.``.
     :raises ResponseError: the key is empty, or has a double quote, which SQLite's paths cannot name.
     """
-    key = field.removeprefix("metadata.")
+    key = field.removeprefix(METADATA)
     if not key or '"' in key:
         raise invalid_payload(f"Property .parameters: {field} names no metadata property that can be exported")
     return f'$."{key}"'
 
 
-def _field(field: str, value: Any, inclusive: bool, fields: Sequence[str]) -> Sql:
-    is_metadata = field.startswith("metadata.")
-    if not is_metadata and field not in fields:
-        allowed = ", ".join((*fields, "metadata.X"))
+def _field(field: str, value: Any, inclusive: bool, rules: FilterRules) -> Sql:
+    if field not in rules:
+        allowed = ", ".join((*(rules.names or ()), *(f"{prefix}X" for prefix in rules.prefixes)))
         raise invalid_payload(f"Property .parameters.filters.{field} is not allowed. Allowed filters: {allowed}")
     conditions = value.get("conditions") if isinstance(value, dict) else None
     if not isinstance(conditions, dict) or not conditions:
@@ -157,9 +175,9 @@ def _field(field: str, value: Any, inclusive: bool, fields: Sequence[str]) -> Sq
             raise invalid_payload(f"Property .parameters.filters.{field}: the emulator cannot evaluate {name}")
         if name not in CONDITIONS:
             raise _wrong_form()
-        if field in TIMES and name not in _BOUNDS:
-            raise invalid_payload(f"Property .parameters.filters.{field} can have $after and $before, not {name}")
-        sql, values = (_metadata if is_metadata else _column)(field, name, operand, inclusive)
+        if name not in (known := rules.conditions.get(field, CONDITIONS)):
+            raise invalid_payload(f"Property .parameters.filters.{field} can have {' and '.join(known)}, not {name}")
+        sql, values = (_metadata if field.startswith(METADATA) else _column)(field, name, operand, inclusive)
         parts.append(sql)
         parameters += values
     return " AND ".join(parts), parameters

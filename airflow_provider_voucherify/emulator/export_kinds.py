@@ -11,7 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from airflow_provider_voucherify.emulator.errors import ResponseError, invalid_payload
-from airflow_provider_voucherify.emulator.export_filters import compile_filters, metadata_path
+from airflow_provider_voucherify.emulator.export_filters import (
+    FIELD,
+    METADATA,
+    FilterRules,
+    compile_filters,
+    metadata_path,
+)
 
 
 class ExportKind(Struct, frozen=True, kw_only=True):
@@ -20,14 +26,14 @@ class ExportKind(Struct, frozen=True, kw_only=True):
     :param fields: documented fields; None where the OpenAPI documents have none (``product``, ``sku``): any name then.
     :param sort_orders: documented values of ``parameters.order``; None for any field with or without ``-``.
     :param default_fields: fields of an export that names none; all documented ones where that is unknown.
-    :param filters: what it can be filtered by besides its fields.
+    :param filters: what it can be filtered by.
     """
 
     name: str
     fields: tuple[str, ...] | None = None
     sort_orders: tuple[str, ...] | None = None
     default_fields: tuple[str, ...] = ()
-    filters: tuple[str, ...] = ()
+    filters: FilterRules
 
     def check(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Validate the parameters of an export and fill in the default fields.
@@ -58,10 +64,7 @@ class ExportKind(Struct, frozen=True, kw_only=True):
         :param inclusive: whether ``$after`` and ``$before`` include their bound.
         :raises ResponseError: 400 for an unknown field, condition or form.
         """
-        if self.name == "order":
-            return compile_filters(filters, inclusive=inclusive)
-        fields = (*self.fields, *self.filters) if self.fields is not None else _names(filters)
-        return compile_filters(filters, inclusive=inclusive, fields=fields)
+        return compile_filters(filters, self.filters, inclusive=inclusive)
 
     def table(self, parameters: Mapping[str, Any]) -> str:
         """Return the table to read: that of the orders, or given rows as one with a column for each field.
@@ -72,10 +75,10 @@ class ExportKind(Struct, frozen=True, kw_only=True):
             return "orders"
         used = {
             *parameters["fields"],
-            *_names(parameters.get("filters")),
+            *(parameters.get("filters") or ()),
             parameters.get("order", "").removeprefix("-"),
         }
-        columns = sorted(name for name in used if _NAME.fullmatch(name) and name != "metadata")
+        columns = sorted(name for name in used if FIELD.fullmatch(name) and not f"{name}.".startswith(METADATA))
         selected = "".join(f', {self._value(name)} AS "{name}"' for name in columns)
         metadata = "coalesce(document -> '$.metadata', '{}') AS metadata"
         return f"(SELECT seq, {metadata}{selected} FROM export_rows WHERE kind = '{self.name}')"  # noqa: S608 (checked)
@@ -105,18 +108,19 @@ class ExportKind(Struct, frozen=True, kw_only=True):
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # SQLite has no booleans: without the CASE true would be written as 1.
 _VALUE = (
-    "CASE json_type(document, '$.{name}') WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
-    " ELSE document ->> '$.{name}' END"
+    "CASE json_type(document, '$.\"{name}\"') WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
+    " ELSE document ->> '$.\"{name}\"' END"
 )
-
-
-def _names(filters: Any) -> tuple[str, ...]:
-    return tuple(name for name in filters if _NAME.fullmatch(name)) if isinstance(filters, dict) else ()
 
 
 def _both(*names: str) -> tuple[str, ...]:
     return tuple(order for name in names for order in (f"-{name}", name))
 
+
+_BOUNDS = ("$after", "$before")
+_OF_EVENTS: dict[str, tuple[str, ...]] = {
+    "created_at": _BOUNDS, "campaign": ("$is",), "customer": ("$is",), "voucher": ("$is",),
+}  # fmt: skip
 
 _KINDS = (
     ExportKind(
@@ -127,6 +131,13 @@ _KINDS = (
         ),
         sort_orders=_both("created_at", "updated_at", "status"),
         default_fields=("id", "source_id", "status"),
+        filters=FilterRules(
+            names=(
+                "created_at", "updated_at", "status", "source_id", "amount", "total_amount", "discount_amount",
+                "total_discount_amount", "items_discount_amount",
+            ),
+            conditions={"created_at": _BOUNDS, "updated_at": _BOUNDS},
+        ),
     ),
     ExportKind(
         name="voucher",
@@ -139,9 +150,13 @@ _KINDS = (
             "discount_unit_type", "discount_unit_effect", "validation_rules_id", "customer_source_id",
         ),
         sort_orders=_both("created_at", "updated_at", "code"),
-        filters=(
-            "created_date", "redemption_status", "categories", "vouchers", "holder_id", "published_for_customer_id",
-            "validity_timeframe", "category_ids",
+        filters=FilterRules(
+            names=(
+                "created_at", "updated_at", "created_date", "active", "redemption_status", "start_date",
+                "expiration_date", "validity_day_of_week", "code", "categories", "vouchers", "holder_id",
+                "is_referral_code", "published_for_customer_id", "validity_timeframe", "category_ids",
+            ),
+            prefixes=(METADATA, "redemption."),
         ),
     ),
     ExportKind(
@@ -152,9 +167,13 @@ _KINDS = (
             "loyalty_points", "result", "failure_code", "failure_message", "metadata",
         ),
         sort_orders=_both("id", "voucher_code", "tracking_id", "customer_id", "created_at"),
-        filters=(
-            "created_at", "customer", "voucher", "related_object", "related_object_id", "related_object_parent_id",
-            "parent_redemption_id", "campaign_name", "user_login", "status",
+        filters=FilterRules(
+            names=(
+                "created_at", "campaign", "customer", "voucher", "related_object", "voucher_code", "related_object_id",
+                "related_object_parent_id", "parent_redemption_id", "failure_code", "result", "object", "customer_id",
+                "campaign_name", "user_login", "status",
+            ),
+            conditions={**_OF_EVENTS, "related_object": ("$in",)},
         ),
     ),
     ExportKind(
@@ -168,7 +187,16 @@ _KINDS = (
             "loyalty_points", "loyalty_referred_customers", "updated_at", "phone", "birthday", "metadata", "birthdate",
         ),
         sort_orders=_both("name", "id", "email", "source_id", "created_at", "updated_at"),
-        filters=("city",),
+        filters=FilterRules(
+            names=(
+                "created_at", "updated_at", "email", "name", "city", "phone", "birthday", "source_id",
+                "publications.created_at", "publications.related_object_id",
+            ),
+            prefixes=(
+                METADATA, "address.", "summary.", "loyalty.", "loyalty_tier.", "loyalty_points.", "system_metadata.",
+            ),
+            conditions={"created_at": _BOUNDS, "updated_at": (*_BOUNDS, "$is"), "city": ("$is",)},
+        ),
     ),
     ExportKind(
         name="publication",
@@ -176,15 +204,20 @@ _KINDS = (
             "voucher_code", "customer_id", "customer_source_id", "date", "channel", "campaign", "is_winner", "metadata",
         ),
         sort_orders=_both("id", "voucher_code", "tracking_id", "customer_id", "created_at", "channel"),
-        filters=(
-            "created_at", "customer", "voucher", "failure_code", "result", "campaign_name", "voucher_type",
-            "is_referral_code", "parent_object_id", "related_object_id", "source_id",
+        filters=FilterRules(
+            names=(
+                "created_at", "campaign", "customer", "voucher", "failure_code", "result", "customer_id",
+                "campaign_name", "voucher_type", "is_referral_code", "parent_object_id", "related_object_id",
+                "source_id",
+            ),
+            conditions=_OF_EVENTS,
         ),
     ),
     ExportKind(
         name="points_expiration",
         fields=("id", "campaign_id", "voucher_id", "points", "status", "expires_at"),
         sort_orders=_both("expires_at"),
+        filters=FilterRules(names=("campaign_id", "voucher_id"), prefixes=()),
     ),
     ExportKind(
         name="voucher_transactions",
@@ -193,9 +226,10 @@ _KINDS = (
             "related_transaction_id", "created_at", "details",
         ),
         sort_orders=_both("created_at"),
+        filters=FilterRules(names=("created_at", "voucher_id", "campaign_id"), prefixes=()),
     ),
-    ExportKind(name="product"),
-    ExportKind(name="sku"),
+    ExportKind(name="product", filters=FilterRules(names=None)),
+    ExportKind(name="sku", filters=FilterRules(names=None)),
 )  # fmt: skip
 EXPORT_KINDS: dict[str, ExportKind] = {kind.name: kind for kind in _KINDS}
 ROW_KINDS = tuple(name for name in EXPORT_KINDS if name != "order")
@@ -221,19 +255,15 @@ def add_rows(connection: sqlite3.Connection, kind: str, rows: Iterable[Mapping[s
 def _document(kind: str, row: Any) -> str:
     if not isinstance(row, Mapping):
         raise ValueError(f"A row of a {kind} export must be an object, got {row!r}")
-    fields = EXPORT_KINDS[kind].fields
+    fields, filters = EXPORT_KINDS[kind].fields, EXPORT_KINDS[kind].filters
     # What an export can be sorted and filtered by is not always one of its fields.
-    known = (
-        None
-        if fields is None
-        else {
-            *fields,
-            *EXPORT_KINDS[kind].filters,
-            *(order.removeprefix("-") for order in EXPORT_KINDS[kind].sort_orders or ()),
-        }
-    )
+    known = {
+        *(fields or ()),
+        *(filters.names or ()),
+        *(order.removeprefix("-") for order in EXPORT_KINDS[kind].sort_orders or ()),
+    }
     for name in row:
-        if not _NAME.fullmatch(str(name)) or (known is not None and name not in known):
-            allowed = "" if known is None else f"; it has {', '.join(sorted(known))}"
+        if str(name) not in known and (str(name) not in filters or str(name).startswith(METADATA)):
+            allowed = f"; it has {', '.join(sorted(known))}" if known else ""
             raise ValueError(f"A {kind} export has no field {name!r}{allowed}")
     return msgspec.json.encode(row).decode()

@@ -33,6 +33,7 @@ class ExportKind(msgspec.Struct, frozen=True, kw_only=True):
     :param sort_orders: What it can be sorted by, without ``-``.
     :param filters: What it can be filtered by.
     :param filter_prefixes: How other names to filter by begin.
+    :param conditions: The only conditions that some of the filters can have.
     :param times: The column of each time that it can be filtered by, so that windows can be of it.
     :param never_changes: Whether it is an event: its time of creation is also that of its last change.
     :param undocumented_fields: Fields that objects of this kind have; that exports have them, too, is guessed. They are
@@ -46,6 +47,7 @@ class ExportKind(msgspec.Struct, frozen=True, kw_only=True):
     sort_orders: tuple[str, ...]
     filters: tuple[str, ...]
     filter_prefixes: tuple[str, ...] = (METADATA_PREFIX,)
+    conditions: Mapping[str, tuple[str, ...]] = {}
     times: Mapping[WindowField, str] = {}
     never_changes: bool = False
     undocumented_fields: Mapping[str, FieldType] = {}
@@ -138,6 +140,10 @@ def is_metadata_key(name: str) -> bool:
 
 
 _BOTH_TIMES: Mapping[WindowField, str] = {"updated_at": "updated_at", "created_at": "created_at"}
+_BOUNDS = ("$after", "$before")
+_OF_EVENTS: Mapping[str, tuple[str, ...]] = {
+    "created_at": _BOUNDS, "campaign": ("$is",), "customer": ("$is",), "voucher": ("$is",),
+}  # fmt: skip
 _ORDER_TYPES: Mapping[str, FieldType] = {
     "created_at": "time", "updated_at": "time", "status": "category", "amount": "integer",
     "discount_amount": "integer", "items_discount_amount": "integer", "total_discount_amount": "integer",
@@ -160,7 +166,11 @@ _KINDS = (
         collection="orders",
         fields={name: _ORDER_TYPES.get(name, "text") for name in ORDER_FIELDS},
         sort_orders=("created_at", "updated_at", "status"),
-        filters=tuple(name for name in ORDER_FIELDS if name != METADATA),
+        filters=(
+            "created_at", "updated_at", "status", "source_id", "amount", "total_amount", "discount_amount",
+            "total_discount_amount", "items_discount_amount",
+        ),
+        conditions={"created_at": _BOUNDS, "updated_at": _BOUNDS},
         times=_BOTH_TIMES,
     ),
     ExportKind(
@@ -180,6 +190,7 @@ _KINDS = (
             "related_object_parent_id", "parent_redemption_id", "failure_code", "result", "object", "customer_id",
             "campaign_name", "user_login", "status",
         ),
+        conditions={**_OF_EVENTS, "related_object": ("$in",)},
         times={"created_at": "date"},
         never_changes=True,
     ),
@@ -207,6 +218,7 @@ _KINDS = (
         filter_prefixes=(
             METADATA_PREFIX, "address.", "summary.", "loyalty.", "loyalty_tier.", "loyalty_points.", "system_metadata.",
         ),
+        conditions={"created_at": _BOUNDS, "updated_at": (*_BOUNDS, "$is"), "city": ("$is",)},
         times=_BOTH_TIMES,
     ),
     ExportKind(
@@ -247,6 +259,7 @@ _KINDS = (
             "created_at", "campaign", "customer", "voucher", "failure_code", "result", "customer_id", "campaign_name",
             "voucher_type", "is_referral_code", "parent_object_id", "related_object_id", "source_id",
         ),
+        conditions=_OF_EVENTS,
         times={"created_at": "date"},
         never_changes=True,
     ),

@@ -244,20 +244,23 @@ def _check_filters(filters: Mapping[str, Any], kind: ExportKind) -> None:
             if condition not in JUNCTIONS:
                 raise ConfigurationError(f"filters: junction must be 'and' or 'or', got {condition!r}.")
         elif not kind.has_filter(str(name)):
-            raise ConfigurationError(f"filters: {name!r} is not a field to filter by{_hint(name, kind.filter_names)}")
+            column = f": the API documents it as a column of {kind.one} alone" if kind.has_field(str(name)) else ""
+            raise ConfigurationError(
+                f"filters: {name!r} is not a field to filter by{column}{_hint(name, kind.filter_names)}"
+            )
         else:
-            _check_condition(name, condition)
+            _check_condition(name, condition, kind.conditions.get(name, CONDITIONS))
 
 
-def _check_condition(name: str, condition: Any) -> None:
+def _check_condition(name: str, condition: Any, allowed: Sequence[str]) -> None:
     conditions = condition.get("conditions") if isinstance(condition, Mapping) else None
     if not isinstance(conditions, Mapping) or not conditions or set(condition) != {"conditions"}:
         raise ConfigurationError(
             f'filters: {name} must be like {{"conditions": {{"$is": ["…"]}}}}, got {condition!r:.80}.'
         )
     for operator, value in conditions.items():
-        if operator not in CONDITIONS:
-            raise ConfigurationError(f"filters: {operator!r} of {name} is not a condition{_hint(operator, CONDITIONS)}")
+        if operator not in allowed:
+            raise ConfigurationError(f"filters: {operator!r} of {name} is not a condition{_hint(operator, allowed)}")
         values = value if isinstance(value, list | tuple) else [value]
         for single in values:
             if operator in TIME_CONDITIONS and name in TIME_FIELDS:

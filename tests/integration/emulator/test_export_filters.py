@@ -56,7 +56,6 @@ ORDERS = [
         ({"amount": {"conditions": {"$less_than_equal": [200]}}}, "01"),
         ({"discount_amount": {"conditions": {"$is_unknown": []}}}, "013"),
         ({"total_amount": {"conditions": {"$is": [295]}}}, "2"),
-        ({"customer_id": {"conditions": {"$is": "cust_x"}}}, "3"),
         ({"metadata.means": {"conditions": {"$is": "paypal"}}}, "0"),
         ({"metadata.means": {"conditions": {"$in": ["card", "cash"]}}}, "01"),
         ({"metadata.means": {"conditions": {"$is_not": ["card"]}}}, "123"),
@@ -126,6 +125,11 @@ FORM = "Property .parameters.filters should match either `filters[${field}][cond
             {"filters": {"colour": {"conditions": {"$is": ["x"]}}}},
             "invalid_payload",
             "Property .parameters.filters.colour is not allowed",
+        ),
+        (
+            {"filters": {"customer_id": {"conditions": {"$is": ["x"]}}}},
+            "invalid_payload",
+            "Property .parameters.filters.customer_id is not allowed. Allowed filters: created_at, updated_at, ",
         ),
         ({"filters": {"junction": "xor"}}, "invalid_payload", "Property .parameters.filters.junction should be equal"),
         (

@@ -13,8 +13,15 @@ from airflow_provider_voucherify.emulator.export_kinds import EXPORT_KINDS, ROW_
 from .api import KEYS, Api
 
 VOUCHERS = [
-    {"code": "A", "value": 5, "active": True, "created_at": "2024-01-02T00:00:00.000Z", "metadata": {"x": "1"}},
-    {"code": "B", "value": 70, "active": False, "created_at": "2024-01-03T00:00:00.000Z"},
+    {
+        "code": "A",
+        "value": 5,
+        "active": True,
+        "redemption.quantity": 5,
+        "created_at": "2024-01-02T00:00:00.000Z",
+        "metadata": {"x": "1"},
+    },
+    {"code": "B", "value": 70, "active": False, "redemption.quantity": 70, "created_at": "2024-01-03T00:00:00.000Z"},
     {"code": "C", "created_at": "2024-01-01T00:00:00.000Z", "metadata": {"x": "2", "y": True}},
 ]
 
@@ -53,8 +60,10 @@ def test_rows_are_filtered_sorted_and_written_like_orders(api, emulator):
         conditions = {name: {"conditions": condition} for name, condition in filters.items()}
         return exported(api, "voucher", fields=["code"], order="code", filters=conditions).split()[1:]
 
-    assert codes(value={"$more_than": [5]}) == ["B"]
+    assert codes(**{"redemption.quantity": {"$more_than": [5]}}) == ["B"]
+    assert codes(active={"$is": ["true"]}) == ["A"]
     assert codes(created_at={"$after": ["2024-01-01T12:00:00Z"]}) == ["A", "B"]
+    assert codes(created_at={"$is": ["2024-01-01T00:00:00.000Z"]}) == ["C"]
     assert codes(**{"metadata.x": {"$is": ["2"]}}) == ["C"]
 
 
@@ -63,6 +72,7 @@ def test_rows_are_filtered_sorted_and_written_like_orders(api, emulator):
     [
         ("order", [], "Unknown kind of export 'order'; rows can be given for voucher, redemption"),
         ("voucher", [{"colour": 1}], "A voucher export has no field 'colour'; it has active, additional_info"),
+        ("customer", [{"metadata.x": 1}], "A customer export has no field 'metadata.x'"),
         ("product", [{"No name": 1}], "A product export has no field 'No name'"),
     ],
 )
@@ -74,6 +84,27 @@ def test_wrong_rows_are_refused(api, emulator, kind, rows, message):
     assert response.json()["message"].startswith(message)
     with pytest.raises(ValueError, match=message), Emulator(export_rows={kind: rows}):
         pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "condition", "message"),
+    [
+        ("voucher", "campaign", "$is", "campaign is not allowed. Allowed filters: created_at, "),
+        ("customer", "address.", "$is", "address. is not allowed"),
+        (
+            "points_expiration",
+            "metadata.x",
+            "$is",
+            "metadata.x is not allowed. Allowed filters: campaign_id, voucher_id",
+        ),
+        ("redemption", "campaign", "$contains", "campaign can have $is, not $contains"),
+    ],
+)
+def test_what_the_documents_do_not_filter_by_is_refused(api, kind, name, condition, message):
+    body = {"exported_object": kind, "parameters": {"filters": {name: {"conditions": {condition: ["x"]}}}}}
+    response = api.post("/v1/exports", json=body)
+    assert response.status_code == 400
+    assert response.json()["details"].startswith(f"Property .parameters.filters.{message}")
 
 
 def test_rows_of_the_start_are_there_again_after_a_reset():

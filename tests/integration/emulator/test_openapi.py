@@ -6,12 +6,16 @@ So has every answer in the other tests of the emulator: see :class:`Api`.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from airflow_provider_voucherify.emulator.export_kinds import EXPORT_KINDS
+from airflow_provider_voucherify.order_export.kinds import KINDS
+
 from .api import Api
-from .openapi import CONTRADICTIONS, REFERENCE, Specification, specification
+from .openapi import CONTRADICTIONS, KINDS_WITHOUT_SCHEMA, REFERENCE, Specification, specification
 
 pytestmark = pytest.mark.skipif(not REFERENCE.is_dir(), reason=f"the OpenAPI files are not at {REFERENCE}")
 
@@ -78,6 +82,22 @@ def test_the_examples_of_requests_are_understood(api, document, path, method, na
             "response_format": "CSV",
         }
         assert api.finished_export(**value["parameters"])["status"] == "DONE"
+
+
+@pytest.mark.parametrize("name", sorted(set(KINDS) - set(KINDS_WITHOUT_SCHEMA)))
+def test_exports_are_filtered_by_what_the_documents_have(name):
+    title = "".join(word.capitalize() for word in name.split("_"))
+    schema = specification().documents["exports"]["components"]["schemas"][f"Export{title}Filters"]
+    fields = {field: rule for field, rule in schema["properties"].items() if field != "junction"}
+    few = {
+        field: tuple(rule["properties"]["conditions"]["properties"])
+        for field, rule in fields.items()
+        if "properties" in rule
+    }
+    prefixes = tuple(re.findall(r'"(\w+\.)"', schema.get("description", "")))
+    ours, emulated = KINDS[name], EXPORT_KINDS[name].filters
+    assert (set(ours.filters), ours.filter_prefixes, dict(ours.conditions)) == (set(fields), prefixes, few)
+    assert (set(emulated.names or ()), emulated.prefixes, dict(emulated.conditions)) == (set(fields), prefixes, few)
 
 
 def shape(value: Any) -> Any:

@@ -65,6 +65,14 @@ def test_types():
             {"exported_object": "customer", "filters": {"adress.city": {"conditions": {"$is": "Bonn"}}}},
             "'adress.city' is not a field to filter by; did you mean 'address.X'?",
         ),
+        (
+            {"exported_object": "voucher", "filters": {"campaign": {"conditions": {"$is": "Summer"}}}},
+            "'campaign' is not a field to filter by: the API documents it as a column of a voucher alone. Allowed: ",
+        ),
+        (
+            {"exported_object": "redemption", "filters": {"campaign": {"conditions": {"$in": ["Summer"]}}}},
+            r"filters: '\$in' of campaign is not a condition.* Allowed: \$is\.",
+        ),
         ({"exported_object": "points_expiration", **WINDOW}, "no filter by time for an export of points_expiration"),
         ({"exported_object": "sku", **WINDOW}, "an export of sku has no 'updated_at'.* window_field='created_at'"),
     ],
