@@ -28,7 +28,9 @@ class CsvReader:
     Arrow reads ahead in threads of its own. They keep the Python objects that they call for some time after the reader
     is dropped, whether the stream was read to its end or not, and a thread that needs the GIL while the interpreter
     ends aborts the process (``terminate called without an active exception``). So the ``with`` block ends when Arrow
-    has released these objects, and it never gets hold of others: its blocks are copies, and errors are kept here.
+    has released these objects, and it never gets hold of others: its blocks are copies, and errors are kept here. The
+    copies are in memory of ``malloc``, which keeps that of one block for the next: Arrow's own allocator returns it to
+    the system each time, and to get it back costs more than the copy.
 
     :param stream: The file.
     :param cells_schema: The columns to read, named by their position in the header.
@@ -44,6 +46,7 @@ class CsvReader:
         self._cells_schema = cells_schema
         self._block_bytes = block_bytes
         self._on_invalid_row = on_invalid_row
+        self._buffer = memoryview(bytearray(max(block_bytes, READ_BUFFER_BYTES)))
         self._error: Exception | None = None
         self._lent: list[weakref.ref[Any]] = []
         self._released: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -79,7 +82,7 @@ class CsvReader:
         names = [str(position) for position in range(len(self._stream.header))]
         try:
             return pyarrow.csv.open_csv(
-                pa.BufferedInputStream(pa.PythonFile(file, "r"), READ_BUFFER_BYTES),  # copies: see above
+                pa.BufferedInputStream(pa.PythonFile(file, "r"), READ_BUFFER_BYTES, pa.system_memory_pool()),
                 read_options=pyarrow.csv.ReadOptions(
                     column_names=names,
                     block_size=self._block_bytes,
@@ -108,12 +111,13 @@ class CsvReader:
         self._lent.append(weakref.ref(called_by_arrow, self._released.put))
         return called_by_arrow
 
-    def _read(self, size: int) -> bytes:
+    def _read(self, size: int) -> memoryview:
+        room = self._buffer[:size]
         try:
-            return self._stream.read(size)
+            return room[: self._stream.readinto(room)]
         except Exception as error:  # noqa: BLE001 - raised where the next batch is awaited, and not in Arrow's thread
             self._error = error
-            return b""
+            return room[:0]
 
     def _raise_error(self) -> None:
         error, self._error = self._error, None
@@ -138,7 +142,7 @@ class _File:
 
     closed = False
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
+    def __init__(self, read: Callable[[int], memoryview]) -> None:
         self.read = read
 
     def readable(self) -> bool:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 
@@ -73,39 +74,40 @@ class CsvStream(io.RawIOBase):
         """Stop reads of other threads at the next block: their bytes are not needed any more."""
         self._is_interrupted = True
 
-    def read(self, size: int = -1) -> bytes:
+    def readinto(self, buffer: Any) -> int:
         """
-        Read the next bytes.
+        Read the next bytes into a buffer.
 
-        :param size: How many. Fewer are returned only at the end, however small the pieces of the network are.
+        :param buffer: A writable buffer. It is filled, except at the end, however small the pieces of the network are.
+        :return: The number of bytes read.
         """
-        pieces = []
-        while size and not self._is_interrupted and not self.stopped() and (piece := self._next_piece(size)):
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)
+        room = memoryview(buffer).cast("B")
+        while room and not self._is_interrupted and not self.stopped() and (size := self._next_piece(room)):
+            room = room[size:]
+        return len(buffer) - len(room)
 
-    def _next_piece(self, size: int) -> bytes:
+    def _next_piece(self, room: memoryview) -> int:
         if not self._buffer and not self._marked:
-            if piece := self._read_source(min(size, PIECE_BYTES)):
-                return piece
+            if size := self._read_source(room[:PIECE_BYTES]):
+                return size
             newline = "" if self.closed_by_newline else "\n"
             self._buffer = f"{newline}{self.end_row}\n".encode()
             self._marked = True
-        piece, self._buffer = self._buffer[:size], self._buffer[size:]
-        return piece
+        size = min(len(room), len(self._buffer))
+        room[:size], self._buffer = self._buffer[:size], self._buffer[size:]
+        return size
 
-    def _read_source(self, size: int) -> bytes:
+    def _read_source(self, room: memoryview) -> int:
         try:
-            piece: bytes = self._source.read(size)
+            size: int = self._source.readinto(room)
         except OSError as error:  # from gzip: what the network raises is a TransportError
             raise TruncatedDownloadError(f"{self.name} is not a complete gzip stream: {error}.") from None
-        self.size += len(piece)
-        self._last_byte = piece[-1:] or self._last_byte
-        if not piece and not self.ended:
+        self.size += size
+        self._last_byte = bytes(room[:size][-1:]) or self._last_byte
+        if not size and not self.ended:
             self.ended = True
             self._check_end()
-        return piece
+        return size
 
     def _check_end(self) -> None:
         if self.size and not (self._gzip or self._download.has_end or self.closed_by_newline):
@@ -115,8 +117,9 @@ class CsvStream(io.RawIOBase):
 
     def _take_header(self) -> list[str]:
         text, rows, record = b"", b"", None
-        while len(text) < HEADER_BYTES and (piece := self._read_source(PIECE_BYTES)):
-            text += piece
+        piece = memoryview(bytearray(PIECE_BYTES))
+        while len(text) < HEADER_BYTES and (size := self._read_source(piece)):
+            text += piece[:size]
             rows = text.removeprefix(BYTE_ORDER_MARK).lstrip()
             record = FIRST_RECORD.match(rows)
             if record and record.end() < len(rows):
