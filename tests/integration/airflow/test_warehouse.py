@@ -1,4 +1,7 @@
-"""The nightly windows in a warehouse: the examples' tables in DuckDB, from S3 too, and in a real Postgres."""
+"""
+The nightly windows in a warehouse: the examples' tables in DuckDB, from S3 too, and in a real Postgres; the SQL for
+Snowflake, BigQuery and Redshift as their dialects have it, translated for DuckDB.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from pathlib import Path
 import duckdb
 import psycopg2
 import pytest
+import sqlglot
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
+from sqlglot import exp
 
 from tests.airflow_home import DagBag, run_dag
 from tests.integration.order_export.timeline import change, put
@@ -37,15 +43,20 @@ def expected():
     return [(f"ord_{n}", f"source-ord_{n}", 2 if n in (1, 6, 9) else 1) for n in range(10)]
 
 
-def check_nights(emulator, dag_id, conf, read):
-    """Run nights of an example, again and in any order: its table has each order once, in its last version."""
+def nights_of(dag_id, conf):
+    """Load an example; return it, and what runs one of its nights."""
     dag = DagBag(str(ROOT / "example_dags" / f"{dag_id}.py")).dags[dag_id]
-    (export,) = (task for task in dag.tasks if task.task_id == "export_orders")
 
     def night(number, **more):
         options = {"run_conf": conf | more, "logical_date": FIRST + (number + 1) * DAY}
         assert run_dag(dag, **options).state == "success"
 
+    return dag, night
+
+
+def check_nights(emulator, dag_id, conf, read):
+    """Run nights of an example, again and in any order: its table has each order once, in its last version."""
+    dag, night = nights_of(dag_id, conf)
     add_orders(emulator)
     night(0)
     first = read("orders")
@@ -53,7 +64,7 @@ def check_nights(emulator, dag_id, conf, read):
     night(0)
     assert read("orders") == first
     change_orders(emulator)
-    export.fields = FIELDS
+    dag.get_task("export_orders").fields = FIELDS
     night(1)
     assert read("orders") == expected()
     for number in (0, 1):
@@ -102,3 +113,60 @@ def test_the_same_nights_again_give_the_same_table_in_postgres(emulator, tmp_pat
         check_nights(emulator, "voucherify_to_postgres", conf, read)
         cursor.execute("SELECT count(DISTINCT updated_at), count(status) FROM orders")
         assert cursor.fetchone() == (1, 10)
+
+
+class Warehouse:
+    """
+    A warehouse that understands one dialect: its statements run in DuckDB, but for the load of a file.
+
+    :param dialect: The dialect.
+    :param database: The file of DuckDB.
+    """
+
+    def __init__(self, dialect: str, database: Path) -> None:
+        self.dialect = dialect
+        self.database = str(database)
+        self.loaded: list[str] = []
+
+    def run(self, sql, **_parameters) -> None:
+        with duckdb.connect(self.database) as connection:
+            for text in sql:
+                statement = sqlglot.parse_one(text, read=self.dialect)
+                assert not isinstance(statement, exp.Command)  # what the dialect does not have
+                if isinstance(statement, exp.Copy | exp.LoadData):
+                    self._load(connection, statement)
+                else:
+                    connection.execute(statement.sql(dialect="duckdb"))
+
+    def _load(self, connection, statement) -> None:
+        (file,) = (found.this for found in statement.find_all(exp.Literal) if found.this.endswith(".parquet"))
+        self.loaded.append(file)
+        if isinstance(statement, exp.LoadData):
+            columns = statement.this.sql(dialect="duckdb")
+            connection.execute(f"CREATE OR REPLACE TABLE {columns}")
+        table = statement.find(exp.Table).sql(dialect="duckdb")
+        matched = "" if self.dialect == "redshift" else "BY NAME"  # Redshift takes Parquet by position
+        path = file.replace("@voucherify", str(Path(self.database).parent))
+        connection.execute(f"INSERT INTO {table} {matched} FROM read_parquet(?)", [path])
+
+
+@pytest.mark.parametrize("dialect", ["snowflake", "bigquery", "redshift"])
+def test_nights_in_any_order_leave_the_newest_versions_in_the_dialect_of(dialect, emulator, tmp_path, monkeypatch):
+    warehouse = Warehouse(dialect, tmp_path / "warehouse.duckdb")
+    monkeypatch.setattr(SQLExecuteQueryOperator, "get_db_hook", lambda self: warehouse)
+    schema = "voucherify" if dialect == "bigquery" else "main"
+    with duckdb.connect(warehouse.database) as connection:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    _, night = nights_of(f"voucherify_to_{dialect}", {"folder": tmp_path.as_uri()})
+    add_orders(emulator)
+    night(0)
+    with duckdb.connect(warehouse.database) as connection:
+        connection.execute(f"UPDATE {schema}.orders SET amount = 7, updated_at = '2027-01-01' WHERE id = 'ord_3'")
+    change_orders(emulator)
+    for number in (1, 0):
+        night(number)
+    with duckdb.connect(warehouse.database) as connection:
+        rows = connection.execute(f"SELECT id, source_id, amount FROM {schema}.orders ORDER BY id").fetchall()
+    assert rows == [(name, source, 7 if name == "ord_3" else amount) for name, source, amount in expected()]
+    of_night = "@voucherify/night.parquet" if dialect == "snowflake" else f"{tmp_path.as_uri()}/night.parquet"
+    assert set(warehouse.loaded) == {of_night}
