@@ -5,15 +5,26 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Pause, Poller
 from airflow_provider_voucherify.core.job_state import JobState
-from airflow_provider_voucherify.core.state_store import ResumedStateStore, StateStore
+from airflow_provider_voucherify.core.state_store import NoStateStore, ResumedStateStore, StateStore
 
 StateT = TypeVar("StateT", bound=JobState)
 SummaryT = TypeVar("SummaryT")
+
+
+class JobOptions(TypedDict, total=False):
+    """What every job takes beside what it works on: see :class:`Job`."""
+
+    run: str | None
+    restart: bool
+    resume_from: dict[str, Any] | None
+    failures: int
+    calls: int
+    clock: Callable[[], float]
 
 
 class Job(ABC, Generic[StateT, SummaryT]):
@@ -23,7 +34,7 @@ class Job(ABC, Generic[StateT, SummaryT]):
     :cvar _unfinished: What is wrong with asking for the summary too early.
     :param client: The API.
     :param poll_seconds: The longest wait between two polls, in seconds.
-    :param state_store: Where the state is saved.
+    :param state_store: Where the state is saved; None to keep nothing.
     :param run: The name of this run.
     :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
     :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
@@ -38,15 +49,17 @@ class Job(ABC, Generic[StateT, SummaryT]):
         self,
         client: Endpoints,
         poll_seconds: float,
-        state_store: StateStore,
+        state_store: StateStore | None,
         *,
-        run: str | None,
-        restart: bool,
-        resume_from: dict[str, Any] | None,
-        failures: int,
+        run: str | None = None,
+        restart: bool = False,
+        resume_from: dict[str, Any] | None = None,
+        failures: int = 0,
         calls: int = 0,
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        if state_store is None:
+            state_store = NoStateStore()
         self._client = client
         self._state_store = state_store if resume_from is None else ResumedStateStore(state_store, resume_from)
         self._run = run

@@ -354,6 +354,16 @@ class KeptStateStore:
         self._is_finished = True
 
 
+def state_file(folder: StoragePath | None, name: str = STATE_FILE) -> StateStore | None:
+    """
+    Keep the state in the folder of a report, if there is one.
+
+    :param folder: The folder.
+    :param name: The name of the file.
+    """
+    return None if folder is None else FileStateStore(folder, name)
+
+
 def process_name() -> str:
     """Return the name of this process for the errors of others."""
     return f"process {os.getpid()} on {socket.gethostname()}"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 
 from airflow_provider_voucherify.api.endpoints import LAST_PAGE, PAGE_SIZE, Endpoints
 from airflow_provider_voucherify.api.polling import Pause
-from airflow_provider_voucherify.core.job import Job
-from airflow_provider_voucherify.core.state_store import NoStateStore, StateStore
+from airflow_provider_voucherify.core.job import Job, JobOptions
+from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.core.storage import check_writable
 from airflow_provider_voucherify.exceptions import PagingLimitError
 from airflow_provider_voucherify.order_details.beyond import OrdersByIds
@@ -59,24 +58,9 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
         config: DetailsConfig,
         *,
         state_store: StateStore | None = None,
-        run: str | None = None,
-        restart: bool = False,
-        resume_from: dict[str, Any] | None = None,
-        failures: int = 0,
-        calls: int = 0,
-        clock: Callable[[], float] = time.time,
+        **options: Unpack[JobOptions],
     ) -> None:
-        super().__init__(
-            client,
-            config.poll_seconds,
-            NoStateStore() if state_store is None else state_store,
-            run=run,
-            restart=restart,
-            resume_from=resume_from,
-            failures=failures,
-            calls=calls,
-            clock=clock,
-        )
+        super().__init__(client, config.poll_seconds, state_store, **options)
         self._output = output
         self._config = config
         self._window = config.window

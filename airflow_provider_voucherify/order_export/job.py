@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Unpack
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.models import Export, ExportStatus
 from airflow_provider_voucherify.api.polling import Pause, Poller
-from airflow_provider_voucherify.core.job import Job
+from airflow_provider_voucherify.core.job import Job, JobOptions
 from airflow_provider_voucherify.core.lost_requests import exports_since
-from airflow_provider_voucherify.core.state_store import NoStateStore, StateStore
+from airflow_provider_voucherify.core.state_store import StateStore
 from airflow_provider_voucherify.exceptions import (
     ExportFailedError,
     NotFoundError,
@@ -73,22 +71,9 @@ class ExportJob(Job[ExportState, ExportResult]):
         config: ExportConfig = ExportConfig(),  # noqa: B008  # frozen
         *,
         state_store: StateStore | None = None,
-        run: str | None = None,
-        restart: bool = False,
-        resume_from: dict[str, Any] | None = None,
-        failures: int = 0,
-        clock: Callable[[], float] = time.time,
+        **options: Unpack[JobOptions],
     ) -> None:
-        super().__init__(
-            client,
-            config.poll_seconds,
-            NoStateStore() if state_store is None else state_store,
-            run=run,
-            restart=restart,
-            resume_from=resume_from,
-            failures=failures,
-            clock=clock,
-        )
+        super().__init__(client, config.poll_seconds, state_store, **options)
         self._request = config.apply_to(request)
         self._config = config
         self._output = Output.of(output, request, config)

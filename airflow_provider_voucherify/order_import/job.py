@@ -20,7 +20,7 @@ from airflow_provider_voucherify.order_import.report_page import report_page
 from airflow_provider_voucherify.order_import.scheduler import Scheduler
 from airflow_provider_voucherify.order_import.sender import Sender
 from airflow_provider_voucherify.order_import.verification import Verification
-from airflow_provider_voucherify.order_load.job import JobOptions, LoadJob
+from airflow_provider_voucherify.order_load.job import LoadJob, LoadJobOptions
 from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.reporting.chunk_log import ChunkLog
@@ -68,7 +68,7 @@ class ImportJob(LoadJob[ImportConfig, ImportState, ImportSummary]):
         client: Endpoints,
         source: Source,
         config: ImportConfig = ImportConfig(),  # noqa: B008  # frozen
-        **options: Unpack[JobOptions],
+        **options: Unpack[LoadJobOptions],
     ) -> None:
         super().__init__(client, source, config, **options)
         self._chunk_log = ChunkLog(self._report_path)

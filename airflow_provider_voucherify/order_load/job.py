@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Protocol, TypedDict, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, Unpack
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Pause
-from airflow_provider_voucherify.core.job import Job
-from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.core.job import Job, JobOptions
+from airflow_provider_voucherify.core.state_store import StateStore, state_file
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import StateError
 from airflow_provider_voucherify.order_load.find_rules import RuleOptions, find_rules
@@ -50,19 +49,13 @@ StateT = TypeVar("StateT", bound=LoadState)
 SummaryT = TypeVar("SummaryT", bound=LoadSummary)
 
 
-class JobOptions(TypedDict, total=False):
-    """What every job takes beside its client, source and configuration: see :class:`LoadJob`."""
+class LoadJobOptions(JobOptions, total=False):
+    """What every job that loads orders takes beside its client, source and configuration: see :class:`LoadJob`."""
 
     report_path: StoragePath | None
     state_store: StateStore | None
-    run: str | None
-    restart: bool
-    resume_from: dict[str, Any] | None
-    failures: int
-    calls: int
     labels: Mapping[str, str] | None
     on_progress: Callable[[Progress], None]
-    clock: Callable[[], float]
 
 
 class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
@@ -95,35 +88,20 @@ class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
         *,
         report_path: StoragePath | None = None,
         state_store: StateStore | None = None,
-        run: str | None = None,
-        restart: bool = False,
-        resume_from: dict[str, Any] | None = None,
-        failures: int = 0,
-        calls: int = 0,
         labels: Mapping[str, str] | None = None,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
-        clock: Callable[[], float] = time.time,
+        **options: Unpack[JobOptions],
     ) -> None:
         if state_store is None:
-            state_store = NoStateStore() if report_path is None else FileStateStore(report_path)
-        super().__init__(
-            client,
-            config.poll_seconds,
-            state_store,
-            run=run,
-            restart=restart,
-            resume_from=resume_from,
-            failures=failures,
-            calls=calls,
-            clock=clock,
-        )
+            state_store = state_file(report_path)
+        super().__init__(client, config.poll_seconds, state_store, **options)
         self._source = source
         self._config = config
         self._report_path = report_path
-        self._report = Report(report_path, run)
+        self._report = Report(report_path, self._run)
         self._labels = labels
         self._on_progress = on_progress
-        self._progress_at = clock()
+        self._progress_at = self._clock()
 
     def open(self) -> StateT:
         """

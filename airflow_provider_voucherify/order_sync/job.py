@@ -8,7 +8,7 @@ from typing import Any, Unpack
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Pause
 from airflow_provider_voucherify.exceptions import VoucherifyError
-from airflow_provider_voucherify.order_load.job import JobOptions, LoadJob
+from airflow_provider_voucherify.order_load.job import LoadJob, LoadJobOptions
 from airflow_provider_voucherify.order_source.checked_records import checked
 from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Source
@@ -63,7 +63,7 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
         config: SyncConfig = SyncConfig(),  # noqa: B008  # frozen
         *,
         sent_before: SentOrders | None = None,
-        **options: Unpack[JobOptions],
+        **options: Unpack[LoadJobOptions],
     ) -> None:
         super().__init__(client, source, config, **options)
         self._sent_before = sent_before or SentOrders()

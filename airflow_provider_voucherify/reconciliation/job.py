@@ -5,18 +5,17 @@ from __future__ import annotations
 import importlib.util
 import logging
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Pause
-from airflow_provider_voucherify.core.job import Job
-from airflow_provider_voucherify.core.state_store import FileStateStore, NoStateStore, StateStore
+from airflow_provider_voucherify.core.job import Job, JobOptions
+from airflow_provider_voucherify.core.state_store import StateStore, state_file
 from airflow_provider_voucherify.core.storage import StoragePath, check_writable
 from airflow_provider_voucherify.exceptions import ConfigurationError, NotFoundError, QuotaError
 from airflow_provider_voucherify.order_export import ExportConfig, ExportJob
@@ -80,27 +79,12 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
         *,
         report_path: StoragePath | None = None,
         state_store: StateStore | None = None,
-        run: str | None = None,
-        restart: bool = False,
-        resume_from: dict[str, Any] | None = None,
-        failures: int = 0,
-        calls: int = 0,
         labels: Mapping[str, str] | None = None,
-        clock: Callable[[], float] = time.time,
+        **options: Unpack[JobOptions],
     ) -> None:
         if state_store is None:
-            state_store = NoStateStore() if report_path is None else FileStateStore(report_path, STATE_FILE)
-        super().__init__(
-            client,
-            config.poll_seconds,
-            state_store,
-            run=run,
-            restart=restart,
-            resume_from=resume_from,
-            failures=failures,
-            calls=calls,
-            clock=clock,
-        )
+            state_store = state_file(report_path, STATE_FILE)
+        super().__init__(client, config.poll_seconds, state_store, **options)
         self._source = source
         self._config = config
         self._report_path = report_path
