@@ -10,7 +10,8 @@ from airflow_provider_voucherify.order_export.checkpoint import export_ids_of
 from airflow_provider_voucherify.order_import.chunk import Cause
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.record_range import RecordRange, from_bits
-from airflow_provider_voucherify.order_load.state import LoadCheckpoint, LoadCounters, LoadState
+from airflow_provider_voucherify.order_load.state import LoadCheckpoint, LoadState
+from airflow_provider_voucherify.reporting.counts import LoadCounts
 from airflow_provider_voucherify.reporting.summary import ImportSummary
 
 MAX_ACTION_IDS = 100
@@ -131,7 +132,7 @@ class Checkpoint(LoadCheckpoint, kw_only=True):
         self.foreign_action_ids = [*self.foreign_action_ids, action_id][-MAX_ACTION_IDS:]
 
 
-class Counters(LoadCounters, kw_only=True):
+class Counters(LoadCounts, kw_only=True):
     """
     The counts of an import, over all tries together.
 

@@ -251,11 +251,7 @@ class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
             )
         summary = self._summarize(
             orders=orders,
-            loaded=counters.loaded,
-            rejected=counters.rejected,
-            unknown=counters.unknown,
-            superseded=counters.superseded,
-            api_calls=counters.api_calls,
+            **counters.shared(),
             report_path=None if self._report_path is None else str(self._report_path),
             reasons=state.observations.failures,
             findings=state.checkpoint.findings.report(),

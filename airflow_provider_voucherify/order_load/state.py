@@ -49,29 +49,6 @@ class LoadCheckpoint(msgspec.Struct, kw_only=True):
         return type(self)()
 
 
-class LoadCounters(msgspec.Struct, kw_only=True):
-    """
-    The counts of a job, over all tries together.
-
-    :param loaded: Orders that are in, as Voucherify says.
-    :param rejected: Orders that were certainly not loaded.
-    :param unknown: Orders of which it is unknown.
-    :param superseded: Of the rejected, those that were left out in favour of another order with their ``source_id``.
-    :param api_calls: Calls made.
-    """
-
-    loaded: int = 0
-    rejected: int = 0
-    unknown: int = 0
-    superseded: int = 0
-    api_calls: int = 0
-
-    @property
-    def settled(self) -> int:
-        """The number of orders that have an outcome."""
-        return self.loaded + self.rejected + self.unknown
-
-
 class LoadState(JobState, kw_only=True):
     """
     The document that is saved.

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import msgspec
 
-from airflow_provider_voucherify.order_load.state import LoadCheckpoint, LoadCounters, LoadState
+from airflow_provider_voucherify.order_load.state import LoadCheckpoint, LoadState
+from airflow_provider_voucherify.reporting.counts import LoadCounts
 from airflow_provider_voucherify.reporting.summary import LoadedOrder, SyncSummary
 
 MAX_ORDER_IDS = 100
@@ -25,7 +26,7 @@ class Checkpoint(LoadCheckpoint, kw_only=True):
     settled_beyond: list[int] = []
 
 
-class Counters(LoadCounters, kw_only=True):
+class Counters(LoadCounts, kw_only=True):
     """
     The counts of a synchronisation, over all tries together.
 

@@ -7,21 +7,16 @@ from typing import Any, ClassVar
 import msgspec
 
 from airflow_provider_voucherify.exceptions import OrdersNotLoadedError
+from airflow_provider_voucherify.reporting.counts import LoadCounts
 from airflow_provider_voucherify.reporting.losses import Loss, all_and_first, excess
 from airflow_provider_voucherify.reporting.reject_files import PAGE_FILE
 
 
-class LoadSummary(msgspec.Struct, kw_only=True):
+class LoadSummary(LoadCounts, kw_only=True):
     """
     The result of a job that loads orders: ``loaded + rejected + unknown == orders``.
 
     :param orders: Orders given.
-    :param loaded: Orders that are in, as Voucherify says.
-    :param rejected: Orders that were certainly not loaded, each with a reason.
-    :param unknown: Orders of which nobody knows.
-    :param superseded: Of the rejected, those that gave way to another order with their ``source_id``, as wanted: they
-        need no tolerance.
-    :param api_calls: Calls made.
     :param report_path: Where the files about the orders are.
     :param reasons: The first losses, for the message alone.
     :param findings: What was left out, renamed, guessed or looks wrong in the orders: ``finding``, ``count``,
@@ -36,11 +31,6 @@ class LoadSummary(msgspec.Struct, kw_only=True):
     operator: ClassVar[str]
 
     orders: int
-    loaded: int
-    rejected: int
-    unknown: int
-    superseded: int = 0
-    api_calls: int
     report_path: str | None = None
     reasons: list[str] = []
     findings: list[dict[str, Any]] = []
@@ -55,7 +45,7 @@ class LoadSummary(msgspec.Struct, kw_only=True):
 
     def to_document(self) -> dict[str, Any]:
         """Return all but the first losses, for ``summary.json``."""
-        summary: dict[str, Any] = msgspec.to_builtins(self)
+        summary: dict[str, Any] = {"orders": self.orders, **msgspec.to_builtins(self)}
         del summary["reasons"]
         return summary
 
