@@ -85,7 +85,7 @@ class ConfigurationError(PermanentError, ValueError):
 
 
 class SourceChangedError(PermanentError):
-    """The orders are not those that the import was started with."""
+    """The orders are not those that the job was started with."""
 
 
 class ProjectChangedError(PermanentError):
@@ -117,7 +117,7 @@ class TransportError(RetryableError):
 
     :param message: What happened, without query strings or headers.
     :param sent: Whether the request may have reached Voucherify. If so, a request that changes something may have been
-        carried out, and only a search can tell.
+        carried out, and only a search can find out.
     """
 
     def __init__(self, message: str, sent: bool) -> None:
@@ -298,9 +298,9 @@ class PagingLimitError(PermanentError):
 
 class OrdersNotLoadedError(PermanentError):
     """
-    An import ended with more rejected or unknown orders than tolerated.
+    An import or a synchronisation ended with more rejected or unknown orders than tolerated.
 
-    :param summary: The :class:`~airflow_provider_voucherify.reporting.summary.ImportSummary`.
+    :param summary: Its :class:`~airflow_provider_voucherify.reporting.summary.LoadSummary`.
     :param message: What is wrong with it.
     """
 
@@ -329,7 +329,7 @@ class OrdersDifferError(PermanentError):
 
 
 class DryRunFailedError(PermanentError):
-    """A dry run found that the import could not be made as it is."""
+    """A dry run found too many orders that would be rejected, or that too few calls are left."""
 
 
 class OrdersRefusedError(PermanentError):

@@ -1,1 +1,1 @@
-"""What the engines share: state store, storage, validation."""
+"""What the engines share: the base of jobs and states, state store, storage, locks, options, Arrow without pandas."""

@@ -121,7 +121,7 @@ def compile_filters(filters: Any, rules: FilterRules, *, inclusive: bool) -> Sql
     ``$contains`` and the like ask for one, the negations for none of them. An order without the property meets the
     negations and ``$is_unknown``. Metadata that are a list meet a condition when one element does; those that are true
     or false are compared as texts, as the schema has no booleans. The values of ``$has_value`` and ``$is_unknown`` are
-    not looked at.
+    ignored.
 
     :param filters: the property of the request.
     :param rules: what can be filtered by.

@@ -70,7 +70,7 @@ class ImportQueue:
         """``POST /v1/orders/import``: check all orders, queue them, respond with the id of the action.
 
         What too many orders get is unknown: here a 400 ``query_too_large``, a key that the API is known to use, before
-        their content is looked at.
+        their content is checked.
         """
         count = count_orders(request.body)
         limit = self._options.import_limit

@@ -50,7 +50,7 @@ class Likeness(NamedTuple):
 def likeness_of(facts: Mapping[str, Any] | str | Path) -> Likeness:
     """Return how an emulator has to be started to behave like a project.
 
-    What the emulator has no option for stays as it is, and so does what the project did not tell.
+    What the emulator has no option for stays as it is, and so does what the probe left open.
 
     :param facts: the facts, or the file that they are in.
     :raises ValueError: there is no such file, or it has no facts.

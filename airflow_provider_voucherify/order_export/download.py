@@ -108,8 +108,8 @@ class _File:
         return f"Export {self.export_id}" + (f" (file {self.number} of {self.of})" if self.of > 1 else "")
 
 
-class _Findings:
-    """What somebody should know of the files: columns, keys and fields that are not as expected."""
+class _Unexpected:
+    """What is not as expected in the files: columns, keys and fields."""
 
     def __init__(self, request: ExportRequest) -> None:
         self.unknown_columns: dict[str, None] = {}
@@ -141,8 +141,8 @@ class _Findings:
             log.warning("The metadata has keys that the last export had not: %s.", ", ".join(new))
         return new
 
-    def tell(self, name: str) -> None:
-        """Write to the log what is not as expected."""
+    def warn(self, name: str) -> None:
+        """Warn of it in the log."""
         if self.unknown_columns:
             log.warning(
                 "%s has columns that were not requested: %s. These %d are left out.",
@@ -169,9 +169,9 @@ class _Download:
     def attempt(self, block_bytes: int) -> ExportResult:
         """Download and convert all files once."""
         files = [file for part in self.parts for file in self._files(part)]
-        findings = _Findings(self.request)
+        unexpected = _Unexpected(self.request)
         stop = threading.Event()
-        row_groups = self._row_groups(files, block_bytes, findings, stop)
+        row_groups = self._row_groups(files, block_bytes, unexpected, stop)
         with (
             _prefetched(row_groups, stop) as ready,
             self.output.publication() as publication,
@@ -194,7 +194,7 @@ class _Download:
             ) as parquet:
                 for file, table, bad in ready:
                     bad_rows.add(file.name, file.number, bad)
-                    findings.add_rows(table)
+                    unexpected.add_rows(table)
                     parquet.write(table)
                 published = parquet.finish()
             bad_rows.check(sum(file.rows for file in published))
@@ -207,12 +207,12 @@ class _Download:
                 schema={column.name: str(column.type) for column in file_schema(self.request, self.config)},
                 window=self.request.window,
                 export_ids=list(dict.fromkeys(file.export_id for file in files)),
-                metadata_keys=findings.sorted_keys,
+                metadata_keys=unexpected.sorted_keys,
             )
-            new_keys = findings.new_keys(self.output)
+            new_keys = unexpected.new_keys(self.output)
             manifest_path = self.output.manifest
             publication.create_manifest(manifest_path).write(encode_manifest(manifest))
-        findings.tell(files[0].name)
+        unexpected.warn(files[0].name)
         return ExportResult(
             path=str(self.output.path),
             uri=uri_of(self.output.path),
@@ -224,8 +224,8 @@ class _Download:
             parquet_files=len(published),
             manifest_path=str(manifest_path),
             window=None if manifest.window is None else msgspec.to_builtins(manifest.window),
-            unknown_columns=list(findings.unknown_columns),
-            empty_fields=findings.empty_fields,
+            unknown_columns=list(unexpected.unknown_columns),
+            empty_fields=unexpected.empty_fields,
             new_metadata_keys=new_keys,
             bad_rows=bad_rows.count,
             bad_rows_path=bad_rows.path,
@@ -240,7 +240,7 @@ class _Download:
         return [_File(part, export_id, number, len(export.urls), link) for number, link in enumerate(export.urls, 1)]
 
     def _row_groups(
-        self, files: Sequence[_File], block_bytes: int, findings: _Findings, stop: threading.Event
+        self, files: Sequence[_File], block_bytes: int, unexpected: _Unexpected, stop: threading.Event
     ) -> Generator[tuple[_File, pa.Table, list[BadRow]], None, None]:
         for file in files:
             with self.client.download_export(file.export_id, file=file.number - 1, link=file.link) as download:
@@ -257,10 +257,10 @@ class _Download:
                         f"{file.name} has columns that were not requested: {', '.join(reader.columns.unknown)}. "
                         "on_unknown_column='warn' leaves them out."
                     )
-                findings.unknown_columns.update(dict.fromkeys(reader.columns.unknown))
+                unexpected.unknown_columns.update(dict.fromkeys(reader.columns.unknown))
                 with closing(reader.row_groups()) as groups:
                     for group in groups:
-                        findings.metadata_keys |= reader.metadata_keys
+                        unexpected.metadata_keys |= reader.metadata_keys
                         yield file, rows_of(file.part, group.table, self.request.kind), group.bad_rows
             if stop.is_set():
                 return

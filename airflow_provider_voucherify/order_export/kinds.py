@@ -124,7 +124,7 @@ class ExportKind(msgspec.Struct, frozen=True, kw_only=True):
             return field
         if not self.never_changes:
             raise ConfigurationError(
-                f"window_field: an export of {self.name} has no {field!r}, so that changes cannot be told by it. "
+                f"window_field: an export of {self.name} has no {field!r}, so that it does not show changes. "
                 "window_field='created_at' takes what is new, an export without a window all."
             )
         return "created_at"

@@ -83,8 +83,8 @@ class Checkpoint(LoadCheckpoint, kw_only=True):
     :param max_body_bytes: The largest body in bytes, for the rest of the run.
     :param bisections: Requests made to find the bad orders of refused chunks.
     :param last_split: The orders of the chunk that was halved last, and how many of its halves were accepted since.
-    :param recent_action_ids: The last 100 actions, to tell a lost one from these.
-    :param foreign_action_ids: The last 100 actions that are proved to belong to others.
+    :param recent_action_ids: The last 100 actions, none of which is a lost one.
+    :param foreign_action_ids: The last 100 actions that are proved to be those of others.
     """
 
     source_read: bool = False

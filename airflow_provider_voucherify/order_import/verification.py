@@ -3,7 +3,7 @@ Read back orders whose outcome is unknown, and prove of each whether it was load
 
 An export of what was written since the import began shows most of them. What it does not show was not loaded if the
 counts of the async action say the same: as many orders are there as it counts done. Where the counts do not confirm
-that, an export of all orders is the second look, which also shows orders that were there before the import.
+that, a second export, of all orders, also shows those that were there before the import.
 """
 
 from __future__ import annotations

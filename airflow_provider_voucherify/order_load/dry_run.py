@@ -62,7 +62,7 @@ class DryRunResult(msgspec.Struct, kw_only=True):
 
     def check(self, max_rejected: float, cycle_calls_left: int | None) -> None:
         """
-        Check whether the import could be made.
+        Check whether the orders could be loaded as they are.
 
         :param max_rejected: How many orders may be rejected: a share of all when below 1, otherwise a number.
         :param cycle_calls_left: The calls left in the billing cycle, as the dashboard shows them; None if unknown.

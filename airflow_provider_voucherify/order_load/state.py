@@ -92,7 +92,7 @@ class LoadState(JobState, kw_only=True):
         :param project: The project of its connection.
         :param run: The name of its run; None if it has none, as in a script.
         :param restart: Whether to start over, whatever was saved by another run; the next try of the same run resumes.
-        :return: The state; None to start anew.
+        :return: The state; None to start over.
         :raises SourceChangedError: if the job to resume was of another source.
         :raises ProjectChangedError: if it was of another project.
         :raises StateError: if the saved document is not the state of such a job.

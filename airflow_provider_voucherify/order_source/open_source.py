@@ -28,11 +28,11 @@ def open_source(
     :raises ConfigurationError: if there is nothing to read, or an option has a value that it does not accept.
     """
     if sum(given is not None for given in (orders, paths, query)) != 1:
-        raise ConfigurationError("Give the orders either as orders, as orders_path, or as sql.")
+        raise ConfigurationError("Give exactly one of orders, paths and query.")
     settings = SourceOptions(**options)
     if query is not None:
         if spool is None:
-            raise ConfigurationError("The rows of a query are written to files first: give a folder for them.")
+            raise ConfigurationError("The rows of a query are written to files first: give a folder for them as spool.")
         from airflow_provider_voucherify.order_source.query.source import QuerySource
 
         return QuerySource(query, spool, settings)

@@ -28,7 +28,7 @@ class Settled:
     @classmethod
     def unsent(cls, order: SyncOrder) -> Settled:
         """
-        Make the outcome of an order that is not sent: rejected if it has an error, otherwise in already.
+        Make the outcome of an order that is not sent: rejected if it has an error, otherwise loaded before.
 
         :param order: The order.
         """

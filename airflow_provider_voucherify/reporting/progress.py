@@ -1,4 +1,4 @@
-"""How far an import has come, for people."""
+"""How far a job that loads orders has come, for people."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A look at an import that runs.
+    The progress of a job that loads orders.
 
     :param done: Orders that have an outcome.
     :param share: The share of the source that was read; None where its length is not known.
     :param rate: Orders a second, of late.
     :param read: Orders that were read.
     :param failed: Orders that are rejected or unknown.
-    :param in_flight: Chunks that wait at Voucherify.
+    :param in_flight: Requests on their way: chunks that wait at Voucherify, or calls.
     :param calls: Calls made.
     :param calls_left: Calls left in the period, as Voucherify said last; None where it does not say.
     """
@@ -32,7 +32,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it will take at this rate; None as long as nobody can tell."""
+        """How long it will take at this rate; None as long as that cannot be estimated."""
         if not self.share or not self.rate:
             return None
         return max(0.0, self.read / self.share - self.done) / self.rate

@@ -246,7 +246,7 @@ class Report:
 
     def check_writable(self) -> None:
         """
-        Try the folder, before anything is sent: when the orders are in, it is too late.
+        Check that the folder can be written, before anything is sent: when the orders are in, it is too late.
 
         :raises ConfigurationError: if it cannot be written.
         """
@@ -254,7 +254,7 @@ class Report:
             check_writable(self._path, "report_path")
 
     def clear(self) -> None:
-        """Remove what an earlier import left: its orders would be taken for those of this one."""
+        """Remove what an earlier job left: its orders would be taken for those of this one."""
         if self._path is not None:
             for kind in KINDS:
                 for part in (self._path / kind).glob("part-*.jsonl"):

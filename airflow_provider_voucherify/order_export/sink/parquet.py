@@ -157,7 +157,7 @@ class ParquetFiles:
             self._file(None)
         for day in list(self._open):
             self._finish(day)
-        self._tell_of_small_files()
+        self._warn_of_small_files()
         return sorted(self.files, key=lambda file: file.path)
 
     def __exit__(
@@ -173,7 +173,7 @@ class ParquetFiles:
         field, descending = self._sort
         return [pq.SortingColumn(self._fields.index(field), descending=descending, nulls_first=False)]
 
-    def _tell_of_small_files(self) -> None:
+    def _warn_of_small_files(self) -> None:
         files, rows = len(self.files), sum(file.rows for file in self.files)
         if files >= MANY_FILES and rows < files * FEW_ROWS:
             log.warning(

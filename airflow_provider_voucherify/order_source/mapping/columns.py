@@ -101,8 +101,8 @@ def _shape(path: tuple[str, ...], name: str, options: SourceOptions, table: str)
     shape = field_at(".".join(path))
     if shape is not None and not options.group_columns and (name in (options.column_mapping or {})):
         raise ConfigurationError(
-            f"{table}: column {name!r} is mapped to {'.'.join(path)}. Say with group_by which column tells the orders "
-            "apart: rows with the same value there are one order, and each has one of its items."
+            f"{table}: column {name!r} is mapped to {'.'.join(path)}. Say with group_by which column identifies "
+            "an order: rows with the same value there are one order, and each has one of its items."
         )
     return shape if options.group_columns else None
 

@@ -93,7 +93,7 @@ def test_missing_and_empty_paths(tmp_path: Path) -> None:
             make.source(paths=empty)
     with fails("orders_path is an empty list"):
         make.source(paths=[])
-    with fails("either as orders, as orders_path, or as sql"):
+    with fails("exactly one of orders, paths and query"):
         make.source()
 
 
