@@ -4,6 +4,11 @@ this loads no pyarrow.
 
 ::
 
+    from pathlib import Path
+
+    from airflow_provider_voucherify.api import Settings, VoucherifyClient
+    from airflow_provider_voucherify.order_details import DetailsConfig, DetailsJob
+
     client = VoucherifyClient(Settings(app_id="…", app_token="…"))
     config = DetailsConfig(window_start="2026-01-01T00:00:00Z", window_end="2026-01-02T00:00:00Z")
     result = DetailsJob(client, Path("voucherify"), config).run()

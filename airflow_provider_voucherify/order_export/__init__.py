@@ -3,6 +3,11 @@ Export orders to typed Parquet files, without Airflow. Importing this loads no p
 
 ::
 
+    from pathlib import Path
+
+    from airflow_provider_voucherify.api import Settings, VoucherifyClient
+    from airflow_provider_voucherify.order_export import ExportJob, ExportRequest
+
     client = VoucherifyClient(Settings(app_id="…", app_token="…"))
     result = ExportJob(client, ExportRequest(fields=["id", "amount"]), Path("orders.parquet")).run()
 """
