@@ -215,8 +215,7 @@ def storage_path(parameter: str, path: Any) -> ObjectStoragePath:
         opened.fs  # noqa: B018 - what is missing shows here
     except (ImportError, ValueError) as error:
         raise ConfigurationError(
-            f"{parameter} {path}: {error}. Its file system comes with a provider of Airflow, which has to be where the "
-            "task runs: s3:// with apache-airflow-providers-amazon[s3fs], gs:// with apache-airflow-providers-google, "
-            "abfs:// with apache-airflow-providers-microsoft-azure."
+            f"{parameter} {path}: {error}. Install the provider of Airflow for its file system where the task runs: "
+            "airflow-provider-voucherify[s3] for s3://, [gcs] for gs://, [azure] for abfs://."
         ) from error
     return opened

@@ -11,7 +11,7 @@ from airflow_provider_voucherify.task.parameters import storage_path
 
 @pytest.mark.parametrize("path", ["gs://bucket/orders.jsonl", "nowhere://bucket/orders.jsonl"])
 def test_a_file_system_that_is_not_there_is_told(path):
-    with pytest.raises(ConfigurationError, match=f"orders_path {path}: .*comes with a provider of Airflow"):
+    with pytest.raises(ConfigurationError, match=f"orders_path {path}: .*Install the provider of Airflow"):
         storage_path("orders_path", path)
 
 
