@@ -25,7 +25,7 @@ API_VERSION = "v2018-08-01"
 JSON_HEADERS = {"Content-Type": "application/json"}
 
 
-class TimeLimit:
+class ResponseTimeLimit:
     """
     How long the response to one request may take.
 
@@ -74,11 +74,11 @@ class TimeLimit:
             self._waited, self._arrived = 0.0, 0
 
 
-_limit: ContextVar[TimeLimit | None] = ContextVar("voucherify_time_limit", default=None)
+_limit: ContextVar[ResponseTimeLimit | None] = ContextVar("voucherify_time_limit", default=None)
 
 
 @contextmanager
-def limited(limit: TimeLimit) -> Iterator[None]:
+def limited(limit: ResponseTimeLimit) -> Iterator[None]:
     """Apply a limit to each response that begins inside, until it has been read."""
     token = _limit.set(limit)
     try:
@@ -90,7 +90,7 @@ def limited(limit: TimeLimit) -> Iterator[None]:
 class _LimitedReader(io.RawIOBase):
     """Reads from a socket for as long as the limit allows."""
 
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, limit: TimeLimit) -> None:
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, limit: ResponseTimeLimit) -> None:
         self._raw = raw
         self._sock = sock
         self._read_timeout = sock.gettimeout()
@@ -161,7 +161,7 @@ class _HTTPSPool(urllib3.connectionpool.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
-class TimeLimitAdapter(HTTPAdapter):
+class ResponseTimeLimitAdapter(HTTPAdapter):
     """An adapter of requests whose connections keep the limit that is set by :func:`limited`."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -192,7 +192,7 @@ def open_session(user_agent: str) -> requests.Session:
     """
     session = _Session()
     for scheme in ("https://", "http://"):
-        session.mount(scheme, TimeLimitAdapter())
+        session.mount(scheme, ResponseTimeLimitAdapter())
     session.headers.update(
         {
             "X-Voucherify-API-Version": API_VERSION,

@@ -23,8 +23,8 @@ from airflow_provider_voucherify.api.response_body import BodyError, error_body,
 from airflow_provider_voucherify.api.server_clock import ServerClock
 from airflow_provider_voucherify.api.session import (
     JSON_HEADERS,
+    ResponseTimeLimit,
     SessionPool,
-    TimeLimit,
     hint_of,
     limited,
     never_sent,
@@ -230,7 +230,7 @@ class Transport:
                 "GET",
                 url,
                 name,
-                TimeLimit(left, stall_seconds=STALL_SECONDS, stall_bytes=STALL_BYTES),
+                ResponseTimeLimit(left, stall_seconds=STALL_SECONDS, stall_bytes=STALL_BYTES),
                 auth=self._auth if with_keys else no_auth,
                 headers={"Accept": "text/csv, text/plain, */*", "Accept-Encoding": "gzip"},
             )
@@ -262,8 +262,8 @@ class Transport:
     def _seconds_left(self) -> float:
         return float("inf") if self._deadline is None else max(0.0, self._deadline - time.time())
 
-    def _response_limit(self) -> TimeLimit:
-        return TimeLimit(min(self._response_timeout, self._seconds_left()))
+    def _response_limit(self) -> ResponseTimeLimit:
+        return ResponseTimeLimit(min(self._response_timeout, self._seconds_left()))
 
     def _longest_quota_wait(self) -> float:
         return min(self.max_quota_wait, self._seconds_left())
@@ -284,7 +284,9 @@ class Transport:
         for secret in url.secrets:
             self._on_secret(secret)
 
-    def _send(self, method: str, url: str | SecretUrl, path: str, limit: TimeLimit, **kwargs: Any) -> requests.Response:
+    def _send(
+        self, method: str, url: str | SecretUrl, path: str, limit: ResponseTimeLimit, **kwargs: Any
+    ) -> requests.Response:
         host = urlsplit(url).netloc if isinstance(url, str) else url.host
         with self._calls_lock:
             self._calls += 1

@@ -14,7 +14,7 @@ from airflow_provider_voucherify.order_source.checked_records import CheckedBloc
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
 from airflow_provider_voucherify.order_source.schema.item_amounts import given_order
-from airflow_provider_voucherify.order_source.schema.order import Facts
+from airflow_provider_voucherify.order_source.schema.order import Traits
 from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record
 from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode
 
@@ -72,20 +72,20 @@ class Chunk:
         """The records left out in favour of another order with their ``source_id``."""
         return [outcome for outcome in self.invalid if outcome.superseded]
 
-    def add(self, record: Record, body: bytes, source_id: str | None, facts: int) -> None:
+    def add(self, record: Record, body: bytes, source_id: str | None, traits: int) -> None:
         """
         Add an order that is sent.
 
         :param record: The record.
         :param body: The order as it is sent.
         :param source_id: Its ``source_id``.
-        :param facts: What is known of it, as bits of :class:`Facts`.
+        :param traits: What is known of it, as bits of :class:`Traits`.
         """
         self.orders.append(record)
         self.bodies.append(body)
         self.source_ids.append(source_id)
-        self.with_customer += bool(facts & Facts.CUSTOMER)
-        self.with_override += bool(facts & Facts.OVERRIDE)
+        self.with_customer += bool(traits & Traits.CUSTOMER)
+        self.with_override += bool(traits & Traits.OVERRIDE)
 
     def add_block(self, block: CheckedBlock) -> None:
         """
@@ -96,11 +96,11 @@ class Chunk:
         self.orders += block.records
         self.bodies += block.bodies
         self.source_ids += block.source_ids
-        for kind in set(block.facts):
-            if kind & (Facts.CUSTOMER | Facts.OVERRIDE):
-                count = block.facts.count(kind)
-                self.with_customer += count * bool(kind & Facts.CUSTOMER)
-                self.with_override += count * bool(kind & Facts.OVERRIDE)
+        for kind in set(block.traits):
+            if kind & (Traits.CUSTOMER | Traits.OVERRIDE):
+                count = block.traits.count(kind)
+                self.with_customer += count * bool(kind & Traits.CUSTOMER)
+                self.with_override += count * bool(kind & Traits.OVERRIDE)
 
     @property
     def size(self) -> int:
@@ -181,7 +181,7 @@ def chunks(
                 last = part.records[-1]
                 continue
         singles = [part] if isinstance(part, CheckedRecord) else part.singles()
-        for record, body, source_id, facts, error in singles:
+        for record, body, source_id, traits, error in singles:
             if error is None:
                 full = chunk.orders and (len(chunk.orders) >= max_orders or size + len(body) + 1 > max_body_bytes)
             else:
@@ -191,7 +191,7 @@ def chunks(
                 yield chunk
                 chunk, size = Chunk(chunk.end, chunk.end), 2
             if error is None:
-                chunk.add(record, body, source_id, facts)
+                chunk.add(record, body, source_id, traits)
                 size += len(body) + 1
             else:
                 chunk.invalid.append(invalid_outcome(record, error))

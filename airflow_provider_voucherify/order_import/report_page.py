@@ -7,7 +7,7 @@ from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.order_import.checkpoint import ImportState
 from airflow_provider_voucherify.reporting.about import About
 from airflow_provider_voucherify.reporting.chunk_log import read_chunks
-from airflow_provider_voucherify.reporting.html_report import Money, html_report
+from airflow_provider_voucherify.reporting.html_report import AmountSums, html_report
 from airflow_provider_voucherify.reporting.summary import ImportSummary
 
 
@@ -29,7 +29,7 @@ def report_page(
         state.observations,
         about,
         chunks=read_chunks(report_path),
-        money=Money(counters.amount_given, counters.amount_loaded),
+        money=AmountSums(counters.amount_given, counters.amount_loaded),
         quota=_said(quota),
     )
 

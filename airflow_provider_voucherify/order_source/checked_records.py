@@ -14,7 +14,7 @@ from airflow_provider_voucherify.order_source.findings import EMPTY_ROW, Finding
 from airflow_provider_voucherify.order_source.mapping.normalizer import RefusedOrderError
 from airflow_provider_voucherify.order_source.rules import NO_RULES, Rules
 from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError, Note, ScatteredOrderError
-from airflow_provider_voucherify.order_source.schema.order import CheckedOrder, Facts, facts_of
+from airflow_provider_voucherify.order_source.schema.order import CheckedOrder, Traits, traits_of
 from airflow_provider_voucherify.order_source.source import Record
 
 BLOCK_RECORDS = 100
@@ -28,14 +28,14 @@ class CheckedRecord(NamedTuple):
     :param record: The record. If it is a line of a reject file, the order in it has taken its place.
     :param body: The JSON document to send.
     :param source_id: The ``source_id`` of the order, if it has one and is sent.
-    :param facts: What is known of the order as it is sent, as bits of :class:`Facts`; 0 if it is not.
+    :param traits: What is known of the order as it is sent, as bits of :class:`Traits`; 0 if it is not.
     :param error: Why it is not sent; None if it is.
     """
 
     record: Record
     body: bytes
     source_id: str | None
-    facts: int
+    traits: int
     error: InvalidOrderError | None = None
 
 
@@ -46,19 +46,19 @@ class CheckedBlock(NamedTuple):
     :param records: The records, of one file.
     :param bodies: The JSON documents to send.
     :param source_ids: The ``source_id`` of each order, if it has one.
-    :param facts: What is known of each order, as bits of :class:`Facts`.
+    :param traits: What is known of each order, as bits of :class:`Traits`.
     :param size: The bytes of all bodies.
     """
 
     records: list[Record]
     bodies: list[bytes]
     source_ids: list[str | None]
-    facts: list[int]
+    traits: list[int]
     size: int
 
     def singles(self) -> Iterator[CheckedRecord]:
         """Return the records one by one."""
-        return map(CheckedRecord, self.records, self.bodies, self.source_ids, self.facts)
+        return map(CheckedRecord, self.records, self.bodies, self.source_ids, self.traits)
 
 
 def checked(
@@ -124,25 +124,25 @@ def _check_block(
     orders: Sequence[CheckedOrder]
     if records[0].sound is None:
         orders = given = normalize.orders_as_given(bodies)
-        facts = facts_of(given)
+        traits = traits_of(given)
     else:  # then all of a table are
         orders = [record.sound for record in records if record.sound is not None]
-        facts = [order.facts for order in orders]
+        traits = [order.traits for order in orders]
     if len(orders) < len(records):
         return None
-    kinds = set(facts)
+    kinds = set(traits)
     if any(map(normalize.doubts, kinds)):
         return None
     if findings is not None:
-        _count_block(findings, records, facts, kinds)
-    return CheckedBlock(records, bodies, [order.source_id for order in orders], facts, size)
+        _count_block(findings, records, traits, kinds)
+    return CheckedBlock(records, bodies, [order.source_id for order in orders], traits, size)
 
 
-def _count_block(findings: Findings, records: list[Record], facts: list[int], kinds: set[int]) -> None:
+def _count_block(findings: Findings, records: list[Record], traits: list[int], kinds: set[int]) -> None:
     findings.through = records[-1].number + 1
-    for kind in sorted(kinds, key=facts.index):
-        if kind & Facts.COUNTED:
-            findings.count(kind, records[facts.index(kind)].position, facts.count(kind))
+    for kind in sorted(kinds, key=traits.index):
+        if kind & Traits.COUNTED:
+            findings.count(kind, records[traits.index(kind)].position, traits.count(kind))
     for record in records:
         if findings.unfilled:
             findings.see(record.body)
@@ -164,7 +164,7 @@ def _check(
         if record.error is not None:
             raise InvalidOrderError(record.error)
         normalize, order = record.origin.normalize, record.sound
-        if order is None or normalize.changes or normalize.doubts(order.facts):
+        if order is None or normalize.changes or normalize.doubts(order.traits):
             body, order, notes, given, was = normalize(record.body)
             if given is not None:
                 record = msgspec.structs.replace(record, body=given, was=was)
@@ -177,16 +177,16 @@ def _check(
         if isinstance(invalid, RefusedOrderError) and invalid.given is not None:
             record = msgspec.structs.replace(record, body=invalid.given, was=invalid.was)
         notes = invalid.notes
-    source_id, facts = (None, 0) if order is None else (order.source_id, order.facts & rules.facts_sent)
+    source_id, traits = (None, 0) if order is None else (order.source_id, order.traits & rules.traits_sent)
     if findings is not None and record.number >= findings.through:
-        _count(findings, record, body, facts, notes)
-    return CheckedRecord(record, body, source_id, facts, error)
+        _count(findings, record, body, traits, notes)
+    return CheckedRecord(record, body, source_id, traits, error)
 
 
-def _count(findings: Findings, record: Record, body: bytes, facts: int, notes: tuple[Note, ...]) -> None:
+def _count(findings: Findings, record: Record, body: bytes, traits: int, notes: tuple[Note, ...]) -> None:
     findings.through = record.number + 1
-    if facts & Facts.COUNTED:
-        findings.count(facts, record.position)
+    if traits & Traits.COUNTED:
+        findings.count(traits, record.position)
     if findings.unfilled:
         findings.see(body)
     if record.empty_rows:

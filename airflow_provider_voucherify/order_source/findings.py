@@ -9,17 +9,17 @@ import msgspec
 
 from airflow_provider_voucherify.order_source.options import SourceOptions
 from airflow_provider_voucherify.order_source.schema.check import MALFORMED, Note, encode
-from airflow_provider_voucherify.order_source.schema.order import Facts
+from airflow_provider_voucherify.order_source.schema.order import Traits
 
 MAX_FINDINGS = 100  # that are kept apart: the state of a job is small
 MAX_CHARACTERS = 120
 OTHERS = Note("further findings", None)
 EMPTY_ROW = Note("empty row left out", "null_values")
 
-FACTS = {
-    Facts.NO_ITEMS: Note("order without items", "column_mapping"),
-    Facts.NO_CUSTOMER: Note("order without customer", "column_mapping"),
-    Facts.AMOUNT_MISMATCH: Note("order with an amount that is not the sum of its items", "amount_mismatch"),
+TRAITS = {
+    Traits.NO_ITEMS: Note("order without items", "column_mapping"),
+    Traits.NO_CUSTOMER: Note("order without customer", "column_mapping"),
+    Traits.AMOUNT_MISMATCH: Note("order with an amount that is not the sum of its items", "amount_mismatch"),
 }
 
 _decode = msgspec.json.Decoder().decode
@@ -99,16 +99,16 @@ class Findings(msgspec.Struct):
         else:
             found.count += count
 
-    def count(self, facts: int, position: str, count: int = 1) -> None:
+    def count(self, traits: int, position: str, count: int = 1) -> None:
         """
-        Count orders by their facts.
+        Count orders by their traits.
 
-        :param facts: Their facts, as bits of :class:`Facts`.
+        :param traits: Their traits, as bits of :class:`Traits`.
         :param position: Where the first of them is.
-        :param count: How many orders have these facts.
+        :param count: How many orders have these traits.
         """
-        for fact, note in FACTS.items():
-            if facts & fact:
+        for trait, note in TRAITS.items():
+            if traits & trait:
                 found = self.counted.get(note.finding)
                 if found is None:
                     self.counted[note.finding] = Finding(note.finding, count, position, note.option)
@@ -131,7 +131,7 @@ class Findings(msgspec.Struct):
 
     def table(self) -> list[Finding]:
         """List all findings."""
-        counted = [self.counted[note.finding] for note in FACTS.values() if note.finding in self.counted]
+        counted = [self.counted[note.finding] for note in TRAITS.values() if note.finding in self.counted]
         found = [*self.noted.values(), *counted]
         if self.through:
             for finding, option in (self.unfilled or {}).values():

@@ -9,7 +9,7 @@ import msgspec
 from airflow_provider_voucherify.core.validation import check_choice
 from airflow_provider_voucherify.order_source.duplicates import Duplicates
 from airflow_provider_voucherify.order_source.schema.check import InvalidOrderError
-from airflow_provider_voucherify.order_source.schema.order import CUSTOMER_FIELDS, CheckedOrder, Facts
+from airflow_provider_voucherify.order_source.schema.order import CUSTOMER_FIELDS, CheckedOrder, Traits
 
 Treatment = Literal["send", "strip", "reject"]
 
@@ -41,10 +41,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         return self.customers != "send" or self.product_overrides != "send"
 
     @property
-    def facts_sent(self) -> int:
-        """The facts that orders can have after the rules are applied, as bits of :class:`Facts`."""
-        stripped = 0 if self.customers == "send" else Facts.CUSTOMER
-        return ~(stripped if self.product_overrides == "send" else stripped | Facts.OVERRIDE)
+    def traits_sent(self) -> int:
+        """The traits that orders can have after the rules are applied, as bits of :class:`Traits`."""
+        stripped = 0 if self.customers == "send" else Traits.CUSTOMER
+        return ~(stripped if self.product_overrides == "send" else stripped | Traits.OVERRIDE)
 
     def apply(self, order: CheckedOrder, body: bytes) -> bytes:
         """
@@ -55,13 +55,13 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         :return: What to send: ``body`` itself where there is nothing to strip.
         :raises InvalidOrderError: if the order is not to be sent.
         """
-        if self.customers != "send" and order.facts & Facts.CUSTOMER:
+        if self.customers != "send" and order.traits & Traits.CUSTOMER:
             if self.customers == "reject":
                 raise InvalidOrderError(
                     "has a customer or referrer, who would move through segments (customers='reject')"
                 )
             body = _without(body, CUSTOMER_FIELDS)
-        if self.product_overrides != "send" and order.facts & Facts.OVERRIDE:
+        if self.product_overrides != "send" and order.traits & Traits.OVERRIDE:
             if self.product_overrides == "reject":
                 raise InvalidOrderError("overrides products of the catalogue (product_overrides='reject')")
             body = _without_overrides(body)

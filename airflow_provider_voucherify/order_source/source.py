@@ -89,7 +89,7 @@ class Record(msgspec.Struct, gc=False):
     :param next_line: How many lines of its file lie before what follows it.
     :param next_offset: How many bytes of its file lie before what follows it.
     :param error: Why it is not an order, if the source knows that already.
-    :param sound: Its facts, if its fields and values are known to be valid, so that it need not be checked.
+    :param sound: Its traits, if its fields and values are known to be valid, so that it need not be checked.
     :param was: Its position in an earlier import, if this is one of the orders that were not loaded there.
     :param next_file: The number of the file that what follows it is read from; -1 for its own.
     :param place: Its position, if that is not a line: that of several rows which are one order.

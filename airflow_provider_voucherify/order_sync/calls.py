@@ -20,8 +20,8 @@ from airflow_provider_voucherify.exceptions import QuotaError, RetryableError, T
 from airflow_provider_voucherify.order_sync.checkpoint import Counters
 from airflow_provider_voucherify.order_sync.config import SyncConfig
 from airflow_provider_voucherify.order_sync.outcomes import Outcomes, Settled
+from airflow_provider_voucherify.order_sync.pending_orders import PendingOrders, SyncOrder
 from airflow_provider_voucherify.order_sync.sender import Result, Sender, Sent
-from airflow_provider_voucherify.order_sync.window import SyncOrder, Window
 from airflow_provider_voucherify.reporting.reject_files import OutcomeCode
 
 LONG_WAIT = 5.0  # seconds; a shorter one is slept between two calls, a longer one is for whoever drives the job
@@ -34,10 +34,10 @@ log = logging.getLogger(__name__)
 
 class Calls:
     """
-    Sends the orders of a window in threads, and records their outcome in this one.
+    Sends pending orders in threads, and records their outcome in this one.
 
     :param client: The API.
-    :param window: Hands out the orders.
+    :param pending: Hands out the orders.
     :param outcomes: Records what became of them.
     :param poller: Tolerates a bounded number of rounds in a row in which all calls failed in a way that may pass.
     :param counters: Count the orders that have an outcome.
@@ -50,7 +50,7 @@ class Calls:
     def __init__(
         self,
         client: Endpoints,
-        window: Window,
+        pending: PendingOrders,
         outcomes: Outcomes,
         poller: Poller,
         counters: Counters,
@@ -65,7 +65,7 @@ class Calls:
         self._quota = transport.quota
         self._connection = transport.settings.name
         self._sender = Sender(client, config.mode)
-        self._window = window
+        self._pending = pending
         self._outcomes = outcomes
         self._poller = poller
         self._counters = counters
@@ -95,7 +95,7 @@ class Calls:
         """
         with ThreadPoolExecutor(self._max_open, "voucherify-order-sync") as executor:
             while True:
-                self._settled += map(Settled.unsent, self._window.read())
+                self._settled += map(Settled.unsent, self._pending.read())
                 seconds = self._send(executor)
                 if self._sent:
                     self._collect(timeout=min(seconds, SAVE_INTERVAL) if seconds else None)
@@ -114,7 +114,7 @@ class Calls:
                     return self._pause_for_quota(seconds)
                 elif seconds:
                     time.sleep(seconds)
-                elif self._window.is_empty:
+                elif self._pending.is_empty:
                     return None
 
     def _send(self, executor: ThreadPoolExecutor) -> float:
@@ -131,9 +131,9 @@ class Calls:
             if now - self._owned_at >= SAVE_INTERVAL:  # after a wait: what another process sends since is newer
                 self._check()
                 self._owned_at = now
-            order = self._window.take(now)
+            order = self._pending.take(now)
             if order is None:
-                return self._window.seconds_to_retry(now)
+                return self._pending.seconds_to_retry(now)
             self._next_call_at = now + min(self._quota.call_interval, LONG_WAIT / 2)
             self._sent[executor.submit(self._sender.send, order)] = order
         return 0.0
@@ -147,12 +147,12 @@ class Calls:
         ended, _ = wait(self._sent, timeout, FIRST_COMPLETED)
         for future in ended:
             order = self._sent.pop(future)
-            self._window.finish(order)
+            self._pending.finish(order)
             self._unsaved_calls += 1
             try:
                 self._take(order, future.result())
             except VoucherifyError as error:
-                self._window.put_back(order)
+                self._pending.put_back(order)
                 self._fatal = self._fatal or error
 
     def _take(self, order: SyncOrder, sent: Sent) -> None:
@@ -172,7 +172,7 @@ class Calls:
             self._passing = None
             self._poller.reset_failures()
             return
-        self._window.put_back(order)
+        self._pending.put_back(order)
         if not self._quota.seconds_to_wait():
             self._passing = sent.error
 
@@ -184,7 +184,7 @@ class Calls:
 
     def _save_settled(self) -> None:
         self._outcomes.record(self._settled)
-        self._window.settle([settled.order for settled in self._settled])
+        self._pending.settle([settled.order for settled in self._settled])
         self._settled, self._unsaved_calls = [], 0
         self._save()
         self._saved_at = self._owned_at = self._clock()

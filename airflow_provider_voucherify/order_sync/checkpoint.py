@@ -40,7 +40,7 @@ class SyncState(LoadState, kw_only=True):
     """
     The document that is saved.
 
-    The window changes the checkpoint, and the outcomes the counters.
+    The pending orders change the checkpoint, and the outcomes the counters.
 
     :param order_ids: Voucherify's ids of the first 100 orders, as far as they are loaded, each after its number.
     :param first_order: The first order, if it was sent and is loaded.

@@ -9,7 +9,7 @@ from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.order_load.dry_run import DryRun, DryRunResult
 from airflow_provider_voucherify.order_load.invalid_orders import invalid_outcome
 from airflow_provider_voucherify.order_source.checked_records import CheckedRecord, checked
-from airflow_provider_voucherify.order_source.schema.order import Facts
+from airflow_provider_voucherify.order_source.schema.order import Traits
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.order_sync.config import SyncConfig
 from airflow_provider_voucherify.reporting.reject_files import Outcome
@@ -44,8 +44,8 @@ def dry_run(
         refused = [outcome for record in some if (outcome := _refused(record)) is not None]
         rejected = [outcome for outcome in refused if not outcome.superseded]
         run.count(number, len(sent), rejected, [outcome for outcome in refused if outcome.superseded])
-        result.with_customer += sum(bool(record.facts & Facts.CUSTOMER) for record in sent)
-        result.with_override += sum(bool(record.facts & Facts.OVERRIDE) for record in sent)
+        result.with_customer += sum(bool(record.traits & Traits.CUSTOMER) for record in sent)
+        result.with_override += sum(bool(record.traits & Traits.OVERRIDE) for record in sent)
         result.chunks += len(sent)
         result.bytes += sum(len(record.body) for record in sent)
     return run.finish(result.chunks + 1, config.max_rejected, cycle_calls_left)

@@ -16,8 +16,8 @@ from airflow_provider_voucherify.order_sync.calls import Calls
 from airflow_provider_voucherify.order_sync.checkpoint import SyncState
 from airflow_provider_voucherify.order_sync.config import SyncConfig
 from airflow_provider_voucherify.order_sync.outcomes import Outcomes
+from airflow_provider_voucherify.order_sync.pending_orders import PendingOrders
 from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
-from airflow_provider_voucherify.order_sync.window import Window
 from airflow_provider_voucherify.reporting.html_report import html_report
 from airflow_provider_voucherify.reporting.summary import SyncSummary
 
@@ -86,11 +86,13 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
 
     def _set_up(self, state: SyncState, rules: Rules) -> None:
         self._rules = rules
-        self._window = Window(self._source, state.checkpoint, rules, self._config.preserve_order_by, self._sent_before)
+        self._pending = PendingOrders(
+            self._source, state.checkpoint, rules, self._config.preserve_order_by, self._sent_before
+        )
         outcomes = Outcomes(state, self._report, self._state_store.check, self._clock)
         self._calls = Calls(
             self._client,
-            self._window,
+            self._pending,
             outcomes,
             self._poller,
             state.counters,
@@ -108,13 +110,13 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
             counters = self.state.counters
             log.warning(
                 "Stopped at %s, the first order without an outcome: %d orders are loaded, %d rejected, %d unknown.",
-                self._window.first_position, counters.loaded, counters.rejected, counters.unknown,
+                self._pending.first_position, counters.loaded, counters.rejected, counters.unknown,
             )  # fmt: skip
             raise
 
     @property
     def _share(self) -> float | None:
-        return self._window.share_settled
+        return self._pending.share_settled
 
     @property
     def _in_flight(self) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from airflow_provider_voucherify.order_load.invalid_orders import invalid_outcome
 from airflow_provider_voucherify.order_source.mapping.ids import source_id_of
 from airflow_provider_voucherify.order_sync.checkpoint import MAX_ORDER_IDS, SyncState
+from airflow_provider_voucherify.order_sync.pending_orders import SyncOrder
 from airflow_provider_voucherify.order_sync.sender import Result, Sent
-from airflow_provider_voucherify.order_sync.window import SyncOrder
 from airflow_provider_voucherify.reporting.reject_files import Outcome, Report
 
 

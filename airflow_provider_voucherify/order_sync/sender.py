@@ -22,7 +22,7 @@ from airflow_provider_voucherify.exceptions import (
     WaitTimeoutError,
 )
 from airflow_provider_voucherify.order_sync.config import SyncMode
-from airflow_provider_voucherify.order_sync.window import SyncOrder
+from airflow_provider_voucherify.order_sync.pending_orders import SyncOrder
 from airflow_provider_voucherify.reporting.reject_files import OutcomeCode
 from airflow_provider_voucherify.reporting.summary import LoadedOrder
 

@@ -112,7 +112,7 @@ def _make(experiment: Experiment, lab: Lab) -> None:
 def _leave_open(experiment: Experiment, session: Session, reason: str) -> None:
     log.warning("Experiment %r: %s", experiment.name, reason)
     for question in experiment.answers:
-        if question not in session.findings:
+        if question not in session.answers:
             session.unanswered[question] = reason
 
 
@@ -133,7 +133,7 @@ def _save(lab: Lab, session_file: Path | None) -> None:
 def _facts(lab: Lab) -> Facts:
     session = lab.session
     found = {
-        question.name: session.findings[question.name] for question in QUESTIONS if question.name in session.findings
+        question.name: session.answers[question.name] for question in QUESTIONS if question.name in session.answers
     }
     answers = {name: finding.answer for name, finding in found.items()}
     return Facts(

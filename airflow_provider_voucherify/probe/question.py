@@ -33,7 +33,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return self.supported is not None and answer not in (*self.supported, NOT_TOLD)
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """
     The answer to a question.
 

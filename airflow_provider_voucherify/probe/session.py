@@ -10,7 +10,7 @@ import msgspec
 
 from airflow_provider_voucherify.core.storage import write_durably
 from airflow_provider_voucherify.exceptions import ExperimentError, ProjectChangedError, StateError
-from airflow_provider_voucherify.probe.question import Finding
+from airflow_provider_voucherify.probe.question import Answer
 
 
 class Session(msgspec.Struct, kw_only=True):
@@ -21,7 +21,7 @@ class Session(msgspec.Struct, kw_only=True):
     :param key: Tells the orders of this run from those of others.
     :param attempt: How often the run was begun or resumed: an interrupted experiment is repeated with new orders.
     :param finished: The names of the experiments that are finished.
-    :param findings: The answers by the names of the questions.
+    :param answers: The answers by the names of the questions.
     :param unanswered: Why a question has no answer.
     :param measured: Seconds that were measured, which are no answers: they differ from one run to the next.
     :param calls: API calls made.
@@ -34,7 +34,7 @@ class Session(msgspec.Struct, kw_only=True):
     key: str = msgspec.field(default_factory=lambda: secrets.token_hex(4))
     attempt: int = 0
     finished: list[str] = []
-    findings: dict[str, Finding] = {}
+    answers: dict[str, Answer] = {}
     unanswered: dict[str, str] = {}
     measured: dict[str, float] = {}
     calls: int = 0
@@ -50,7 +50,7 @@ class Session(msgspec.Struct, kw_only=True):
         :param answer: The answer.
         :param evidence: What was seen.
         """
-        self.findings[question] = Finding(answer=answer, evidence=evidence)
+        self.answers[question] = Answer(answer=answer, evidence=evidence)
         self.unanswered.pop(question, None)
 
     def note(self, name: str) -> str:

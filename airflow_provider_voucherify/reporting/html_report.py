@@ -36,7 +36,7 @@ COLOURS = {
 NOT_REPEATED = frozenset({"file_format", "csv_options", "json_path", "group_by", "max_rejected", "max_unknown"})
 
 
-class Money(NamedTuple):
+class AmountSums(NamedTuple):
     """Sums of amounts in the smallest currency unit: of what was given, and of what is in."""
 
     given: int
@@ -56,7 +56,7 @@ def html_report(
     about: About = About(),  # noqa: B008  # never changed
     *,
     chunks: Iterable[ChunkLine] = (),
-    money: Money | None = None,
+    money: AmountSums | None = None,
     quota: str = "",
 ) -> str:
     """

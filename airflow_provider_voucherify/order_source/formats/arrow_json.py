@@ -26,7 +26,7 @@ from airflow_provider_voucherify.order_source.formats.arrow_arrays import (
     scalar,
     within,
 )
-from airflow_provider_voucherify.order_source.formats.arrow_facts import sound_orders
+from airflow_provider_voucherify.order_source.formats.arrow_traits import sound_orders
 from airflow_provider_voucherify.order_source.mapping.columns import Column
 from airflow_provider_voucherify.order_source.schema.field_types import (
     ANYTHING,

@@ -45,8 +45,8 @@ def records(
             texts, sound = documents_of(piece, plan.columns, table, plan.constants)
             for start in range(0, len(texts), ROWS_AT_ONCE):
                 bodies = texts.slice(start, ROWS_AT_ONCE).cast(pa.binary()).to_pylist()
-                facts = sound[start : start + ROWS_AT_ONCE] if sound else [None] * len(bodies)
-                for body, known in zip(bodies, facts, strict=True):
+                traits = sound[start : start + ROWS_AT_ONCE] if sound else [None] * len(bodies)
+                for body, known in zip(bodies, traits, strict=True):
                     row += 1
                     if body == EMPTY:
                         yield None

@@ -26,7 +26,7 @@ from airflow_provider_voucherify.order_source.schema.check import (
     shown,
 )
 from airflow_provider_voucherify.order_source.schema.field_types import ORDER, Kind, Shape, json_number
-from airflow_provider_voucherify.order_source.schema.order import Facts, Order
+from airflow_provider_voucherify.order_source.schema.order import Order, Traits
 from airflow_provider_voucherify.reporting.reject_files import read_line
 
 DATE_LEFT_OUT = Note("created_at left out: Voucherify sets the time of the import", "order_date_metadata_key")
@@ -70,11 +70,11 @@ class Normalizer:
         self._nothing = frozenset(options.null_values)
         self._formats = options.datetime_formats
         self._values = {tuple(path.split(".")): dict(values) for path, values in (options.value_mapping or {}).items()}
-        self._doubtful = Facts.NULL_MARKER | Facts.CREATED_AT
+        self._doubtful = Traits.NULL_MARKER | Traits.CREATED_AT
         if options.require_source_id:
-            self._doubtful |= Facts.NO_SOURCE_ID
+            self._doubtful |= Traits.NO_SOURCE_ID
         if options.amount_mismatch == "reject":
-            self._doubtful |= Facts.AMOUNT_MISMATCH
+            self._doubtful |= Traits.AMOUNT_MISMATCH
 
     @property
     def changes(self) -> bool:
@@ -87,13 +87,13 @@ class Normalizer:
             or options.metadata_schema
         )
 
-    def doubts(self, facts: int) -> bool:
+    def doubts(self, traits: int) -> bool:
         """
         Return whether an order needs a closer check than its types.
 
-        :param facts: What is known of it, as bits of :class:`Facts`.
+        :param traits: What is known of it, as bits of :class:`Traits`.
         """
-        return bool(facts & self._doubtful)
+        return bool(traits & self._doubtful)
 
     def orders_as_given(self, bodies: list[bytes]) -> list[Order]:
         """
@@ -131,7 +131,7 @@ class Normalizer:
             except MALFORMED:
                 pass
             else:
-                if not order.facts & self._doubtful:
+                if not order.traits & self._doubtful:
                     return Normalized(body, order)
         return self._normalize(body)
 
@@ -161,7 +161,7 @@ class Normalizer:
             self._type_metadata(order)
             normal = encode(order)
             checked = check(normal, signed=self._signed)
-            self._check_facts(checked, order)
+            self._check_traits(checked, order)
         except InvalidOrderError as error:
             raise RefusedOrderError(str(error), given, was, (*notes, *error.notes)) from None
         return Normalized(normal, checked, tuple(dict.fromkeys(notes)), given, was)
@@ -294,15 +294,15 @@ class Normalizer:
                             f"metadata.{key} must be of type {kind} (metadata_schema), got {shown(value)}"
                         ) from None
 
-    def _check_facts(self, order: Order, given: dict[str, Any]) -> None:
-        facts = order.facts
-        if self.options.require_source_id and facts & Facts.NO_SOURCE_ID:
+    def _check_traits(self, order: Order, given: dict[str, Any]) -> None:
+        traits = order.traits
+        if self.options.require_source_id and traits & Traits.NO_SOURCE_ID:
             raise InvalidOrderError(
                 "has no source_id, so that it could neither be found again nor be distinguished from a repetition; "
                 "map a column to source_id, or state with require_source_id=False that this is intended",
                 (Note("order without source_id", "require_source_id"),),
             )
-        if self.options.amount_mismatch == "reject" and facts & Facts.AMOUNT_MISMATCH:
+        if self.options.amount_mismatch == "reject" and traits & Traits.AMOUNT_MISMATCH:
             raise InvalidOrderError(
                 f"amount {shown(given.get('amount'))} is not the sum of the items, which Voucherify would keep "
                 "(amount_mismatch='reject')",

@@ -18,7 +18,7 @@ from airflow_provider_voucherify.order_source.options import SourceOptions
 from airflow_provider_voucherify.order_source.query.batches import fetch, order_keys
 from airflow_provider_voucherify.order_source.query.items import ITEM_PREFIX
 from airflow_provider_voucherify.order_source.query.query import Query
-from airflow_provider_voucherify.order_source.query.spool import Manifest, Spool
+from airflow_provider_voucherify.order_source.query.spool import Spool, SpoolManifest
 from airflow_provider_voucherify.order_source.source import Cursor, Origin, Record, Source
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class QuerySource(Source):
 class _SpooledRows(FileSource):
     """The rows of a query in the files of a spool, numbered through all files."""
 
-    def __init__(self, spool: Spool, manifest: Manifest, options: SourceOptions) -> None:
+    def __init__(self, spool: Spool, manifest: SpoolManifest, options: SourceOptions) -> None:
         super().__init__(spool.files(manifest), options)
         self.name = "query"
         self._read = ReplayBuffer(self._read_files, KEPT_BYTES).read
@@ -158,7 +158,7 @@ def _source_id_column(options: SourceOptions) -> str:
     return next((name for name, path in mapping.items() if path == "source_id"), "source_id")
 
 
-def _columns(spool: Spool, manifest: Manifest) -> list[str]:
+def _columns(spool: Spool, manifest: SpoolManifest) -> list[str]:
     import pyarrow.parquet as pq
 
     with spool.files(manifest)[0].open() as file, pq.ParquetFile(file) as parquet:

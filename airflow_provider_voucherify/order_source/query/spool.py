@@ -42,7 +42,7 @@ class Part(msgspec.Struct, frozen=True):
     size: int
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class SpoolManifest(msgspec.Struct, frozen=True):
     """
     What a whole spool consists of. Without it, or with the manifest of another query, there is none.
 
@@ -80,14 +80,14 @@ class Spool:
         self.folder = folder
         self._fingerprint = fingerprint
 
-    def load(self) -> Manifest | None:
+    def load(self) -> SpoolManifest | None:
         """Return what the spool consists of; None if it is not there, or not whole."""
         manifest = self._manifest()
         if manifest is None or manifest.fingerprint != self._fingerprint:
             return None
         return manifest if self._has(manifest.parts) else None
 
-    def files(self, manifest: Manifest) -> list[File]:
+    def files(self, manifest: SpoolManifest) -> list[File]:
         """
         List the files to read.
 
@@ -95,7 +95,7 @@ class Spool:
         """
         return [File(self.folder / part.name, "query", part.size, "parquet") for part in manifest.parts]
 
-    def write(self, batches: Iterable[pa.RecordBatch]) -> Manifest:
+    def write(self, batches: Iterable[pa.RecordBatch]) -> SpoolManifest:
         """
         Write a spool.
 
@@ -117,14 +117,14 @@ class Spool:
             writer.discard()
             raise
 
-    def _publish(self, parts: tuple[Part, ...]) -> Manifest:
+    def _publish(self, parts: tuple[Part, ...]) -> SpoolManifest:
         if self.load() is not None or not self._has(parts):
             raise ConfigurationError(
                 f"Another try wrote to {self.folder} at the same time. Give every task a spool_path of its own; a "
                 "retry of this task uses what is there."
             )
         replaced = self._manifest()
-        manifest = Manifest(self._fingerprint, parts)
+        manifest = SpoolManifest(self._fingerprint, parts)
         write_durably(self.folder / MANIFEST, msgspec.json.encode(manifest))  # with the entries of the parts
         for part in replaced.parts if replaced is not None else ():
             if PART_NAME.fullmatch(part.name):
@@ -139,8 +139,8 @@ class Spool:
             for path in list(self.folder.glob(f"{unfinished.prefix}-*.parquet")):
                 path.unlink(missing_ok=True)
 
-    def _manifest(self) -> Manifest | None:
-        return _decoded(self.folder / MANIFEST, Manifest)
+    def _manifest(self) -> SpoolManifest | None:
+        return _decoded(self.folder / MANIFEST, SpoolManifest)
 
     def _has(self, parts: Iterable[Part]) -> bool:
         paths = [(self.folder / part.name, part.size) for part in parts]

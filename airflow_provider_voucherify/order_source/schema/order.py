@@ -19,7 +19,7 @@ NULL_MARKERS = frozenset(
 )  # fmt: skip
 
 
-class Facts:
+class Traits:
     """
     What is known of an order after its check, as bits of an integer.
 
@@ -97,16 +97,16 @@ class Item(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     applied_quantity: Computed = _UNSET
     applied_quantity_amount: Computed = _UNSET
 
-    def facts_of_products(self) -> int:
-        """Return what is known of its product and SKU, as bits of :class:`Facts`."""
-        facts = 0
+    def traits_of_products(self) -> int:
+        """Return what is known of its product and SKU, as bits of :class:`Traits`."""
+        traits = 0
         for product in (self.product, self.sku):
             if product is not None:
                 if product.override:
-                    facts |= Facts.OVERRIDE
+                    traits |= Traits.OVERRIDE
                 if product.source_id in NULL_MARKERS or product.id in NULL_MARKERS:
-                    facts |= Facts.NULL_MARKER
-        return facts
+                    traits |= Traits.NULL_MARKER
+        return traits
 
 
 class SignedItem(Item, gc=False, forbid_unknown_fields=True):
@@ -168,18 +168,18 @@ class Order(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     total_applied_discount_amount: Computed = _UNSET
 
     @property
-    def facts(self) -> int:
-        """What is known of it, as bits of :class:`Facts`."""
-        return facts_of((self,))[0]
+    def traits(self) -> int:
+        """What is known of it, as bits of :class:`Traits`."""
+        return traits_of((self,))[0]
 
-    def facts_of_referrer(self) -> int:
-        """Return what is known of its referrer, as bits of :class:`Facts`."""
+    def traits_of_referrer(self) -> int:
+        """Return what is known of its referrer, as bits of :class:`Traits`."""
         referrer, markers = self.referrer, NULL_MARKERS
         if self.referrer_id in markers or (
             referrer is not None and (referrer.source_id in markers or referrer.id in markers)
         ):
-            return Facts.CUSTOMER | Facts.NULL_MARKER
-        return Facts.CUSTOMER
+            return Traits.CUSTOMER | Traits.NULL_MARKER
+        return Traits.CUSTOMER
 
 
 class SignedOrder(Order, gc=False, forbid_unknown_fields=True):
@@ -191,33 +191,33 @@ class SignedOrder(Order, gc=False, forbid_unknown_fields=True):
     items: Annotated[list[SignedItem], Meta(max_length=MAX_ITEMS)] | None = None  # type: ignore[assignment]
 
 
-def facts_of(orders: Iterable[Order]) -> list[int]:
+def traits_of(orders: Iterable[Order]) -> list[int]:
     """
     Find what is known of orders.
 
     :param orders: The orders.
-    :return: Bits of :class:`Facts` for each order.
+    :return: Bits of :class:`Traits` for each order.
     """
     found, markers = [], NULL_MARKERS  # one function without calls: an import spends its time here
     for order in orders:
         source_id, customer, items = order.source_id, order.customer, order.items
-        facts = 0
+        traits = 0
         if source_id is None:
-            facts = Facts.NO_SOURCE_ID
+            traits = Traits.NO_SOURCE_ID
         elif source_id in markers:
-            facts = Facts.NULL_MARKER
+            traits = Traits.NULL_MARKER
         if customer is None:
-            facts |= Facts.NO_CUSTOMER
+            traits |= Traits.NO_CUSTOMER
         else:
-            facts |= Facts.CUSTOMER
+            traits |= Traits.CUSTOMER
             if customer.source_id in markers or (customer.id is not None and customer.id in markers):
-                facts |= Facts.NULL_MARKER
+                traits |= Traits.NULL_MARKER
         if order.referrer_id is not None or order.referrer is not None:
-            facts |= order.facts_of_referrer()
+            traits |= order.traits_of_referrer()
         if order.created_at is not _UNSET:
-            facts |= Facts.CREATED_AT
+            traits |= Traits.CREATED_AT
         if not items:
-            found.append(facts | Facts.NO_ITEMS)
+            found.append(traits | Traits.NO_ITEMS)
             continue
         total = order.amount
         for item in items:
@@ -226,9 +226,9 @@ def facts_of(orders: Iterable[Order]) -> list[int]:
                 or (item.product_id is not None and item.product_id in markers)
                 or (item.sku_id is not None and item.sku_id in markers)
             ):
-                facts |= Facts.NULL_MARKER
+                traits |= Traits.NULL_MARKER
             if item.product is not None or item.sku is not None:
-                facts |= item.facts_of_products()
+                traits |= item.traits_of_products()
             if total is not None:
                 if (amount := item.amount) is not None:
                     total -= amount
@@ -236,7 +236,7 @@ def facts_of(orders: Iterable[Order]) -> list[int]:
                     total -= item.price * item.quantity
                 else:
                     total = None
-        found.append(facts | Facts.AMOUNT_MISMATCH if total else facts)
+        found.append(traits | Traits.AMOUNT_MISMATCH if total else traits)
     return found
 
 
@@ -248,8 +248,8 @@ class CheckedOrder(Protocol):
         """Its ``source_id``."""
 
     @property
-    def facts(self) -> int:
-        """What is known of it, as bits of :class:`Facts`."""
+    def traits(self) -> int:
+        """What is known of it, as bits of :class:`Traits`."""
 
 
 class SoundOrder(msgspec.Struct, gc=False):
@@ -257,8 +257,8 @@ class SoundOrder(msgspec.Struct, gc=False):
     What is known of an order whose fields and values are known to be valid, so that it need not be checked.
 
     :param source_id: Its ``source_id``.
-    :param facts: Bits of :class:`Facts`.
+    :param traits: Bits of :class:`Traits`.
     """
 
     source_id: Text = None
-    facts: int = 0
+    traits: int = 0

@@ -28,7 +28,7 @@ from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob
 from airflow_provider_voucherify.order_sync.calls import SAVE_INTERVAL
 from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
-from airflow_provider_voucherify.order_sync.window import MAX_RECORDS
+from airflow_provider_voucherify.order_sync.pending_orders import MAX_RECORDS
 from tests.orders import order, write_jsonl
 
 CREATE, UPDATE, READ = "POST /v1/orders", "PUT /v1/orders/{orderId}", "GET /v1/orders/{orderId}"

@@ -46,7 +46,7 @@ def outcome(source: Source, block: int, rules: dict[str, str]) -> tuple[list[Any
         duplicates = Duplicates(source, find_duplicates(source, "last"))
         records = checked(source.read(), Rules(duplicates=duplicates, **rules), found)
         return [
-            (each.record.position, each.body, each.source_id, each.facts, str(each.error)) for each in records
+            (each.record.position, each.body, each.source_id, each.traits, str(each.error)) for each in records
         ], found.table()
 
 

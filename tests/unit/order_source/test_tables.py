@@ -174,9 +174,9 @@ def test_what_a_table_vouches_for_passes_the_check(data: st.DataObject, names: l
         except InvalidOrderError:
             checked.append(None)
         else:
-            checked.append((order.source_id, order.facts))
+            checked.append((order.source_id, order.traits))
     if sound is not None:
-        assert [(order.source_id, order.facts) for order in sound] == checked
+        assert [(order.source_id, order.traits) for order in sound] == checked
 
 
 @settings(max_examples=50, deadline=None)

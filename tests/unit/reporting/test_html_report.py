@@ -7,7 +7,7 @@ from airflow_provider_voucherify.order_import import ImportConfig
 from airflow_provider_voucherify.order_source import SourceOptions
 from airflow_provider_voucherify.reporting.about import About
 from airflow_provider_voucherify.reporting.charts import line_chart, rates
-from airflow_provider_voucherify.reporting.html_report import Money, html_report
+from airflow_provider_voucherify.reporting.html_report import AmountSums, html_report
 from airflow_provider_voucherify.reporting.observations import MAX_POINTS, MAX_REASONS, OTHER_REASONS, Observations
 from airflow_provider_voucherify.reporting.reject_files import Outcome
 from airflow_provider_voucherify.reporting.summary import ImportSummary
@@ -76,7 +76,7 @@ def test_the_page_says_what_ran_where_and_what_to_do_next():
     }  # fmt: skip
     given = summary()
     given.report_path = "/tmp/report"
-    page = html_report(given, Observations(), about, money=Money(1_000_000, 990_000), quota="Plenty.")
+    page = html_report(given, Observations(), about, money=AmountSums(1_000_000, 990_000), quota="Plenty.")
     for text in ("migration", "load", "manual", "shop", "https://api.voucherify.io", "orders.csv", "10,000", "Plenty."):
         assert f">{text}" in page or text in page
     assert "very-secret" not in page

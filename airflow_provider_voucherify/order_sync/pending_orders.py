@@ -22,7 +22,7 @@ MAX_UNSENT = 100
 MAX_UNSETTLED_BYTES = 8 << 20
 
 
-class Customer(msgspec.Struct):
+class CustomerIdentity(msgspec.Struct):
     """What identifies a customer in an order."""
 
     id: str | None = None
@@ -34,7 +34,7 @@ class Identity(msgspec.Struct):
 
     id: str | None = None
     source_id: str | None = None
-    customer: Customer | None = None
+    customer: CustomerIdentity | None = None
 
     def keys(self, ordered_by: OrderedBy) -> frozenset[tuple[str, str | None]]:
         """
@@ -83,7 +83,7 @@ class SyncOrder:
         return len(self.record.body) + len(self.body)
 
 
-class Window:
+class PendingOrders:
     """
     Reads ahead, hands out orders to send, and moves the checkpoint as they get their outcome.
 

@@ -16,7 +16,7 @@ from airflow_provider_voucherify.order_source.formats.arrow_arrays import (
     plain_list,
     within,
 )
-from airflow_provider_voucherify.order_source.schema.order import Facts, SoundOrder
+from airflow_provider_voucherify.order_source.schema.order import SoundOrder, Traits
 
 
 def sound_orders(order: pa.StructArray) -> list[SoundOrder]:
@@ -30,36 +30,36 @@ def sound_orders(order: pa.StructArray) -> list[SoundOrder]:
     ids = decoded(fields["source_id"]).cast(pa.string()).to_pylist() if "source_id" in fields else [None] * length
     people = [fields[name].is_valid() for name in ("referrer", "referrer_id") if name in fields]
     customer = fields["customer"].is_valid() if "customer" in fields else pa.repeat(_FALSE, length)
-    facts = _bits(reduce(pc.or_, [customer, *people]), Facts.CUSTOMER)
-    facts = pc.add(facts, _bits(pc.invert(customer), Facts.NO_CUSTOMER))
-    facts = pc.add(facts, _facts_of_items(fields, length))
+    traits = _bits(reduce(pc.or_, [customer, *people]), Traits.CUSTOMER)
+    traits = pc.add(traits, _bits(pc.invert(customer), Traits.NO_CUSTOMER))
+    traits = pc.add(traits, _traits_of_items(fields, length))
     if None in ids:
         nameless = fields["source_id"].is_null() if "source_id" in fields else pa.repeat(_TRUE, length)
-        facts = pc.add(facts, _bits(nameless, Facts.NO_SOURCE_ID))
+        traits = pc.add(traits, _bits(nameless, Traits.NO_SOURCE_ID))
     if "created_at" in fields:
-        facts = pc.add(facts, _bits(pc.invert(pc.is_null(fields["created_at"], nan_is_null=True)), Facts.CREATED_AT))
-    return list(map(SoundOrder, ids, integers(facts)))
+        traits = pc.add(traits, _bits(pc.invert(pc.is_null(fields["created_at"], nan_is_null=True)), Traits.CREATED_AT))
+    return list(map(SoundOrder, ids, integers(traits)))
 
 
-def _facts_of_items(fields: Mapping[str, pa.Array], length: int) -> pa.Array:
+def _traits_of_items(fields: Mapping[str, pa.Array], length: int) -> pa.Array:
     """Find orders without items, and those whose amount is not the sum of their items."""
     items = fields.get("items")
     if items is None:
-        return _bits(pa.repeat(_TRUE, length), Facts.NO_ITEMS)
+        return _bits(pa.repeat(_TRUE, length), Traits.NO_ITEMS)
     items = plain_list(decoded(items))
     if not types.is_list(items.type):
-        return _bits(items.is_null(), Facts.NO_ITEMS)
+        return _bits(items.is_null(), Traits.NO_ITEMS)
     none = pc.equal(pc.fill_null(items.value_lengths(), _ZERO.cast(pa.int32())), _ZERO.cast(pa.int32()))
-    facts = _bits(none, Facts.NO_ITEMS)
+    traits = _bits(none, Traits.NO_ITEMS)
     amounts = _amounts_of_items(items) if "amount" in fields else None
     if amounts is None:
-        return facts
+        return traits
     offsets = pc.subtract(items.offsets, items.offsets[0])
     known = _sums(pc.fill_null(amounts, _ZERO), offsets)
     unknown = _sums(amounts.is_null().cast(pa.int64()), offsets)
     differs = pc.not_equal(fields["amount"].cast(pa.int64()), known)
     mismatch = pc.and_(pc.and_(pc.fill_null(differs, _FALSE), pc.equal(unknown, _ZERO)), pc.invert(none))
-    return pc.add(facts, _bits(mismatch, Facts.AMOUNT_MISMATCH))
+    return pc.add(traits, _bits(mismatch, Traits.AMOUNT_MISMATCH))
 
 
 def _amounts_of_items(items: pa.ListArray) -> pa.Array | None:
