@@ -62,7 +62,7 @@ def voucherify_emulator(_started_voucherify_emulator: Emulator) -> Emulator:
 def voucherify_connection(voucherify_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
     """Define the connection ``voucherify_default`` for the emulator, in the environment of the test.
 
-    :return: the connection id.
+    :return: The connection id.
     """
     monkeypatch.setenv(f"AIRFLOW_CONN_{CONNECTION_ID.upper()}", voucherify_emulator.connection_uri)
     return CONNECTION_ID
@@ -71,9 +71,9 @@ def voucherify_connection(voucherify_emulator: Emulator, monkeypatch: pytest.Mon
 def assert_called(emulator: Emulator, route: str, *, times: int | None = None) -> None:
     """Assert that a route was called since the last reset.
 
-    :param emulator: the emulator.
-    :param route: method and path template, e.g. ``GET /v1/orders/{orderId}``.
-    :param times: how often; at least once when left out.
+    :param emulator: The emulator.
+    :param route: Method and path template, e.g. ``GET /v1/orders/{orderId}``.
+    :param times: How often; at least once when left out.
     """
     __tracebackhide__ = True
     count = _calls(emulator, route)
@@ -85,8 +85,8 @@ def assert_called(emulator: Emulator, route: str, *, times: int | None = None) -
 def assert_not_called(emulator: Emulator, route: str) -> None:
     """Assert that a route was not called since the last reset.
 
-    :param emulator: the emulator.
-    :param route: method and path template.
+    :param emulator: The emulator.
+    :param route: Method and path template.
     """
     __tracebackhide__ = True
     assert_called(emulator, route, times=0)
@@ -95,7 +95,7 @@ def assert_not_called(emulator: Emulator, route: str) -> None:
 def assert_no_import_repeated(emulator: Emulator) -> None:
     """Assert that no two accepted imports had the same body: no order was sent twice.
 
-    :param emulator: the emulator.
+    :param emulator: The emulator.
     """
     __tracebackhide__ = True
     calls = emulator.calls()
@@ -106,8 +106,8 @@ def assert_no_import_repeated(emulator: Emulator) -> None:
 def assert_order_count(emulator: Emulator, expected: int) -> None:
     """Assert how many orders Voucherify has.
 
-    :param emulator: the emulator.
-    :param expected: number of orders.
+    :param emulator: The emulator.
+    :param expected: Number of orders.
     """
     __tracebackhide__ = True
     count = emulator.count_orders()

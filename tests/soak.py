@@ -36,7 +36,7 @@ LIST = "GET /v1/async-actions"
 GET = "GET /v1/async-actions/{asyncActionId}"
 FAULTS = {
     IMPORT: {
-        "answer_lost": {},
+        "response_lost": {},
         "server_error": {},
         "server_error_after": {},
         "late": {"seconds": 1.0},
@@ -45,7 +45,7 @@ FAULTS = {
         "foreign_import": {},
     },
     LIST: {
-        "answer_lost": {},
+        "response_lost": {},
         "server_error": {},
         "locked": {},
         "rate_limited": {"retry_after": 1},
@@ -53,7 +53,7 @@ FAULTS = {
         "still_running": {},
     },
     GET: {
-        "answer_lost": {},
+        "response_lost": {},
         "server_error": {},
         "locked": {},
         "rate_limited": {"retry_after": 1},

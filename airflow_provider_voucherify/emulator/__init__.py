@@ -21,7 +21,7 @@ _EXTRA = ("starlette", "uvicorn")
 def __getattr__(name: str) -> Any:
     """Import the server when it is first asked for, so that a missing extra can be named.
 
-    :raises ModuleNotFoundError: the extra ``emulator`` is not installed.
+    :raises ModuleNotFoundError: if the extra ``emulator`` is not installed.
     """
     if name != "Emulator":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,8 +24,8 @@ _CONNECTION = "export AIRFLOW_CONN_VOUCHERIFY_DEFAULT"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run an emulator until SIGTERM or SIGINT.
 
-    :param arguments: command line without the program; that of this process when left out.
-    :raises SystemExit: an argument is wrong, a port is taken, or the extra ``emulator`` is not installed.
+    :param arguments: Command line without the program; that of this process when left out.
+    :raises SystemExit: if an argument is wrong, a port is taken, or the extra ``emulator`` is not installed.
     """
     parser = _parser()
     facts = parser.parse_args(arguments).like

@@ -21,7 +21,7 @@ T = TypeVar("T")
 def admin_routes(project: Project) -> list[Route]:
     """Return the admin routes.
 
-    :param project: the project that they read and change.
+    :param project: The project that they read and change.
     """
 
     async def health(_: Request) -> Response:

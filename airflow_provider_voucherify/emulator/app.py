@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 def api_app(project: Project) -> Starlette:
     """Return the application of the API host, with the admin routes under ``/emulator/``.
 
-    :param project: the project it serves.
+    :param project: The project it serves.
     """
     by_path: dict[str, dict[str, ApiRoute]] = {}
     for route in API_ROUTES:
@@ -52,7 +52,7 @@ def api_app(project: Project) -> Starlette:
 def download_app(project: Project) -> Starlette:
     """Return the application of the download host.
 
-    :param project: the project whose exports it serves.
+    :param project: The project whose exports it serves.
     """
 
     async def download(http_request: Request) -> Response:

@@ -61,7 +61,7 @@ _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM async_actions"  # noqa: S608 (name
 class Step(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a seeded action shows from a moment on.
 
-    :param after_seconds: simulated seconds since it was made.
+    :param after_seconds: Simulated seconds since it was made.
     """
 
     status: ActionStatus
@@ -89,8 +89,8 @@ class SeededAction(Struct, kw_only=True, forbid_unknown_fields=True):
     def of(cls, fields: dict[str, Any]) -> SeededAction:
         """Check the fields of an action.
 
-        :param fields: values by name.
-        :raises ValueError: a field is unknown or wrong.
+        :param fields: Values by name.
+        :raises ValueError: if a field is unknown or wrong.
         """
         try:
             return msgspec.convert(fields, cls)
@@ -100,7 +100,7 @@ class SeededAction(Struct, kw_only=True, forbid_unknown_fields=True):
     def timeline(self) -> list[Step]:
         """Return the steps with their times, in order.
 
-        :raises ValueError: neither a status nor steps are given, or both.
+        :raises ValueError: if neither a status nor steps are given, or both.
         """
         if (self.status is None) == (not self.steps):
             raise ValueError("Give either 'status' or 'steps' of the action")
@@ -119,8 +119,8 @@ class SeededAction(Struct, kw_only=True, forbid_unknown_fields=True):
 class AsyncActions:
     """Actions in the database, and the endpoints under ``/v1/async-actions``.
 
-    :param database: where they are.
-    :param speed: simulated seconds in a second.
+    :param database: Where they are.
+    :param speed: Simulated seconds in a second.
     """
 
     def __init__(self, database: Database, speed: float) -> None:
@@ -131,10 +131,10 @@ class AsyncActions:
     def add(self, connection: sqlite3.Connection, action_type: str, request_id: str) -> str:
         """Write a new action, ``ENQUEUED``.
 
-        :param connection: connection inside a transaction.
-        :param action_type: one of the 22.
-        :param request_id: id of the request that made it.
-        :return: id of the action.
+        :param connection: Connection inside a transaction.
+        :param action_type: One of the 22.
+        :param request_id: Id of the request that made it.
+        :return: Id of the action.
         """
         action_id, now = new_id("aa_"), timestamp()
         connection.execute(
@@ -153,10 +153,10 @@ class AsyncActions:
     ) -> None:
         """Set the status of an action.
 
-        :param connection: connection inside a transaction.
-        :param action_id: the action.
-        :param step: its status, operation status, progress (100 when left out of DONE) and result.
-        :param processing_time: real milliseconds, once it is over.
+        :param connection: Connection inside a transaction.
+        :param action_id: The action.
+        :param step: Its status, operation status, progress (100 when left out of DONE) and result.
+        :param processing_time: Real milliseconds, once it is over.
         """
         progress = step.progress if step.progress is not None else 100 if step.status == "DONE" else 0
         result = None if step.result is None else msgspec.json.encode(step.result).decode()
@@ -169,24 +169,24 @@ class AsyncActions:
     def exists(self, connection: sqlite3.Connection, action_id: str) -> bool:
         """Return whether an action exists: after a reset it does not.
 
-        :param connection: connection inside a transaction.
-        :param action_id: the action.
+        :param connection: Connection inside a transaction.
+        :param action_id: The action.
         """
         return connection.execute("SELECT 1 FROM async_actions WHERE id = ?", (action_id,)).fetchone() is not None
 
     def show_progress(self, action_id: str | None, seconds: float = 0) -> None:
         """Increase the progress of the running action with time.
 
-        :param action_id: the action, or None when none runs any more.
-        :param seconds: real seconds it will take.
+        :param action_id: The action, or None when none runs any more.
+        :param seconds: Real seconds it will take.
         """
         self._running = None if action_id is None else (action_id, time.monotonic(), seconds)
 
     async def play(self, action_id: str, steps: list[Step]) -> None:
         """Show the steps of a seeded action, each at its time.
 
-        :param action_id: an action that has been added.
-        :param steps: in the order of time.
+        :param action_id: An action that has been added.
+        :param steps: In the order of time.
         """
         start = time.monotonic()
         for step in steps:

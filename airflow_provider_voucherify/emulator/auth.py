@@ -68,7 +68,7 @@ _SCOPES = frozenset(
 class OAuthToken(Struct, frozen=True):
     """An OAuth token that was issued.
 
-    :param scope: space-separated, as asked for.
+    :param scope: Space-separated, as asked for.
     :param expires_at: Unix seconds.
     """
 
@@ -79,7 +79,7 @@ class OAuthToken(Struct, frozen=True):
 class Authentication:
     """The check of every call, and the endpoints under ``/v1/oauth``.
 
-    :param options: keys of the project, life and number of tokens.
+    :param options: Keys of the project, life and number of tokens.
     """
 
     def __init__(self, options: EmulatorOptions) -> None:
@@ -96,10 +96,10 @@ class Authentication:
     def check(self, headers: Mapping[str, str], scope: str | None) -> bool:
         """Refuse a call that is not allowed.
 
-        :param headers: headers by lower-case name.
-        :param scope: the OAuth scope that allows the call besides ``api``; None where only the key pair is accepted.
+        :param headers: Headers by lower-case name.
+        :param scope: The OAuth scope that allows the call besides ``api``; None where only the key pair is accepted.
         :raises ResponseError: 401. That a token without the scope gets a 401 is a guess: no 403 is documented.
-        :return: whether it came with a token, not with the keys.
+        :return: Whether it came with a token, not with the keys.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and scope is not None:

@@ -31,7 +31,7 @@ class CallLog:
     def received(self, label: str) -> None:
         """Count a call.
 
-        :param label: method and path template.
+        :param label: Method and path template.
         """
         with self._lock:
             self._routes[label] += 1
@@ -50,9 +50,9 @@ class CallLog:
     def import_accepted(self, action_id: str, orders: int, body: bytes) -> None:
         """Record an import that was queued.
 
-        :param action_id: its async action.
-        :param orders: number of its orders.
-        :param body: its body.
+        :param action_id: Its async action.
+        :param orders: Number of its orders.
+        :param body: Its body.
         """
         entry = {
             "async_action_id": action_id,
@@ -66,7 +66,7 @@ class CallLog:
     def import_started(self, moment: float) -> None:
         """Record that the queue started an import.
 
-        :param moment: monotonic seconds.
+        :param moment: Monotonic seconds.
         """
         with self._lock:
             self._start = moment
@@ -76,7 +76,7 @@ class CallLog:
     def import_finished(self, moment: float) -> None:
         """Record that the queue finished an import.
 
-        :param moment: monotonic seconds.
+        :param moment: Monotonic seconds.
         """
         with self._lock:
             if self._start is None:
@@ -100,8 +100,8 @@ class CallLog:
             return {
                 "total": self._routes.total(),
                 "calls": dict(sorted(self._routes.items())),
-                "answers": {str(status): count for status, count in sorted(self._statuses.items())},
-                "answers_lost": self._lost,
+                "responses": {str(status): count for status, count in sorted(self._statuses.items())},
+                "responses_lost": self._lost,
                 "refused": self._statuses[429],
                 "imports": list(self._imports),
                 "repeated_imports": sum(count - 1 for count in hashes.values()),

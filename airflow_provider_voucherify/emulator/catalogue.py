@@ -14,7 +14,7 @@ from airflow_provider_voucherify.emulator.order_schema import Item, Product, Sku
 class Catalogue:
     """What orders have stored about products and SKUs, within one transaction.
 
-    :param connection: the connection of the transaction.
+    :param connection: The connection of the transaction.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -26,7 +26,7 @@ class Catalogue:
 
         An SKU's price goes before its product's. ``override`` itself is not shown again.
 
-        :param item: an item of a request, changed in place.
+        :param item: An item of a request, changed in place.
         """
         product, sku = item.product, item.sku
         if self._empty and not (product and product.override) and not (sku and sku.override):

@@ -52,8 +52,8 @@ class Database:
     ``:memory:`` is a temporary file, so that memory does not grow with the orders in it. Nothing is synchronised to the
     disk: an emulator need not survive a power cut.
 
-    :param path: file, or ``:memory:``.
-    :raises ValueError: the file is not a database of an emulator.
+    :param path: File, or ``:memory:``.
+    :raises ValueError: if the file is not a database of an emulator.
     """
 
     def __init__(self, path: str) -> None:
@@ -94,7 +94,7 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Hold the one writing connection; commit at the end, roll back on an exception.
 
-        :return: the connection. Transactions do not nest.
+        :return: The connection. Transactions do not nest.
         """
         with self._lock:
             if self._connection is None:
@@ -110,9 +110,9 @@ class Database:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Return all rows of a short query.
 
-        :param sql: the query.
-        :param parameters: values of its placeholders.
-        :return: the rows as tuples.
+        :param sql: The query.
+        :param parameters: Values of its placeholders.
+        :return: The rows as tuples.
         """
         with self._lock:
             if self._connection is None:
@@ -123,7 +123,7 @@ class Database:
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """Open a connection that sees the database as it is now, whatever is written meanwhile.
 
-        :return: the connection, inside a read transaction.
+        :return: The connection, inside a read transaction.
         """
         connection = self._connect()
         self._readers.add(connection)

@@ -23,7 +23,7 @@ _GZIP_LEVEL = 1
 class DownloadTokens:
     """Tokens in the URLs of files: signed, so that none has to be stored.
 
-    :param seconds: life of a token in real seconds.
+    :param seconds: Life of a token in real seconds.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -33,18 +33,18 @@ class DownloadTokens:
     def make(self, export_id: str, number: int) -> str:
         """Return a token for one file.
 
-        :param export_id: the export.
-        :param number: number of the file from 0.
+        :param export_id: The export.
+        :param number: Number of the file from 0.
         """
         return self._sign(export_id, number, f"{int((time.time() + self._seconds) * 1000):x}")
 
     def check(self, export_id: str, query: Mapping[str, str]) -> int:
         """Refuse a URL whose token is missing, of another file, or expired.
 
-        :param export_id: the export in the path.
+        :param export_id: The export in the path.
         :param query: ``token`` and, for files after the first, ``file``.
         :raises ResponseError: 401.
-        :return: number of the file from 0.
+        :return: Number of the file from 0.
         """
         token = query.get("token", "")
         expiry, _, _ = token.partition(".")
@@ -63,10 +63,10 @@ class DownloadTokens:
 def send_file(path: Path, accept_encoding: str) -> Response:
     """Stream a file, compressed where the client takes it.
 
-    :param path: the CSV file.
-    :param accept_encoding: header of the request.
+    :param path: The CSV file.
+    :param accept_encoding: Header of the request.
     :raises ResponseError: 404, the file is gone.
-    :return: with a ``Content-Length``, or with gzip in chunks.
+    :return: With a ``Content-Length``, or with gzip in chunks.
     """
     try:
         size = path.stat().st_size
@@ -82,8 +82,8 @@ def send_file(path: Path, accept_encoding: str) -> Response:
 def truncated_bytes(path: Path, fault: TruncatedDownload) -> bytes:
     """Return a truncated HTTP response as raw bytes, for a connection that is then closed.
 
-    :param path: the CSV file.
-    :param fault: how much is sent, and with which framing.
+    :param path: The CSV file.
+    :param fault: How much is sent, and with which framing.
     """
     with path.open("rb") as stream:
         body = stream.read(fault.bytes)

@@ -10,11 +10,11 @@ class ResponseError(Exception):
     """A response that is not a success.
 
     :param code: HTTP status.
-    :param key: short name of the kind of error; as in the official examples where one shows it, else chosen here.
-    :param message: what went wrong, in short.
-    :param details: what went wrong with which property.
-    :param resource: identifier and type of what was not found.
-    :param headers: further headers of the response.
+    :param key: Short name of the kind of error; as in the official examples where one shows it, else chosen here.
+    :param message: What went wrong, in short.
+    :param details: What went wrong with which property.
+    :param resource: Identifier and type of what was not found.
+    :param headers: Further headers of the response.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class ResponseError(Exception):
     def body(self, request_id: str) -> dict[str, Any]:
         """Return the JSON body.
 
-        :param request_id: identifier of the request.
-        :return: the error object, without the properties that have no value.
+        :param request_id: Identifier of the request.
+        :return: The error object, without the properties that have no value.
         """
         body: dict[str, Any] = {"code": self.code, "key": self.key, "message": self.message}
         if self.details is not None:
@@ -53,8 +53,8 @@ class ResponseError(Exception):
 def invalid_payload(details: str) -> ResponseError:
     """Return the 400 of a body that breaks the schema (key seen in an example).
 
-    :param details: property and rule, e.g. ``Property .status should be equal to ...``.
-    :return: the error to raise.
+    :param details: Property and rule, e.g. ``Property .status should be equal to ...``.
+    :return: The error to raise.
     """
     return ResponseError(400, "invalid_payload", "Invalid payload", details)
 
@@ -62,8 +62,8 @@ def invalid_payload(details: str) -> ResponseError:
 def invalid_query(details: str) -> ResponseError:
     """Return the 400 of a query parameter (key seen in an example).
 
-    :param details: parameter and rule.
-    :return: the error to raise.
+    :param details: Parameter and rule.
+    :return: The error to raise.
     """
     return ResponseError(400, "invalid_query_params", "Invalid query params", details)
 
@@ -72,8 +72,8 @@ def not_found(resource_type: str, resource_id: str) -> ResponseError:
     """Return the 404 of a resource (text seen in examples).
 
     :param resource_type: ``order``, ``export`` or ``async_action``.
-    :param resource_id: the identifier that was asked for.
-    :return: the error to raise.
+    :param resource_id: The identifier that was asked for.
+    :return: The error to raise.
     """
     details = f"Cannot find {resource_type} with id {resource_id}"
     return ResponseError(404, "not_found", "Resource not found", details, resource=(resource_id, resource_type))
@@ -82,7 +82,7 @@ def not_found(resource_type: str, resource_id: str) -> ResponseError:
 def unauthorized(details: str) -> ResponseError:
     """Return the 401 (code, key and message seen in an example).
 
-    :param details: what is wrong with the keys or the token, without naming them.
-    :return: the error to raise.
+    :param details: What is wrong with the keys or the token, without naming them.
+    :return: The error to raise.
     """
     return ResponseError(401, "unauthorized", "Unauthorized", details)

@@ -35,14 +35,14 @@ def write_csv(
 ) -> int:
     """Write the rows of a table to one file or spread over several, each with a header.
 
-    :param connection: connection that reads a snapshot.
-    :param table: table, or subquery, with a column for each field.
-    :param fields: export fields, ``metadata`` and ``metadata.X`` among them.
-    :param where: condition and its parameters.
-    :param order: column, with ``-`` for descending.
-    :param files: where to write.
-    :param options: how the header and metadata are written (U).
-    :return: number of rows.
+    :param connection: Connection that reads a snapshot.
+    :param table: Table, or subquery, with a column for each field.
+    :param fields: Export fields, ``metadata`` and ``metadata.X`` among them.
+    :param where: Condition and its parameters.
+    :param order: Column, with ``-`` for descending.
+    :param files: Where to write.
+    :param options: How the header and metadata are written (U).
+    :return: Number of rows.
     """
     if options.metadata_style != "json" and "metadata" in fields:
         fields = _with_metadata_columns(connection, table, fields, where)
@@ -67,7 +67,7 @@ def write_csv(
 def header(field: str, options: EmulatorOptions) -> str:
     """Return the header of a field.
 
-    :param field: e.g. ``source_id`` or ``metadata.payment_mean``.
+    :param field: E.g. ``source_id`` or ``metadata.payment_mean``.
     :param options: ``header_style`` and ``metadata_style``.
     :return: ``Source ID`` and ``Metadata.payment_mean`` as in the official example for vouchers
         (``ID,Code,Voucher Type,Value``), a label, or the field itself; which of these orders have is unknown.

@@ -99,9 +99,9 @@ Sql = tuple[str, list[Any]]
 class FilterRules(Struct, frozen=True, kw_only=True):
     """What an export can be filtered by.
 
-    :param names: documented fields; None where the OpenAPI documents have none: any name then.
-    :param prefixes: how other fields begin.
-    :param conditions: the only conditions that some of the fields can have.
+    :param names: Documented fields; None where the OpenAPI documents have none: any name then.
+    :param prefixes: How other fields begin.
+    :param conditions: The only conditions that some of the fields can have.
     """
 
     names: tuple[str, ...] | None
@@ -123,11 +123,11 @@ def compile_filters(filters: Any, rules: FilterRules, *, inclusive: bool) -> Sql
     or false are compared as texts, as the schema has no booleans. The values of ``$has_value`` and ``$is_unknown`` are
     ignored.
 
-    :param filters: the property of the request.
-    :param rules: what can be filtered by.
-    :param inclusive: whether ``$after`` and ``$before`` include their bound (U).
+    :param filters: The property of the request.
+    :param rules: What can be filtered by.
+    :param inclusive: Whether ``$after`` and ``$before`` include their bound (U).
     :raises ResponseError: 400 ``invalid_payload`` for an unknown field, condition or form.
-    :return: a condition and its parameters; ``("1", [])`` when there is none.
+    :return: A condition and its parameters; ``("1", [])`` when there is none.
     """
     if filters is None:
         return "1", []
@@ -152,8 +152,8 @@ def compile_filters(filters: Any, rules: FilterRules, *, inclusive: bool) -> Sql
 def metadata_path(field: str) -> str:
     """Return the JSON path that ``metadata.X`` stands for.
 
-    :param field: a field with the prefix ``metadata.``.
-    :raises ResponseError: the key is empty, or has a double quote, which SQLite's paths cannot name.
+    :param field: A field with the prefix ``metadata.``.
+    :raises ResponseError: if the key is empty, or has a double quote, which SQLite's paths cannot name.
     """
     key = field.removeprefix(METADATA)
     if not key or '"' in key:

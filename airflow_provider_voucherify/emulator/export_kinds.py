@@ -23,10 +23,10 @@ from airflow_provider_voucherify.emulator.export_filters import (
 class ExportKind(Struct, frozen=True, kw_only=True):
     """A kind of export.
 
-    :param fields: documented fields; None where the OpenAPI documents have none (``product``, ``sku``): any name then.
-    :param sort_orders: documented values of ``parameters.order``; None for any field with or without ``-``.
-    :param default_fields: fields of an export that names none; all documented ones where that is unknown.
-    :param filters: what it can be filtered by.
+    :param fields: Documented fields; None where the OpenAPI documents have none (``product``, ``sku``): any name then.
+    :param sort_orders: Documented values of ``parameters.order``; None for any field with or without ``-``.
+    :param default_fields: Fields of an export that names none; all documented ones where that is unknown.
+    :param filters: What it can be filtered by.
     """
 
     name: str
@@ -61,7 +61,7 @@ class ExportKind(Struct, frozen=True, kw_only=True):
         """Turn filters into a condition on the columns of :meth:`table`.
 
         :param filters: ``parameters.filters`` of the request.
-        :param inclusive: whether ``$after`` and ``$before`` include their bound.
+        :param inclusive: Whether ``$after`` and ``$before`` include their bound.
         :raises ResponseError: 400 for an unknown field, condition or form.
         """
         return compile_filters(filters, self.filters, inclusive=inclusive)
@@ -69,7 +69,7 @@ class ExportKind(Struct, frozen=True, kw_only=True):
     def table(self, parameters: Mapping[str, Any]) -> str:
         """Return the table to read: that of the orders, or given rows as one with a column for each field.
 
-        :param parameters: checked parameters.
+        :param parameters: Checked parameters.
         """
         if self.name == "order":
             return "orders"
@@ -239,11 +239,11 @@ FIELDS = EXPORT_KINDS["order"].fields or ()
 def add_rows(connection: sqlite3.Connection, kind: str, rows: Iterable[Mapping[str, Any]]) -> int:
     """Store rows that exports of a kind have.
 
-    :param connection: connection inside a transaction.
-    :param kind: one of :data:`ROW_KINDS`; orders are created by the API.
-    :param rows: values by field.
-    :raises ValueError: the kind is unknown, a row is not an object, or has a field that the kind does not have.
-    :return: number of rows.
+    :param connection: Connection inside a transaction.
+    :param kind: One of :data:`ROW_KINDS`; orders are created by the API.
+    :param rows: Values by field.
+    :raises ValueError: if the kind is unknown, a row is not an object, or has a field that the kind does not have.
+    :return: Number of rows.
     """
     if kind not in ROW_KINDS:
         raise ValueError(f"Unknown kind of export {kind!r}; rows can be given for {', '.join(ROW_KINDS)}")

@@ -32,11 +32,11 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 class Exports:
     """``POST /v1/orders/export``, the endpoints under ``/v1/exports``, and the work of an export.
 
-    :param database: where orders and exports are; files lie beside it.
-    :param options: styles, durations, number of files.
-    :param faults: what goes wrong.
-    :param url: makes the URL of a file: export id, number of the file from 0, the request that asks for it.
-    :param spawn: runs a coroutine in the background of the emulator.
+    :param database: Where orders and exports are; files lie beside it.
+    :param options: Styles, durations, number of files.
+    :param faults: What goes wrong.
+    :param url: Makes the URL of a file: export id, number of the file from 0, the request that asks for it.
+    :param spawn: Runs a coroutine in the background of the emulator.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class Exports:
     def file(self, export_id: str, number: int) -> Path:
         """Return the path of an exported file.
 
-        :param export_id: the export.
-        :param number: number of the file from 0.
+        :param export_id: The export.
+        :param number: Number of the file from 0.
         """
         return self._database.files / f"{export_id}-{number}.csv"
 

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from airflow_provider_voucherify.emulator.errors import ResponseError, not_found
 from airflow_provider_voucherify.emulator.fault_types import (
-    AnswerLost,
     Bomb,
     CycleSpent,
     Drip,
@@ -22,6 +21,7 @@ from airflow_provider_voucherify.emulator.fault_types import (
     PlanExceeded,
     RateLimited,
     Redirect,
+    ResponseLost,
     ServerError,
     ServerErrorAfter,
     Slow,
@@ -42,8 +42,8 @@ from airflow_provider_voucherify.emulator.routes import IMPORT_ROUTE
 async def send_foreign_import(project: Project, body: bytes) -> None:
     """Let another client import as many orders as a request that has arrived.
 
-    :param project: the project with its faults.
-    :param body: decompressed body of the request; one that is no import is no event.
+    :param project: The project with its faults.
+    :param body: Decompressed body of the request; one that is no import is no event.
     """
     if not project.faults.any(ForeignImport) or not (orders := count_orders(body)):
         return
@@ -62,10 +62,10 @@ async def _import_later(project: Project, orders: int, seconds: float) -> None:
 async def fail_before(project: Project, label: str, request: Request) -> None:
     """Let the faults happen that come before the work.
 
-    :param project: the project with its faults.
-    :param label: label of the route.
-    :param request: the HTTP request.
-    :raises ResponseError: the response of the fault.
+    :param project: The project with its faults.
+    :param label: Label of the route.
+    :param request: The HTTP request.
+    :raises ResponseError: as the fault says.
     """
     faults = project.faults
     if (slow := faults.fires(Slow, label)) is not None:
@@ -93,9 +93,9 @@ async def fail_before(project: Project, label: str, request: Request) -> None:
 def alter(faults: Faults, label: str, document: dict[str, Any]) -> None:
     """Let the faults happen that change what a response shows of async actions and exports.
 
-    :param faults: the faults of the project.
-    :param label: label of the route.
-    :param document: the document of the response, changed in place.
+    :param faults: The faults of the project.
+    :param label: Label of the route.
+    :param document: The document of the response, changed in place.
     :raises ResponseError: 404, where the one that was asked for cannot be read yet.
     """
     shown = _shown(document)
@@ -117,13 +117,13 @@ def alter(faults: Faults, label: str, document: dict[str, Any]) -> None:
 def finish(project: Project, label: str, response: Response) -> Response:
     """Let the faults happen that come after the work, and count the response.
 
-    :param project: the project with its faults.
-    :param label: label of the route.
-    :param response: the response of the work.
-    :return: what is sent.
+    :param project: The project with its faults.
+    :param label: Label of the route.
+    :param response: The response of the work.
+    :return: What is sent.
     """
     if response.status_code < 400:
-        if project.faults.fires(AnswerLost, label) is not None:
+        if project.faults.fires(ResponseLost, label) is not None:
             project.call_log.responded(None)
             return CutResponse()
         if (error := project.faults.fires(ServerErrorAfter, label)) is not None:

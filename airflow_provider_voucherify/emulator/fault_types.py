@@ -18,11 +18,11 @@ def _snake_case(name: str) -> str:
 class Fault(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="name", tag=_snake_case):
     """Base class of all faults: at which of its events a fault happens.
 
-    :param times: how often it happens; 0 for as often as it can.
-    :param after: events that pass before the first.
-    :param every: of the events then, only every n-th, starting with the first.
-    :param share: share of those that is hit, at random.
-    :param seed: seed of the random choice: the same seed hits the same events.
+    :param times: How often it happens; 0 for as often as it can.
+    :param after: Events that pass before the first.
+    :param every: Of the events then, only every n-th, starting with the first.
+    :param share: Share of those that is hit, at random.
+    :param seed: Seed of the random choice: the same seed hits the same events.
     """
 
     times: Annotated[int, Meta(ge=0)] = 0
@@ -35,13 +35,13 @@ class Fault(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_f
 class RequestFault(Fault, kw_only=True, frozen=True):
     """A fault that happens to requests.
 
-    :param route: method and path template as ``GET /emulator/calls`` names them; every route when left out.
+    :param route: Method and path template as ``GET /emulator/calls`` names them; every route when left out.
     """
 
     route: str | None = None
 
 
-class AnswerLost(RequestFault, kw_only=True, frozen=True):
+class ResponseLost(RequestFault, kw_only=True, frozen=True):
     """The work is done, and the connection closed without a response."""
 
     times: Annotated[int, Meta(ge=0)] = 1
@@ -50,7 +50,7 @@ class AnswerLost(RequestFault, kw_only=True, frozen=True):
 class Late(RequestFault, kw_only=True, frozen=True):
     """A request that is carried out after its connection was dropped: a client that searches at once finds nothing.
 
-    :param seconds: real seconds between the drop and the work.
+    :param seconds: Real seconds between the drop and the work.
     """
 
     times: Annotated[int, Meta(ge=0)] = 1
@@ -80,8 +80,8 @@ class ServerErrorAfter(RequestFault, kw_only=True, frozen=True):
 class RateLimited(RequestFault, kw_only=True, frozen=True):
     """A 429 though the quota is not used up.
 
-    :param retry_after: seconds in ``Retry-After``.
-    :param type: what ``X-Rate-Limit-Type`` says.
+    :param retry_after: Seconds in ``Retry-After``.
+    :param type: What ``X-Rate-Limit-Type`` says.
     """
 
     times: Annotated[int, Meta(ge=0)] = 3
@@ -92,7 +92,7 @@ class RateLimited(RequestFault, kw_only=True, frozen=True):
 class CycleSpent(RequestFault, kw_only=True, frozen=True):
     """A 429 because the billing cycle's calls are used up.
 
-    :param retry_after: seconds to the next cycle.
+    :param retry_after: Seconds to the next cycle.
     """
 
     retry_after: Annotated[int, Meta(ge=0)] = 864_000
@@ -109,7 +109,7 @@ class SubscriptionEnded(RequestFault, kw_only=True, frozen=True):
 class Slow(RequestFault, kw_only=True, frozen=True):
     """A slow response.
 
-    :param seconds: real seconds before the work begins.
+    :param seconds: Real seconds before the work begins.
     """
 
     seconds: Annotated[float, Meta(ge=0)] = 1.0
@@ -127,7 +127,7 @@ class VisibleLate(RequestFault, kw_only=True, frozen=True):
 
     By id they are a 404, from a list they are left out.
 
-    :param seconds: real seconds since its creation, for which one is young.
+    :param seconds: Real seconds since its creation, for which one is young.
     """
 
     seconds: Annotated[float, Meta(ge=0)] = 1.0
@@ -136,7 +136,7 @@ class VisibleLate(RequestFault, kw_only=True, frozen=True):
 class EmptyResult(RequestFault, kw_only=True, frozen=True):
     """Async actions or exports that are DONE without a readable result; an event is a response that shows some.
 
-    :param result: what stands in its place: nothing, null, an empty object, or a text.
+    :param result: What stands in its place: nothing, null, an empty object, or a text.
     """
 
     result: Literal["missing", "null", "object", "text"] = "missing"
@@ -145,8 +145,8 @@ class EmptyResult(RequestFault, kw_only=True, frozen=True):
 class Drip(RequestFault, kw_only=True, frozen=True):
     """A response whose body comes a few bytes at a time.
 
-    :param seconds: real seconds before each of these.
-    :param bytes: how many come together.
+    :param seconds: Real seconds before each of these.
+    :param bytes: How many come together.
     """
 
     times: Annotated[int, Meta(ge=0)] = 1
@@ -157,8 +157,8 @@ class Drip(RequestFault, kw_only=True, frozen=True):
 class Bomb(RequestFault, kw_only=True, frozen=True):
     """A huge body of spaces in place of the response; the work was done.
 
-    :param bytes: its size, decompressed.
-    :param encoding: as it is, or compressed with gzip to a thousandth, whatever the client accepts.
+    :param bytes: Its size, decompressed.
+    :param encoding: As it is, or compressed with gzip to a thousandth, whatever the client accepts.
     :param status: HTTP status.
     """
 
@@ -171,7 +171,7 @@ class Bomb(RequestFault, kw_only=True, frozen=True):
 class Redirect(RequestFault, kw_only=True, frozen=True):
     """A redirect to another origin.
 
-    :param to: origin, such as ``http://127.0.0.1:9``; the path is kept.
+    :param to: Origin, such as ``http://127.0.0.1:9``; the path is kept.
     """
 
     to: Annotated[str, Meta(pattern="^https?://")]
@@ -187,8 +187,8 @@ class BodyLimit(RequestFault, kw_only=True, frozen=True):
 class RejectedOrder(RequestFault, kw_only=True, frozen=True):
     """A 400 for an import that contains a certain order; it does not say which. An event is such an import.
 
-    :param source_id: pattern of source ids (``*``, ``?``, ``[...]``).
-    :param details: what the 400 says.
+    :param source_id: Pattern of source ids (``*``, ``?``, ``[...]``).
+    :param details: What the 400 says.
     """
 
     source_id: str
@@ -200,7 +200,7 @@ class ForeignImport(RequestFault, kw_only=True, frozen=True):
 
     Its orders have source ids that begin with ``foreign-``; it is not among the ``imports`` of ``GET /emulator/calls``.
 
-    :param seconds: real seconds after the event.
+    :param seconds: Real seconds after the event.
     """
 
     times: Annotated[int, Meta(ge=0)] = 1
@@ -210,7 +210,7 @@ class ForeignImport(RequestFault, kw_only=True, frozen=True):
 class LoweredLimit(RequestFault, kw_only=True, frozen=True):
     """Fewer orders an import than documented ("we might change it"); an event is an import of more.
 
-    :param limit: orders in an import.
+    :param limit: Orders in an import.
     """
 
     limit: Annotated[int, Meta(ge=0)]
@@ -219,9 +219,9 @@ class LoweredLimit(RequestFault, kw_only=True, frozen=True):
 class FailedRows(Fault, kw_only=True, frozen=True):
     """Orders of an accepted import that fail; an event is such an order.
 
-    :param source_id: pattern of source ids; every order, also one without, when left out.
-    :param reason: why.
-    :param null_source_id: whether the result hides whose failure it is, as the example does.
+    :param source_id: Pattern of source ids; every order, also one without, when left out.
+    :param reason: Why.
+    :param null_source_id: Whether the result hides whose failure it is, as the example does.
     """
 
     source_id: str | None = None
@@ -232,8 +232,8 @@ class FailedRows(Fault, kw_only=True, frozen=True):
 class ActionFailed(Fault, kw_only=True, frozen=True):
     """An import that ends as FAILED; an event is an import that runs.
 
-    :param loaded: share of its orders that is loaded before it fails.
-    :param message: message of its result.
+    :param loaded: Share of its orders that is loaded before it fails.
+    :param message: Message of its result.
     """
 
     times: Annotated[int, Meta(ge=0)] = 1
@@ -250,8 +250,8 @@ class ExportError(Fault, kw_only=True, frozen=True):
 class TruncatedDownload(Fault, kw_only=True, frozen=True):
     """A download whose connection ends early.
 
-    :param bytes: bytes of the body that are sent.
-    :param framing: how the client could know: a ``Content-Length``, chunks without the last, or (``close``) not at all.
+    :param bytes: Bytes of the body that are sent.
+    :param framing: How the client could know: a ``Content-Length``, chunks without the last, or (``close``) not at all.
     """
 
     times: Annotated[int, Meta(ge=0)] = 1
@@ -266,7 +266,7 @@ class ExpiredToken(RequestFault, kw_only=True, frozen=True):
 
 
 AnyFault = (
-    AnswerLost
+    ResponseLost
     | ServerError
     | ServerErrorAfter
     | Late

@@ -19,10 +19,10 @@ F = TypeVar("F", bound=Fault)
 def make_fault(name: str, parameters: dict[str, Any]) -> Fault:
     """Check the name and parameters of a fault.
 
-    :param name: one of :data:`FAULTS`.
-    :param parameters: values by name; text is converted.
-    :raises ValueError: the fault or a parameter is unknown, missing or out of its range.
-    :return: the fault.
+    :param name: One of :data:`FAULTS`.
+    :param parameters: Values by name; text is converted.
+    :raises ValueError: if the fault or a parameter is unknown, missing or out of its range.
+    :return: The fault.
     """
     kind = FAULTS.get(name)
     if kind is None:
@@ -41,8 +41,8 @@ def parse_fault(text: str) -> Fault:
     """Read a fault as the command line gives it.
 
     :param text: ``NAME`` or ``NAME:key=value,key=value``.
-    :raises ValueError: the text has another form, or :func:`make_fault` refuses it.
-    :return: the fault.
+    :raises ValueError: if the text has another form, or :func:`make_fault` refuses it.
+    :return: The fault.
     """
     name, _, rest = text.partition(":")
     parameters = {}
@@ -74,7 +74,7 @@ class _Armed(Struct):
 class Faults:
     """The faults of an emulator. Which event is hit depends on their order alone, not on time.
 
-    :param routes: labels of the routes there are, to check ``route`` against.
+    :param routes: Labels of the routes there are, to check ``route`` against.
     """
 
     def __init__(self, routes: Sequence[str]) -> None:
@@ -85,8 +85,8 @@ class Faults:
     def add(self, fault: Fault) -> None:
         """Arm a fault beside those there are.
 
-        :param fault: the fault.
-        :raises ValueError: its route does not exist.
+        :param fault: The fault.
+        :raises ValueError: if its route does not exist.
         """
         route = getattr(fault, "route", None)
         if route is not None and route not in self._routes:
@@ -107,7 +107,7 @@ class Faults:
     def any(self, kind: type[Fault]) -> bool:
         """Return whether a fault of a kind is armed.
 
-        :param kind: class of the fault.
+        :param kind: Class of the fault.
         """
         with self._lock:
             return any(isinstance(armed.fault, kind) for armed in self._armed)
@@ -115,10 +115,10 @@ class Faults:
     def fires(self, kind: type[F], route: str | None = None, concerns: Callable[[F], bool] | None = None) -> F | None:
         """Return the fault of a kind that an event triggers, if any.
 
-        :param kind: class of the fault.
-        :param route: label of the route, for faults that happen to requests.
-        :param concerns: whether the event is one for a fault with its parameters.
-        :return: the first fault that happens to it, or None.
+        :param kind: Class of the fault.
+        :param route: Label of the route, for faults that happen to requests.
+        :param concerns: Whether the event is one for a fault with its parameters.
+        :return: The first fault that happens to it, or None.
         """
         with self._lock:
             for armed in self._armed:
@@ -136,7 +136,7 @@ class Faults:
 def matches(pattern: str | None, source_id: str | None) -> bool:
     """Return whether a source id matches the pattern of a fault.
 
-    :param pattern: shell pattern, or None for every order.
-    :param source_id: source id of the order, or None.
+    :param pattern: Shell pattern, or None for every order.
+    :param source_id: Source id of the order, or None.
     """
     return pattern is None or (source_id is not None and fnmatchcase(source_id, pattern))

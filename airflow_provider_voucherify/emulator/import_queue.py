@@ -28,9 +28,9 @@ _log = logging.getLogger(__name__)
 class QueuedImport(Struct, frozen=True):
     """An import taken from the queue.
 
-    :param action_id: its async action.
-    :param body: the JSON array as it was sent.
-    :param milliseconds: simulated duration.
+    :param action_id: Its async action.
+    :param body: The JSON array as it was sent.
+    :param milliseconds: Simulated duration.
     """
 
     action_id: str
@@ -43,11 +43,11 @@ class ImportQueue:
 
     Bodies wait in the database, so that a long queue takes no memory and outlives a restart on the same ``--db``.
 
-    :param database: where orders, actions and waiting bodies are.
-    :param options: limits, mode, durations.
-    :param actions: the async actions of the project.
-    :param faults: what goes wrong.
-    :param call_log: where accepted imports and the idle time of the queue are recorded.
+    :param database: Where orders, actions and waiting bodies are.
+    :param options: Limits, mode, durations.
+    :param actions: The async actions of the project.
+    :param faults: What goes wrong.
+    :param call_log: Where accepted imports and the idle time of the queue are recorded.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class ImportQueue:
     def submit_foreign(self, orders: int) -> None:
         """Queue an import of another client.
 
-        :param orders: how many orders it has; their source ids begin with ``foreign-``.
+        :param orders: How many orders it has; their source ids begin with ``foreign-``.
         """
         request_id = new_id("v-")
         rows = [{"source_id": f"foreign-{request_id}-{number}", "amount": 100} for number in range(orders)]
@@ -207,7 +207,7 @@ class ImportQueue:
 def count_orders(body: bytes) -> int:
     """Return how many orders a body holds; none where it is no JSON array.
 
-    :param body: decompressed body of an import.
+    :param body: Decompressed body of an import.
     """
     try:
         return len(msgspec.json.decode(body, type=list[msgspec.Raw]))

@@ -39,8 +39,8 @@ _FALLBACK_TOKEN_SECONDS = 900.0
 class Likeness(NamedTuple):
     """How to start an emulator that behaves like a project.
 
-    :param options: values of :class:`EmulatorOptions` by name.
-    :param faults: faults, as on the command line.
+    :param options: Values of :class:`EmulatorOptions` by name.
+    :param faults: Faults, as on the command line.
     """
 
     options: dict[str, Any]
@@ -52,8 +52,8 @@ def likeness_of(facts: Mapping[str, Any] | str | Path) -> Likeness:
 
     What the emulator has no option for stays as it is, and so does what the probe left open.
 
-    :param facts: the facts, or the file that they are in.
-    :raises ValueError: there is no such file, or it has no facts.
+    :param facts: The facts, or the file that they are in.
+    :raises ValueError: if there is no such file, or it has no facts.
     """
     if not isinstance(facts, Mapping):
         try:

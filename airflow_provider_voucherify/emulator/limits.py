@@ -27,9 +27,9 @@ _PLANS: dict[Plan, list[tuple[LimitType, int, float]]] = {
 class RatePeriod(Struct):
     """A count of calls within a period that starts with its first call (how Voucherify cuts periods is unknown).
 
-    :param type: what ``X-Rate-Limit-Type`` says of it.
-    :param limit: calls in a period.
-    :param period: real seconds.
+    :param type: What ``X-Rate-Limit-Type`` says of it.
+    :param limit: Calls in a period.
+    :param period: Real seconds.
     """
 
     type: LimitType
@@ -42,7 +42,7 @@ class RatePeriod(Struct):
         """Start a new period if the last is over.
 
         :param now: Unix seconds.
-        :return: itself.
+        :return: Itself.
         """
         if now >= self.end:
             self.used, self.end = 0, now + self.period
@@ -74,9 +74,9 @@ class RateLimits:
     def take(self, *, bulk: bool) -> dict[str, str]:
         """Count a call.
 
-        :param bulk: whether it is an import; with a ``bulk_limit`` it counts as a bulk call and against no other limit.
+        :param bulk: Whether it is an import; with a ``bulk_limit`` it counts as a bulk call and against no other limit.
         :raises ResponseError: 429 with the headers of the limit that is reached.
-        :return: the rate headers of its response; none on the unlimited plan.
+        :return: The rate headers of its response; none on the unlimited plan.
         """
         with self._lock:
             now = time.time()
@@ -92,8 +92,8 @@ class RateLimits:
 def rate_headers(limit: int, remaining: int, retry_at: float) -> dict[str, str]:
     """Return the rate headers of a response.
 
-    :param limit: calls in a period.
-    :param remaining: calls left in it.
+    :param limit: Calls in a period.
+    :param remaining: Calls left in it.
     :param retry_at: Unix seconds when it ends.
     """
     return {
@@ -106,10 +106,10 @@ def rate_headers(limit: int, remaining: int, retry_at: float) -> dict[str, str]:
 def limit_reached(kind: LimitType, limit: int, retry_at: float) -> ResponseError:
     """Return the 429 of a limit (headers documented; key and message unknown).
 
-    :param kind: which limit.
-    :param limit: calls in a period.
+    :param kind: Which limit.
+    :param limit: Calls in a period.
     :param retry_at: Unix seconds when the next call can be made.
-    :return: the error to raise.
+    :return: The error to raise.
     """
     headers = rate_headers(limit, 0, retry_at)
     headers["Retry-After"] = str(max(math.ceil(retry_at - time.time()), 1))

@@ -19,8 +19,8 @@ def local_only(handler: Handler) -> Handler:
     A web page can make a browser send requests to localhost: across sites (``Origin`` and ``Sec-Fetch-Site`` give it
     away, and so does a form's media type) or through a name of its own that resolves to 127.0.0.1 (``Host`` does).
 
-    :param handler: handler of an admin route.
-    :return: a handler that responds with 403 or 415 to others.
+    :param handler: Handler of an admin route.
+    :return: A handler that responds with 403 or 415 to others.
     """
 
     async def guarded(request: Request) -> Response:

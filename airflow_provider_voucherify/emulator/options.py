@@ -99,9 +99,9 @@ class EmulatorOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 def make_options(values: dict[str, Any]) -> EmulatorOptions:
     """Validate options.
 
-    :param values: values by the names of :class:`EmulatorOptions`.
-    :raises ValueError: a name is unknown or a value is out of its range; the message names both.
-    :return: the options.
+    :param values: Values by the names of :class:`EmulatorOptions`.
+    :raises ValueError: if a name is unknown or a value is out of its range; the message names both.
+    :return: The options.
     """
     try:
         return msgspec.convert(values, EmulatorOptions)

@@ -41,9 +41,9 @@ class OrderRecord(Struct, kw_only=True):
         that is sent counts only where no item has one. Metadata are replaced as a whole (whether they are merged is
         unknown).
 
-        :param payload: a checked payload.
-        :param catalogue: products and SKUs of the project.
-        :raises ResponseError: an amount is beyond ``2**53 - 1``, or JSON is nested more than 100 levels deep.
+        :param payload: A checked payload.
+        :param catalogue: Products and SKUs of the project.
+        :raises ResponseError: if an amount is beyond ``2**53 - 1``, or JSON is nested more than 100 levels deep.
         """
         try:
             self._change(payload, catalogue)
@@ -146,10 +146,10 @@ def _check_depth(name: str, encoded: bytes) -> None:
 def new_order(payload: OrderPayload, created_at: str, updated_at: str | None) -> OrderRecord:
     """Return an empty order with an id of its own, whatever id was sent (what Voucherify does with that: unknown).
 
-    :param payload: the payload it is made by.
+    :param payload: The payload it is made by.
     :param created_at: ISO time.
     :param updated_at: ISO time or None.
-    :return: the order, to be changed by the payload.
+    :return: The order, to be changed by the payload.
     """
     return OrderRecord(id=new_id("ord_"), source_id=payload.source_id, created_at=created_at, updated_at=updated_at)
 
@@ -157,8 +157,8 @@ def new_order(payload: OrderPayload, created_at: str, updated_at: str | None) ->
 def sent_created_at(payload: OrderPayload) -> str | None:
     """Return the creation time that a payload to create or update carries, in Voucherify's form, or None.
 
-    :param payload: a checked payload.
-    :raises ResponseError: it lies outside the years 1 to 9999 in UTC.
+    :param payload: A checked payload.
+    :raises ResponseError: if it lies outside the years 1 to 9999 in UTC.
     """
     if payload.created_at is None:
         return None

@@ -122,7 +122,7 @@ def decode_order(body: bytes) -> OrderPayload:
 
     :param body: JSON bytes.
     :raises ResponseError: 400 with the property and the rule it breaks.
-    :return: the payload.
+    :return: The payload.
     """
     return _decode(_order_decoder, body)
 
@@ -132,7 +132,7 @@ def decode_orders(body: bytes) -> list[OrderPayload]:
 
     :param body: JSON bytes.
     :raises ResponseError: 400 with the property within the order and the rule it breaks.
-    :return: the payloads, in the order sent.
+    :return: The payloads, in the order sent.
     """
     return _decode(_import_decoder, body)
 

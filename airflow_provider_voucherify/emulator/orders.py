@@ -36,7 +36,7 @@ _LIST_ORDERS = ("created_at", "-created_at", "updated_at", "-updated_at")
 class Orders:
     """Orders in the database, and the endpoints under ``/v1/orders`` that handle one or a page of them.
 
-    :param database: where they are.
+    :param database: Where they are.
     :param options: ``new_updated_at``.
     """
 
@@ -104,8 +104,8 @@ class Orders:
 class Batch:
     """Payloads that create or change orders, applied in sequence and written together.
 
-    :param connection: connection inside a transaction.
-    :param payloads: all payloads that will be put, so that the orders they refer to are read in one query.
+    :param connection: Connection inside a transaction.
+    :param payloads: All payloads that will be put, so that the orders they refer to are read in one query.
     :param options: ``new_updated_at``.
     """
 
@@ -135,17 +135,17 @@ class Batch:
     def knows(self, payload: OrderPayload) -> bool:
         """Return whether the order that a payload refers to exists.
 
-        :param payload: one of the payloads of this batch.
+        :param payload: One of the payloads of this batch.
         """
         return self._meant(payload) is not None
 
     def put(self, payload: OrderPayload, created_at: str | None = None) -> OrderRecord:
         """Create or change the order that a payload refers to.
 
-        :param payload: one of the payloads of this batch.
-        :param created_at: creation time to set; without it that of the order stays, or is now for a new one.
-        :raises ResponseError: an amount is too large, or the source id belongs to another order.
-        :return: the order as it will be written.
+        :param payload: One of the payloads of this batch.
+        :param created_at: Creation time to set; without it that of the order stays, or is now for a new one.
+        :raises ResponseError: if an amount is too large, or the source id belongs to another order.
+        :return: The order as it will be written.
         """
         known = self._meant(payload)
         if known is None:

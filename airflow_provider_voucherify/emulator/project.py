@@ -33,12 +33,12 @@ _log = logging.getLogger(__name__)
 class Project:
     """The state of an emulated project, shared by all endpoints.
 
-    :param options: how it behaves.
-    :param faults: faults armed from the start, and again after a reset.
-    :param routes: labels of the routes that faults may name.
-    :param url: makes the URL of an exported file.
-    :param export_rows: rows of exports by kind, other than orders, to start with.
-    :raises ValueError: the database cannot be used or a fault names an unknown route or a row an unknown field.
+    :param options: How it behaves.
+    :param faults: Faults armed from the start, and again after a reset.
+    :param routes: Labels of the routes that faults may name.
+    :param url: Makes the URL of an exported file.
+    :param export_rows: Rows of exports by kind, other than orders, to start with.
+    :raises ValueError: if the database cannot be used or a fault names an unknown route or a row an unknown field.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Project:
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the background; may be called from any thread.
 
-        :param coroutine: what to run; an error that it does not handle goes to the log.
+        :param coroutine: What to run; an error that it does not handle goes to the log.
         """
         if self._loop is None:
             raise RuntimeError("The project has not been started")
@@ -94,8 +94,8 @@ class Project:
     async def pause(self, seconds: float) -> bool:
         """Wait, but not for longer than the emulator runs.
 
-        :param seconds: real seconds.
-        :return: whether the emulator still runs.
+        :param seconds: Real seconds.
+        :return: Whether the emulator still runs.
         """
         with suppress(TimeoutError):
             await asyncio.wait_for(self._ending.wait(), seconds)
@@ -109,9 +109,9 @@ class Project:
     def seed_action(self, action: SeededAction) -> str:
         """Make an async action that goes through given statuses.
 
-        :param action: its type and statuses.
-        :raises ValueError: it has neither status nor steps, or both.
-        :return: its id.
+        :param action: Its type and statuses.
+        :raises ValueError: if it has neither status nor steps, or both.
+        :return: Its id.
         """
         steps = action.timeline()
         with self.database.transaction() as connection:
@@ -136,10 +136,10 @@ class Project:
     def add_export_rows(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> int:
         """Add rows that exports of a kind have.
 
-        :param kind: kind of export, other than ``order``.
-        :param rows: values by field.
-        :raises ValueError: the kind or a field is unknown.
-        :return: number of rows.
+        :param kind: Kind of export, other than ``order``.
+        :param rows: Values by field.
+        :raises ValueError: if the kind or a field is unknown.
+        :return: Number of rows.
         """
         with self.database.transaction() as connection:
             return add_rows(connection, kind, rows)

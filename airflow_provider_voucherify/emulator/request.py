@@ -20,12 +20,12 @@ DEFAULT_LIMIT = 10
 class ApiRequest(Struct, kw_only=True):
     """A request that has been authorised and read.
 
-    :param label: method and path template, e.g. ``GET /v1/orders/{orderId}``.
-    :param request_id: the id that errors and async actions carry.
-    :param path: values of the path template, decoded.
-    :param query: query parameters; of repeated ones the last.
-    :param headers: headers by lower-case name.
-    :param body: the body, decompressed.
+    :param label: Method and path template, e.g. ``GET /v1/orders/{orderId}``.
+    :param request_id: The id that errors and async actions carry.
+    :param path: Values of the path template, decoded.
+    :param query: Query parameters; of repeated ones the last.
+    :param headers: Headers by lower-case name.
+    :param body: The body, decompressed.
     """
 
     label: str
@@ -38,11 +38,11 @@ class ApiRequest(Struct, kw_only=True):
     def integer(self, name: str, default: int, highest: int) -> int:
         """Return a query parameter between 1 and ``highest``.
 
-        :param name: the parameter.
-        :param default: its value when it is not sent.
-        :param highest: the largest value allowed.
+        :param name: The parameter.
+        :param default: Its value when it is not sent.
+        :param highest: The largest value allowed.
         :raises ResponseError: 400 ``invalid_query_params``.
-        :return: the number.
+        :return: The number.
         """
         text = self.query.get(name)
         if text is None:
@@ -60,11 +60,11 @@ class ApiRequest(Struct, kw_only=True):
     def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
         """Return a query parameter out of a list.
 
-        :param name: the parameter.
-        :param allowed: its values.
-        :param default: its value when it is not sent.
+        :param name: The parameter.
+        :param allowed: Its values.
+        :param default: Its value when it is not sent.
         :raises ResponseError: 400 ``invalid_query_params``.
-        :return: the value.
+        :return: The value.
         """
         value = self.query.get(name, default)
         if value not in allowed:
@@ -76,9 +76,9 @@ class ApiRequest(Struct, kw_only=True):
     def moment(self, name: str) -> str | None:
         """Return a query parameter that is a time, in Voucherify's form.
 
-        :param name: the parameter.
+        :param name: The parameter.
         :raises ResponseError: 400 ``invalid_query_params`` (text seen in an example).
-        :return: the time or None when it is not sent.
+        :return: The time or None when it is not sent.
         """
         text = self.query.get(name)
         if text is None:
@@ -110,8 +110,8 @@ class ApiResponse(Struct, kw_only=True):
     def of_error(cls, error: ResponseError, request_id: str) -> ApiResponse:
         """Return the response for an error.
 
-        :param error: what a handler raised.
-        :param request_id: id of the request.
+        :param error: What a handler raised.
+        :param request_id: Id of the request.
         """
         return cls(status=error.code, document=error.body(request_id), headers=error.headers)
 

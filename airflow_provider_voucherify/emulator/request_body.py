@@ -18,8 +18,8 @@ _GZIP_WINDOW_BITS = 31
 class Body(NamedTuple):
     """A body as it was sent.
 
-    :param data: its bytes, cut where it is too large.
-    :param size: its real size in bytes.
+    :param data: Its bytes, cut where it is too large.
+    :param size: Its real size in bytes.
     """
 
     data: bytes
@@ -29,10 +29,10 @@ class Body(NamedTuple):
 async def read_body(request: Request, limit: int) -> Body:
     """Read a body to its end, so that a client can send all of it before it is refused; keep at most ``limit`` bytes.
 
-    :param request: the HTTP request.
-    :param limit: bytes to keep.
-    :raises ClientDisconnect: the client closed the connection before the end.
-    :return: the body.
+    :param request: The HTTP request.
+    :param limit: Bytes to keep.
+    :raises ClientDisconnect: if the client closed the connection before the end.
+    :return: The body.
     """
     blocks: list[bytes] = []
     size = 0
@@ -46,13 +46,13 @@ async def read_body(request: Request, limit: int) -> Body:
 def plain_body(body: bytes, form: BodyForm, headers: Mapping[str, str], limit: int, *, gzip: bool) -> bytes:
     """Check the media type of a body and decompress it.
 
-    :param body: the body as it was sent.
-    :param form: what the endpoint takes.
-    :param headers: headers by lower-case name.
-    :param limit: bytes that it may have decompressed.
-    :param gzip: whether ``Content-Encoding: gzip`` is accepted (unknown of the real API).
+    :param body: The body as it was sent.
+    :param form: What the endpoint takes.
+    :param headers: Headers by lower-case name.
+    :param limit: Bytes that it may have decompressed.
+    :param gzip: Whether ``Content-Encoding: gzip`` is accepted (unknown of the real API).
     :raises ResponseError: 415 for another media type or encoding, 400 for broken gzip, 413 for too many bytes.
-    :return: the decompressed body.
+    :return: The decompressed body.
     """
     wanted = _MEDIA_TYPES[form]
     if headers.get("content-type", "").partition(";")[0].strip().lower() != wanted:
@@ -74,8 +74,8 @@ def plain_body(body: bytes, form: BodyForm, headers: Mapping[str, str], limit: i
 def too_large(limit: int) -> ResponseError:
     """Return the 413 of a body (key and text unknown).
 
-    :param limit: bytes that a body can have.
-    :return: the error to raise.
+    :param limit: Bytes that a body can have.
+    :return: The error to raise.
     """
     return ResponseError(413, "payload_too_large", "Payload too large", f"A body can have at most {limit} bytes")
 

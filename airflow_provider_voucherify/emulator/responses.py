@@ -20,7 +20,7 @@ _GZIP_WINDOW_BITS = 31
 class CutResponse(Response):
     """Send raw bytes, or nothing, and close the connection.
 
-    :param data: bytes as they go over the connection, status line included.
+    :param data: Bytes as they go over the connection, status line included.
     """
 
     def __init__(self, data: bytes = b"") -> None:
@@ -40,9 +40,9 @@ class CutResponse(Response):
 class DripResponse(StreamingResponse):
     """Send the body of another response a few bytes at a time.
 
-    :param response: the other response; its status and headers stay.
-    :param size: bytes sent together.
-    :param pause: waits before each of these.
+    :param response: The other response; its status and headers stay.
+    :param size: Bytes sent together.
+    :param pause: Waits before each of these.
     """
 
     def __init__(self, response: Response, size: int, pause: Callable[[], Awaitable[object]]) -> None:
@@ -60,9 +60,9 @@ class DripResponse(StreamingResponse):
 class BombResponse(StreamingResponse):
     """Send a body that consists of spaces.
 
-    :param size: how many, in bytes.
+    :param size: How many, in bytes.
     :param status: HTTP status.
-    :param gzip: whether they are compressed.
+    :param gzip: Whether they are compressed.
     """
 
     def __init__(self, size: int, status: int, *, gzip: bool) -> None:
@@ -91,7 +91,7 @@ async def _blocks(response: Response) -> AsyncIterator[bytes]:
 def json_response(response: ApiResponse) -> Response:
     """Return the HTTP response of an API response.
 
-    :param response: status, headers and document.
+    :param response: Status, headers and document.
     """
     if response.document is msgspec.UNSET:
         return Response(status_code=response.status, headers=response.headers)

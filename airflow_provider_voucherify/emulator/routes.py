@@ -17,12 +17,12 @@ Handler = Callable[[ApiRequest], Any]
 class ApiRoute(Struct, frozen=True):
     """An endpoint of the API.
 
-    :param label: method and path template as in the OpenAPI documents.
-    :param handler: finds the handler in a project; it runs in a thread and returns a document or an
+    :param label: Method and path template as in the OpenAPI documents.
+    :param handler: Finds the handler in a project; it runs in a thread and returns a document or an
         :class:`~airflow_provider_voucherify.emulator.request.ApiResponse`.
     :param scope: OAuth scope that allows it besides ``api``; None where it takes the key pair alone.
-    :param body: form of the body, None where it has none.
-    :param bulk: whether it may count as a bulk call.
+    :param body: Form of the body, None where it has none.
+    :param bulk: Whether it may count as a bulk call.
     """
 
     label: str

@@ -23,7 +23,7 @@ def seed(connection: sqlite3.Connection, options: EmulatorOptions) -> None:
 
     The same seed gives the same orders, at times relative to now.
 
-    :param connection: connection inside a transaction.
+    :param connection: Connection inside a transaction.
     :param options: ``seed``, ``days`` and how orders are stored.
     """
     chance = random.Random(options.seed)  # noqa: S311 (repeatable on purpose)

@@ -36,14 +36,14 @@ _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 class Emulator:
     """A local Voucherify, for as long as its ``with`` block lasts::
 
-        with Emulator(plan="business", speed=100, faults=["answer_lost:route=POST /v1/orders/import"]) as emulator:
+        with Emulator(plan="business", speed=100, faults=["response_lost:route=POST /v1/orders/import"]) as emulator:
             client = connect(emulator.url, emulator.app_id, emulator.app_token)
 
-    :param faults: faults armed from the start: objects, or text as on the command line.
-    :param export_rows: rows of exports other than of orders, by kind: ``{"voucher": [{"code": "A"}]}``.
-    :param like: facts of a project that it behaves like, or the file that ``voucherify-probe --json`` wrote.
-    :param options: values of :class:`EmulatorOptions` by name; they override those of ``like``.
-    :raises ValueError: an option, a fault or the facts are wrong.
+    :param faults: Faults armed from the start: objects, or text as on the command line.
+    :param export_rows: Rows of exports other than of orders, by kind: ``{"voucher": [{"code": "A"}]}``.
+    :param like: Facts of a project that it behaves like, or the file that ``voucherify-probe --json`` wrote.
+    :param options: Values of :class:`EmulatorOptions` by name; they override those of ``like``.
+    :raises ValueError: if an option, a fault or the facts are wrong.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class Emulator:
     def __enter__(self) -> Self:
         """Start it.
 
-        :raises OSError: a port is taken.
-        :raises ValueError: the database cannot be used, a fault names an unknown route, or a row an unknown field.
+        :raises OSError: if a port is taken.
+        :raises ValueError: if the database cannot be used, a fault names an unknown route, or a row an unknown field.
         """
         project = Project(self.options, self._faults, ROUTE_LABELS, self._file_url, self._export_rows)
         sockets: list[socket.socket] = []
@@ -137,7 +137,7 @@ class Emulator:
     def project(self) -> Project:
         """State of the emulated project.
 
-        :raises RuntimeError: it has not been started.
+        :raises RuntimeError: if it has not been started.
         """
         if self._project is None:
             raise RuntimeError("The emulator has not been started: use it in a with statement")
@@ -154,9 +154,9 @@ class Emulator:
     def add_fault(self, name: str, **parameters: Any) -> None:
         """Arm a fault.
 
-        :param name: its name.
-        :param parameters: its parameters.
-        :raises ValueError: name, parameter or route is unknown.
+        :param name: Its name.
+        :param parameters: Its parameters.
+        :raises ValueError: if name, parameter or route is unknown.
         """
         self.project.faults.add(make_fault(name, parameters))
 
@@ -171,10 +171,10 @@ class Emulator:
     def add_export_rows(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> int:
         """Add rows that exports of a kind have, as ``POST /emulator/export-rows/{kind}`` does.
 
-        :param kind: kind of export, other than ``order``.
-        :param rows: values by field.
-        :raises ValueError: the kind or a field is unknown.
-        :return: number of rows.
+        :param kind: Kind of export, other than ``order``.
+        :param rows: Values by field.
+        :raises ValueError: if the kind or a field is unknown.
+        :return: Number of rows.
         """
         return self.project.add_export_rows(kind, rows)
 
@@ -187,9 +187,9 @@ class Emulator:
     def seed_action(self, **fields: Any) -> str:
         """Make an async action of any type that goes through any statuses.
 
-        :param fields: those of :class:`SeededAction`, as ``POST /emulator/async-actions`` takes them.
-        :raises ValueError: a field is wrong.
-        :return: id of the action.
+        :param fields: Those of :class:`SeededAction`, as ``POST /emulator/async-actions`` takes them.
+        :raises ValueError: if a field is wrong.
+        :return: Id of the action.
         """
         return self.project.seed_action(SeededAction.of(fields))
 

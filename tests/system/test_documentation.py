@@ -73,7 +73,7 @@ def export(command, emulator, folder):
         'python -c "from airflow_provider_voucherify.hooks.voucherify import *; VoucherifyHook().list_orders(limit=1)"'
     )
     shell(f"{adapted(command, emulator)}; {count}")
-    assert emulator.calls()["answers"] == {"200": 1}
+    assert emulator.calls()["responses"] == {"200": 1}
 
 
 def connection_test(command, emulator, folder):
@@ -87,7 +87,7 @@ def add_connection(command, emulator, folder):
     shell(adapted(command, emulator).replace("voucherify_default", f"added_{folder.name}"))
     hook = f"VoucherifyHook('added_{folder.name}').list_orders(limit=1)"
     shell(f'python -c "from airflow_provider_voucherify.hooks.voucherify import *; {hook}"')
-    assert emulator.calls()["answers"] == {"200": 1}
+    assert emulator.calls()["responses"] == {"200": 1}
 
 
 def make_pool(command, emulator, folder):

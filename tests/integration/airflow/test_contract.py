@@ -181,7 +181,7 @@ SCENARIOS = {
     ),
     "import, answer lost": importing(
         parameters={"orders": orders(8), "chunk_size": 4},
-        faults=(fault("answer_lost", IMPORT_ORDERS),),
+        faults=(fault("response_lost", IMPORT_ORDERS),),
         waits=1,
         looks=None,  # the other chunk is polled for as long as the lost one is searched
     ),
@@ -276,7 +276,7 @@ SCENARIOS = {
         running=(still_running(EXPORT, times=2),),
         looks={EXPORTS: 1},
     ),
-    "export, answer lost": exporting(faults=(fault("answer_lost", EXPORT_ORDERS),), looks={EXPORT: 1}),
+    "export, answer lost": exporting(faults=(fault("response_lost", EXPORT_ORDERS),), looks={EXPORT: 1}),
     "export, timeout": exporting(
         parameters={"timeout": TIME},
         running=(still_running(EXPORT, times=FOREVER),),

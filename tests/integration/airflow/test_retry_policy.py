@@ -30,7 +30,7 @@ def test_wrong_keys_are_not_tried_again(emulator, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", f"voucherify://app:wrong@{emulator.url[7:]}/http")
     dag = recipe(write_jsonl(tmp_path / "orders.jsonl", [order(1)]).as_uri())
     assert run_dag(dag).state == "failed"
-    assert emulator.calls()["answers"] == {"401": 1}
+    assert emulator.calls()["responses"] == {"401": 1}
 
 
 def test_rejected_orders_are_not_sent_again(emulator, tmp_path):

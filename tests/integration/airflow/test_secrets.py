@@ -68,7 +68,7 @@ def leaks(folder: Path, printed: bytes, pattern: re.Pattern[bytes]) -> list[str]
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 def test_no_secret_leaves_the_round_trip(tmp_path, deferrable, oauth):
     # faults bring the errors and retries into the log; nine of ten rows lost make the tolerance of the DAG fail
-    faults = ["answer_lost:route=POST /v1/orders/import", "expired_token"]
+    faults = ["response_lost:route=POST /v1/orders/import", "expired_token"]
     with Emulator(app_token=SECRET, faults=faults, **duration(deferrable)) as emulator:
         done = round_trip(tmp_path, connection(emulator, oauth=oauth), deferrable)
     assert (DEFERRED in done.stdout) == deferrable

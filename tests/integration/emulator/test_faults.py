@@ -22,7 +22,7 @@ ORDER = [{"source_id": "order-1"}]
 
 def test_there_are_the_faults_of_the_design():
     assert set(FAULTS) == {
-        "answer_lost", "server_error", "server_error_after", "rate_limited", "cycle_spent", "plan_exceeded",
+        "response_lost", "server_error", "server_error_after", "rate_limited", "cycle_spent", "plan_exceeded",
         "subscription_ended", "slow", "still_running", "redirect", "body_limit", "rejected_order", "lowered_limit",
         "failed_rows", "action_failed", "export_error", "truncated_download", "expired_token",
         "locked", "late", "foreign_import", "visible_late", "empty_result", "drip", "bomb",
@@ -30,24 +30,24 @@ def test_there_are_the_faults_of_the_design():
 
 
 def test_an_answer_is_lost_after_the_work_was_done(api, emulator):
-    emulator.add_fault("answer_lost", route="POST /v1/orders")
+    emulator.add_fault("response_lost", route="POST /v1/orders")
     with pytest.raises(requests.ConnectionError):
         api.post("/v1/orders", json={"source_id": "lost"})
     assert api.get("/v1/orders/lost").status_code == 200
     assert api.post("/v1/orders", json={}).status_code == 200
     account = emulator.calls()
-    assert (account["answers_lost"], account["calls"]["POST /v1/orders"]) == (1, 2)
+    assert (account["responses_lost"], account["calls"]["POST /v1/orders"]) == (1, 2)
 
 
 def test_only_an_answer_to_work_that_was_done_is_lost(api, emulator):
-    emulator.add_fault("answer_lost")
+    emulator.add_fault("response_lost")
     assert api.get("/v1/orders/none").status_code == 404
     with pytest.raises(requests.ConnectionError):
         api.get("/v1/orders")
 
 
 def test_a_lost_import_runs_all_the_same(api, emulator):
-    emulator.add_fault("answer_lost", route=IMPORT)
+    emulator.add_fault("response_lost", route=IMPORT)
     with pytest.raises(requests.ConnectionError):
         api.post("/v1/orders/import", json=ORDER)
     [action] = api.get("/v1/async-actions").json()["async_actions"]
@@ -235,7 +235,7 @@ def test_faults_happen_on_the_download_host_too(api, emulator):
     emulator.add_fault("server_error", route="GET download /v1/exports/{exportId}")
     assert api.get("/v1/orders").status_code == 200
     assert requests.get(url, headers=KEYS, timeout=10).status_code == 500
-    emulator.add_fault("answer_lost", route="GET download /v1/exports/{exportId}")
+    emulator.add_fault("response_lost", route="GET download /v1/exports/{exportId}")
     with pytest.raises(requests.ConnectionError):
         requests.get(url, headers=KEYS, timeout=10)
     assert emulator.calls()["calls"]["GET download /v1/exports/{exportId}"] == 2
@@ -254,7 +254,7 @@ def test_faults_over_the_admin_route(api):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nonsense", "Unknown fault 'nonsense'; there are answer_lost, server_error"),
+        ("nonsense", "Unknown fault 'nonsense'; there are response_lost, server_error"),
         ("", "Unknown fault ''"),
         ("slow:speed=1", "Fault slow has no parameter 'speed'; it has"),
         ("slow:seconds", "Fault slow: 'seconds' is not key=value"),

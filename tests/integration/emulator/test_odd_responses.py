@@ -45,7 +45,7 @@ def test_a_late_request_is_carried_out_after_its_connection_was_dropped(api, emu
     [action] = wait_for(lambda: actions(api))
     assert api.finished_action(action["id"])["result"]["done_count"] == 2
     calls = emulator.calls()
-    assert (calls["answers_lost"], calls["calls"][IMPORT]) == (1, 1)
+    assert (calls["responses_lost"], calls["calls"][IMPORT]) == (1, 1)
     assert [entry["async_action_id"] for entry in calls["imports"]] == [action["id"]]
 
 

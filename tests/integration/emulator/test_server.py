@@ -165,7 +165,7 @@ def test_a_failure_of_the_emulator_itself_is_told(emulator, monkeypatch):
     answer = Api(emulator).get("/v1/orders")
     assert (answer.status_code, answer.json()["key"]) == (500, "internal_error")
     assert answer.json()["details"] == "The emulator itself has failed, see its log: ZeroDivisionError"
-    assert emulator.calls()["answers"] == {"500": 1}
+    assert emulator.calls()["responses"] == {"500": 1}
 
 
 def test_a_breakdown_in_the_background_goes_to_the_log(emulator, caplog):

@@ -93,7 +93,7 @@ def test_a_finished_export_is_not_asked_for_again(emulator, client, path, state_
     assert asked(emulator) == 1
 
 
-@pytest.mark.parametrize("fault", ["answer_lost", "server_error_after"])
+@pytest.mark.parametrize("fault", ["response_lost", "server_error_after"])
 def test_a_lost_answer_is_found(emulator, client, path, state_store, fault):
     emulator.add_fault(fault, route=EXPORT)
     assert run(job_of(client, path, request=REQUEST, window=WINDOW, state_store=state_store)).rows == 300
@@ -120,7 +120,7 @@ def test_an_export_before_the_send_is_not_taken(emulator, client, path, state_st
     old = REQUEST.submit(client)
     with emulator.project.database.transaction() as connection:
         connection.execute("UPDATE exports SET created_at = '2026-01-01T00:00:00.000Z'")
-    emulator.add_fault("answer_lost", route=EXPORT)
+    emulator.add_fault("response_lost", route=EXPORT)
     result = run(job_of(client, path, request=REQUEST, state_store=state_store))
     assert old not in result.export_ids
     assert asked(emulator) == 2

@@ -34,8 +34,8 @@ def some(**more):
 
 
 FAULTS = st.one_of(
-    st.tuples(st.sampled_from(["answer_lost", "server_error", "server_error_after"]), some(route=st.just(IMPORT))),
-    st.tuples(st.sampled_from(["server_error", "answer_lost"]), some(route=st.sampled_from([LIST, GET]))),
+    st.tuples(st.sampled_from(["response_lost", "server_error", "server_error_after"]), some(route=st.just(IMPORT))),
+    st.tuples(st.sampled_from(["server_error", "response_lost"]), some(route=st.sampled_from([LIST, GET]))),
     st.tuples(st.just("late"), some(route=st.just(IMPORT), seconds=st.sampled_from([0.0, 0.05]))),
     st.tuples(st.just("locked"), some(route=st.sampled_from([IMPORT, LIST, GET]))),
     st.tuples(st.just("foreign_import"), some(seconds=st.sampled_from([0.0, 0.05]))),

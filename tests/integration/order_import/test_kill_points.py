@@ -12,7 +12,7 @@ from airflow_provider_voucherify.emulator import Emulator
 
 pytestmark = pytest.mark.slow
 FAULTS = [
-    "answer_lost:route=POST /v1/orders/import",
+    "response_lost:route=POST /v1/orders/import",
     "rejected_order:source_id=order-3",
     "failed_rows:source_id=order-4,times=1",
     "failed_rows:source_id=order-6,null_source_id=true,reason=Customer not found",

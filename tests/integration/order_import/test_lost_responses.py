@@ -41,7 +41,7 @@ def test_an_import_of_another_of_the_same_size_is_not_taken_for_ours(emulator):
 def test_ours_is_found_beside_one_of_another_of_the_same_size(emulator):
     job = prepare(emulator, numbered(0, 100))
     client_of(emulator).import_orders(numbered(1000, 100))
-    emulator.add_fault("answer_lost", route=IMPORT)
+    emulator.add_fault("response_lost", route=IMPORT)
     assert "response was lost" in job.advance().reason
     client_of(emulator).import_orders(numbered(2000, 100))
     summary = run(job)
@@ -82,7 +82,7 @@ def test_an_import_of_another_with_other_counts_is_never_ours(emulator):
 
 @pytest.mark.parametrize(("on_unknown", "expected"), [("report", (200, 0, 0, 200)), ("verify", (200, 199, 1, 0))])
 def test_two_lost_chunks_of_one_size_are_not_confused(emulator, on_unknown, expected):
-    emulator.add_fault("answer_lost", route=IMPORT, times=2)
+    emulator.add_fault("response_lost", route=IMPORT, times=2)
     emulator.add_fault("failed_rows", source_id="order-60", null_source_id=True, reason="Customer not found")
     # the first, of which an order failed, looks like the second: its other orders were written at the same time
     assert counts(run(prepare(emulator, numbered(0, 200), on_unknown=on_unknown))) == expected
@@ -91,7 +91,7 @@ def test_two_lost_chunks_of_one_size_are_not_confused(emulator, on_unknown, expe
 
 
 def test_failures_that_name_our_orders_prove_that_it_is_ours(emulator):
-    emulator.add_fault("answer_lost", route=IMPORT)
+    emulator.add_fault("response_lost", route=IMPORT)
     emulator.add_fault("failed_rows", source_id="order-7")
     summary = run(prepare(emulator, numbered(0, 10), max_resends=0))
     assert counts(summary) == (10, 9, 1, 0)
@@ -109,7 +109,7 @@ def test_two_imports_of_one_project_side_by_side_are_told(emulator, caplog):
 def test_two_imports_of_one_project_side_by_side_are_both_right(emulator):
     for after in (1, 4, 6):
         emulator.add_fault("server_error", route=IMPORT, after=after)
-        emulator.add_fault("answer_lost", route=IMPORT, after=after + 1)
+        emulator.add_fault("response_lost", route=IMPORT, after=after + 1)
     jobs = [prepare(emulator, numbered(1000 * place, 500)) for place in (1, 2)]
     running = list(jobs)
     while running:

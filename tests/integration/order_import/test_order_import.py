@@ -179,7 +179,7 @@ def test_a_failed_action(emulator, loaded, kind):
         assert loaded_of_it == 0
 
 
-@pytest.mark.parametrize("fault", ["answer_lost", "server_error_after"])
+@pytest.mark.parametrize("fault", ["response_lost", "server_error_after"])
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_a_lost_answer_is_found_and_nothing_is_sent_twice(emulator, fault, after):
     emulator.add_fault(fault, route=IMPORT, after=after)

@@ -107,7 +107,7 @@ def test_facts_make_resending_safe_and_limits_known(emulator):
 
 
 def test_a_lost_submission_without_proof_is_settled(emulator, tmp_path):
-    emulator.add_fault("answer_lost", route=IMPORT)
+    emulator.add_fault("response_lost", route=IMPORT)
     emulator.add_fault("failed_rows", source_id="order-3", null_source_id=True, reason="Customer not found")
     summary = run(prepare(emulator, numbered(10), tmp_path))
     assert counts(summary) == (10, 9, 1, 0)
@@ -165,7 +165,7 @@ def test_more_chunks_than_the_state_holds_are_read_back_early(emulator, monkeypa
     assert max(len(json.loads(state)["checkpoint"]["unverified"]) for state in saved) <= 6
 
 
-@pytest.mark.parametrize("fault", ["answer_lost", "server_error_after"])
+@pytest.mark.parametrize("fault", ["response_lost", "server_error_after"])
 def test_an_export_whose_response_is_lost_is_searched_for(emulator, fault):
     emulator.add_fault(fault, route=EXPORT)
     emulator.add_fault("failed_rows", source_id="order-9", null_source_id=True, reason="Customer not found")

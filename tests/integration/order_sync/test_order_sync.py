@@ -27,8 +27,8 @@ from airflow_provider_voucherify.exceptions import (
 from airflow_provider_voucherify.order_source.open_source import open_source
 from airflow_provider_voucherify.order_sync import SyncConfig, SyncJob
 from airflow_provider_voucherify.order_sync.calls import SAVE_INTERVAL
-from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
 from airflow_provider_voucherify.order_sync.pending_orders import MAX_RECORDS
+from airflow_provider_voucherify.order_sync.sent_orders import SentOrders
 from tests.orders import order, write_jsonl
 
 CREATE, UPDATE, READ = "POST /v1/orders", "PUT /v1/orders/{orderId}", "GET /v1/orders/{orderId}"
@@ -161,7 +161,7 @@ def test_mode_update_creates_no_order(emulator, tmp_path):
     assert stored(emulator, "order-1")["status"] == "FULFILLED"
 
 
-@pytest.mark.parametrize("fault", ["answer_lost", "server_error_after"])
+@pytest.mark.parametrize("fault", ["response_lost", "server_error_after"])
 def test_a_lost_response_is_settled_by_reading_and_the_order_is_not_sent_again(emulator, fault):
     emulator.add_fault(fault, route=CREATE, after=2, every=5, times=4)
     summary = prepare(emulator, [order(number) for number in range(30)]).run()
@@ -190,13 +190,13 @@ def test_a_lost_response_to_an_order_of_a_customer_who_has_an_id_is_settled_by_r
     client_of(emulator).create_order(order(0) | {"customer": {"source_id": "ada"}})
     customer = {"id": stored(emulator, "order-0")["customer_id"]}
     before = calls(emulator)
-    emulator.add_fault("answer_lost", route=CREATE)
+    emulator.add_fault("response_lost", route=CREATE)
     assert prepare(emulator, [order(1) | {"customer": customer}]).run().loaded == 1
     assert calls(emulator) == {CREATE: before[CREATE] + 1, READ: before[READ] + 1}
 
 
 def test_without_an_id_a_lost_response_leaves_the_order_unknown(emulator, tmp_path):
-    emulator.add_fault("answer_lost", route=CREATE)
+    emulator.add_fault("response_lost", route=CREATE)
     orders = [{name: value for name, value in order(number).items() if name != "source_id"} for number in range(5)]
     summary = prepare(emulator, orders, tmp_path).run()
     assert counts(summary) == (5, 4, 0, 1)
