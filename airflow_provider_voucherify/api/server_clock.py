@@ -23,9 +23,18 @@ class ServerClock:
         self._started: float | None = None
 
     @property
-    def offset(self) -> float | None:
-        """The seconds by which it is ahead of our clock at this moment; None before the first response."""
-        return None if self._started is None else self._started + time.monotonic() - time.time()
+    def is_known(self) -> bool:
+        """Whether there was a response to learn from."""
+        return self._started is not None
+
+    def at(self, moment: float) -> float:
+        """
+        Convert a time on our clock to the one on Voucherify's; return it unchanged before the first response.
+
+        :param moment: The time in seconds since the epoch.
+        """
+        ahead = 0.0 if self._started is None else self._started + time.monotonic() - time.time()
+        return moment + ahead
 
     def observe(self, headers: Mapping[str, str]) -> None:
         """

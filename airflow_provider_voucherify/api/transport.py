@@ -93,7 +93,7 @@ class Transport:
         self.settings = settings
         self.quota = quota or Quota(settings.quota_reserve, jitter=QUOTA_JITTER)
         self.max_quota_wait = max_quota_wait
-        self._server_clock = ServerClock()
+        self.server_clock = ServerClock()
         self._calls = 0
         self._calls_lock = threading.Lock()
         self._deadline: float | None = None
@@ -109,11 +109,6 @@ class Transport:
     def calls(self) -> int:
         """The number of requests that were sent."""
         return self._calls
-
-    @property
-    def server_offset(self) -> float | None:
-        """The seconds by which Voucherify's clock is ahead of ours; None before the first response."""
-        return self._server_clock.offset
 
     def set_deadline(self, deadline: float | None) -> None:
         """
@@ -343,7 +338,7 @@ class Transport:
         )
 
     def _observe(self, response: requests.Response) -> None:
-        self._server_clock.observe(response.headers)
+        self.server_clock.observe(response.headers)
         observe_limits(self.quota, response)
 
     def _error_response(self, response: requests.Response, method: str, path: str) -> ErrorResponse:

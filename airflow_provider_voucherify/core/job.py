@@ -131,3 +131,7 @@ class Job(ABC, Generic[StateT, SummaryT]):
     def _calls_made(self) -> int:
         """How many calls were made for the job, in all tries and elsewhere."""
         return self._calls_before + self._client.transport.calls
+
+    def _server_time(self) -> float:
+        """Return the time on Voucherify's clock, in seconds since the epoch."""
+        return self._client.transport.server_clock.at(self._clock())

@@ -119,8 +119,7 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
             page = self._poller.poll(listing.read)
             if page is None:
                 return self._poller.pause()
-            offset = self._client.transport.server_offset or 0.0
-            self._window.check_over(datetime.fromtimestamp(self._clock() + offset, UTC))
+            self._window.check_over(datetime.fromtimestamp(self._server_time(), UTC))
             if listing.needs_probe(page):
                 last = self._poller.poll(lambda: listing.read(LAST_PAGE))
                 if last is None:

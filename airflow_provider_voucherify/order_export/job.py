@@ -130,20 +130,17 @@ class ExportJob(Job[ExportState, ExportResult]):
         return None
 
     def _request_parts(self) -> Pause | None:
-        if self._client.transport.server_offset is None:
+        if not self._client.transport.server_clock.is_known:
             # a lost request is searched for by its time on Voucherify's clock; and wrong keys fail here
             poller = Poller(self._poller.interval)
             if poller.poll(lambda: self._client.list_exports(limit=1)) is None:
                 return poller.pause()
         if (window := self._request.window) is not None:
-            window.check_over(datetime.fromtimestamp(self._now(), UTC))
+            window.check_over(datetime.fromtimestamp(self._server_time(), UTC))
         for part in self.state.parts:
             if part.export_id is None and (pause := self._request_part(part)):
                 return pause
         return None
-
-    def _now(self) -> float:
-        return self._clock() + (self._client.transport.server_offset or 0.0)
 
     def _request_part(self, part: ExportPart) -> Pause | None:
         if part.sent_at is None:
@@ -160,7 +157,7 @@ class ExportJob(Job[ExportState, ExportResult]):
                 return Pause(SEARCH_WAIT, "an export whose response was lost")
 
         def save_as_sent() -> None:
-            part.sent_at, part.searches = self._now(), 0
+            part.sent_at, part.searches = self._server_time(), 0
             self._save()
 
         try:
@@ -210,7 +207,7 @@ class ExportJob(Job[ExportState, ExportResult]):
         try:
             return self._client.get_export(export_id)
         except NotFoundError:
-            if part.sent_at is None or self._now() - part.sent_at >= VISIBLE_SECONDS:
+            if part.sent_at is None or self._server_time() - part.sent_at >= VISIBLE_SECONDS:
                 raise
             log.info("Export %s was requested, but is not visible yet.", export_id)
             return Export(id=export_id, status=ExportStatus.SCHEDULED, exported_object=self._request.exported_object)

@@ -95,8 +95,7 @@ class LostSubmissions:
 
         :param sent_at: When it was sent, in seconds since the epoch on Voucherify's clock.
         """
-        now = self._clock() + (self._client.transport.server_offset or 0.0)
-        return now - sent_at < self._timeout
+        return self._client.transport.server_clock.at(self._clock()) - sent_at < self._timeout
 
     def report_foreign(self, actions: Iterable[AsyncAction]) -> None:
         """

@@ -82,7 +82,7 @@ class Sender:
 
         :param ended: How many chunks in flight have ended, though their outcome is not recorded yet.
         """
-        if self._scheduler.has_more and self._client.transport.server_offset is None:
+        if self._scheduler.has_more and not self._client.transport.server_clock.is_known:
             # what a lost response left behind is searched for by its time on Voucherify's clock; wrong keys fail here
             self._lost_submissions.report_foreign(self._client.list_async_actions().async_actions)
         while self.sends_more and len(self.lost) < MAX_LOST:
@@ -131,7 +131,7 @@ class Sender:
         self._post(submission, chunk)
 
     def _server_time(self) -> float:
-        return self._clock() + (self._client.transport.server_offset or 0.0)
+        return self._client.transport.server_clock.at(self._clock())
 
     def _post(self, submission: Submission, chunk: Chunk) -> None:
         def save_as_sent() -> None:
