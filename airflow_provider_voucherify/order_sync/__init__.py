@@ -13,10 +13,9 @@ Orders kept in step one by one, with events, without Airflow.
     summary = SyncJob(client, open_source(paths="changed.jsonl"), report_path=Path("report")).run()
 """
 
-from airflow_provider_voucherify.order_load.dry_run import DryRunResult
 from airflow_provider_voucherify.order_sync.config import SyncConfig
 from airflow_provider_voucherify.order_sync.dry_run import dry_run
 from airflow_provider_voucherify.order_sync.job import SyncJob
 from airflow_provider_voucherify.reporting.summary import SyncSummary
 
-__all__ = ["DryRunResult", "SyncConfig", "SyncJob", "SyncSummary", "dry_run"]
+__all__ = ["SyncConfig", "SyncJob", "SyncSummary", "dry_run"]
