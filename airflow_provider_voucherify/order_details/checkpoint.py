@@ -25,6 +25,9 @@ class ListingPosition(msgspec.Struct, kw_only=True):
         new. None in the first one.
     :param is_repeated: Whether this pass looks again for what moved to the front.
     :param found: How many orders of the window it brought that were not there before.
+    :param leapt_from: The page from which it leapt to this one, as all orders between seemed to be there.
+    :param leapt_time: The time of the last order on that page.
+    :param may_leap: Whether no leap of the pass was wrong.
     """
 
     number: int = 0
@@ -33,6 +36,9 @@ class ListingPosition(msgspec.Struct, kw_only=True):
     before: datetime | None = None
     is_repeated: bool = False
     found: int = 0
+    leapt_from: int | None = None
+    leapt_time: datetime | None = None
+    may_leap: bool = True
 
 
 class DetailsState(RestartableState, kw_only=True):

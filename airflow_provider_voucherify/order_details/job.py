@@ -114,7 +114,7 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
 
     def _read_listing(self) -> Pause | None:
         state = self.open()
-        listing = Listing(self._client, self._window, state.position)
+        listing = Listing(self._client, self._window, state.position, self._spool.count_created)
         while not listing.is_done:
             page = self._poller.poll(listing.read)
             if page is None:

@@ -5,7 +5,8 @@ The listing has no filter and no cursor (documented): only pages, by ``updated_a
 An order that changes moves to the front, and all before it move back by one: the next page repeats an order, and none
 is skipped. An order that moved from a page that was not read yet to one that was is found by looking at the front
 again, until nothing of the window has moved. Orders that never changed have no ``updated_at`` and are somewhere apart
-in that sort order (where is unknown), so there is a second pass by ``created_at``.
+in that sort order (where is unknown), so there is a second pass by ``created_at``. Where that meets orders that the
+first pass has brought, it leaps over as many as are known: if their number is right, no unknown one is between.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from airflow_provider_voucherify.api.models import OrderPage
 from airflow_provider_voucherify.exceptions import ListingError
 from airflow_provider_voucherify.order_details.checkpoint import ListingPosition
 from airflow_provider_voucherify.order_details.order_times import parse_time
-from airflow_provider_voucherify.order_export.window import ExportWindow
+from airflow_provider_voucherify.order_export.window import MILLISECOND, ExportWindow
 
 PASSES = ("-updated_at", "-created_at")
 PROBE_AFTER = 10  # pages: whether the listing reaches the window is found out when it is known to be a large one
@@ -35,12 +36,20 @@ class Listing:
     :param client: The API.
     :param window: The window.
     :param position: Where they are; it is updated with each page.
+    :param count_created: Counts the orders that are there and were created between two times, both left out.
     """
 
-    def __init__(self, client: Endpoints, window: ExportWindow, position: ListingPosition) -> None:
+    def __init__(
+        self,
+        client: Endpoints,
+        window: ExportWindow,
+        position: ListingPosition,
+        count_created: Callable[[datetime, datetime], int],
+    ) -> None:
         self._client = client
         self._window = window
         self._position = position
+        self._count_created = count_created
         self._last_page: list[tuple[Any, Any]] = []
         self.reach: datetime | None = None
 
@@ -102,18 +111,55 @@ class Listing:
         self._last_page = seen
         if position.newest is None:
             position.newest = next((moment for moment in times if moment and moment < self._window.end), None)
-        position.found += keep(page.orders)
+        new = keep(page.orders)
+        position.found += new
+        if position.leapt_from is not None and not self._leap_was_right(times):
+            position.page, position.leapt_from, position.may_leap = position.leapt_from + 1, None, False
+            return True
+        position.leapt_from = None
         lower = self._window.start
         if position.is_repeated and position.before is not None:
             lower = max(lower, position.before)
         if self._is_past(page.orders, lower):
             self._end_pass(is_all=len(page.orders) < PAGE_SIZE)
         elif position.page < LAST_PAGE:
-            position.page += 1
+            self._go_on(None if new else times[-1])
         else:
             self.reaches(page)
             return False
         return True
+
+    def _go_on(self, last: datetime | None) -> None:
+        """
+        Go to the next page, or leap.
+
+        :param last: The time of the last order on the page, if all of its orders were known.
+        """
+        position, window = self._position, self._window
+        pages = 1
+        is_second = PASSES[position.number] == "-created_at" and not position.is_repeated
+        if is_second and position.may_leap and last is not None and window.start <= last < window.end:
+            pages += self._count_created(window.start - MILLISECOND, last) // PAGE_SIZE
+        if pages > 1 and position.page + pages <= LAST_PAGE:
+            position.leapt_from, position.leapt_time = position.page, last
+            position.page += pages
+        else:
+            position.page += 1
+
+    def _leap_was_right(self, times: Sequence[datetime | None]) -> bool:
+        """
+        Return whether all orders of the window that were leapt over are known.
+
+        An order that was created meanwhile moves the page: then the numbers differ, and the pages between are read.
+
+        :param times: The times of the page.
+        """
+        position = self._position
+        if not times or times[0] is None or position.leapt_from is None or position.leapt_time is None:
+            return False
+        between = (position.page - position.leapt_from - 1) * PAGE_SIZE
+        oldest = max(times[0], self._window.start - MILLISECOND)
+        return self._count_created(oldest, position.leapt_time) == between
 
     def _end_pass(self, *, is_all: bool) -> None:
         """
@@ -130,6 +176,7 @@ class Listing:
         else:
             position.before, position.is_repeated = position.newest, True
         position.page, position.newest, position.found = 1, None, 0
+        position.may_leap = True
 
     def _is_past(self, orders: Sequence[dict[str, Any]], lower: datetime) -> bool:
         """Return whether nothing that is newer than a time comes after some orders."""

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.core.storage import write_durably
-from airflow_provider_voucherify.order_details.order_times import time_of
+from airflow_provider_voucherify.order_details.order_times import parse_time, time_of
 
 
 class _Known(msgspec.Struct):
@@ -31,7 +31,7 @@ class Spool:
     def __init__(self, folder: Any, stem: str) -> None:
         self._folder = folder
         self._prefix = f"_{stem}.spool-"
-        self._last: dict[str, tuple[int, datetime]] = {}  # line and time of each order
+        self._last: dict[str, tuple[int, datetime, datetime | None]] = {}  # line, time and creation of each order
         self._lines = 0
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Spool:
             for number in range(files):
                 for line in self._read(number):
                     known = msgspec.json.decode(line, type=_Known)
-                    self._index(known.id, time_of(known.id, known.created_at, known.updated_at))
+                    self._index(known.id, known.created_at, known.updated_at)
         except FileNotFoundError:
             return False
         return True
@@ -63,6 +63,15 @@ class Spool:
         """
         return order_id in self._last and self._last[order_id][1] == moment
 
+    def count_created(self, after: datetime, before: datetime) -> int:
+        """
+        Count the orders that were created in a time range, without its bounds.
+
+        :param after: The lower bound.
+        :param before: The upper bound.
+        """
+        return sum(created is not None and after < created < before for _, _, created in self._last.values())
+
     def write(self, number: int, orders: Sequence[dict[str, Any]]) -> None:
         """
         Write a file, durably.
@@ -73,7 +82,7 @@ class Spool:
         self._folder.mkdir(parents=True, exist_ok=True)
         write_durably(self._path(number), b"".join(msgspec.json.encode(order) + b"\n" for order in orders))
         for order in orders:
-            self._index(order["id"], time_of(order["id"], order.get("created_at"), order.get("updated_at")))
+            self._index(order["id"], order.get("created_at"), order.get("updated_at"))
 
     def orders(self, files: int) -> Iterator[tuple[dict[str, Any], int]]:
         """
@@ -97,8 +106,9 @@ class Spool:
                 path.unlink(missing_ok=True)
         self._last, self._lines = {}, 0
 
-    def _index(self, order_id: str, moment: datetime) -> None:
-        self._last[order_id] = (self._lines, moment)
+    def _index(self, order_id: str, created_at: str | None, updated_at: str | None) -> None:
+        created = parse_time(created_at, f"created_at of order {order_id}")
+        self._last[order_id] = (self._lines, time_of(order_id, created_at, updated_at), created)
         self._lines += 1
 
     def _read(self, number: int) -> list[bytes]:

@@ -81,6 +81,36 @@ def test_a_month_of_nights_has_every_item_of_every_version_once(tmp_path, new_up
         assert seen_items == Counter(items_of_versions(given))
 
 
+@pytest.mark.parametrize(
+    "case", ["all changed", "updated_at as created", "some never changed", "one created meanwhile"]
+)
+def test_a_night_of_new_orders_is_not_read_twice(tmp_path, monkeypatch, case):
+    minute, day = timedelta(minutes=1), [FIRST + n * timedelta(minutes=1) for n in range(950)]
+    changed = [None if case == "updated_at as created" else moment + minute for moment in day]
+    orders = [(f"ord_{n:03}", moment, changed[n] or moment, 1) for n, moment in enumerate(day)]
+    if case == "some never changed":
+        orders[100], orders[500] = (("never_0", day[100], None, 1), ("never_1", day[500], None, 1))
+    with Emulator(speed=2000) as emulator, client_of(emulator) as client:
+        put(emulator, [*orders, *((f"old_{n}", FIRST - n * minute, FIRST - n * minute, 1) for n in range(1, 250))])
+        list_orders, calls = Endpoints.list_orders, Counter()
+
+        def creating(self, **parameters):
+            page = list_orders(self, **parameters)
+            calls[parameters["sort_order"]] += 1
+            if case == "one created meanwhile" and calls["-created_at"] == 1:
+                put(emulator, [("later", FIRST + 2 * DAY, None, 1)])
+            return page
+
+        monkeypatch.setattr(Endpoints, "list_orders", creating)
+        result = run(job_of(client, tmp_path, window(FIRST, FIRST + DAY)))
+    assert versions(tmp_path) == sorted((name, 1) for name, *_ in orders)
+    assert len(table(tmp_path, "orders")) == 950
+    if case in ("all changed", "updated_at as created"):
+        assert result.api_calls <= 1.1 * 950 / 100 + 5
+    else:
+        assert calls["-created_at"] == 12  # all ten pages, the front again, and the page leapt to in vain
+
+
 def test_orders_that_change_between_pages_are_there_once_in_their_last_form(tmp_path, monkeypatch):
     chance = random.Random(5)
     with Emulator(speed=2000) as emulator, client_of(emulator) as client:
