@@ -116,7 +116,8 @@ class Endpoints(ABC):
         for page in range(1, LAST_PAGE + 1):
             listed = self.list_orders(limit=PAGE_SIZE, page=page, sort_order=sort_order)
             if listed.orders and listed.orders == before:
-                raise ListingError(f"GET /v1/orders returned the same orders as page {page - 1} and page {page}.")
+                where = self._where("GET /v1/orders")
+                raise ListingError(f"{where} returned the same orders as page {page - 1} and page {page}.")
             yield from listed.orders
             if len(listed.orders) < PAGE_SIZE:
                 return
@@ -124,7 +125,7 @@ class Endpoints(ABC):
         reached = LAST_PAGE * PAGE_SIZE
         if listed.total > reached:
             raise PagingLimitError(
-                f"GET /v1/orders lists {reached:,} of {listed.total:,} orders and no further. "
+                f"{self._where('GET /v1/orders')} lists {reached:,} of {listed.total:,} orders and no further. "
                 "Export the orders to get all of them."
             )
 
@@ -141,7 +142,7 @@ class Endpoints(ABC):
         receipt = self._send(
             "POST", "/v1/orders/import", ImportReceipt, orders, idempotent=False, before_send=before_send
         )
-        return _received_id(receipt.async_action_id, "POST /v1/orders/import")
+        return _received_id(receipt.async_action_id, self._where("POST /v1/orders/import"))
 
     def create_order_export(
         self,
@@ -191,7 +192,7 @@ class Endpoints(ABC):
         :raises ListingError: if a page brings nothing new although there are more, or if the pages do not end.
         """
         seen: set[str] = set()
-        page = self.list_async_actions()
+        where, page = self._where("GET /v1/async-actions"), self.list_async_actions()
         for _ in range(MAX_ACTION_PAGES):
             new = [action for action in page.async_actions if action.id not in seen]
             yield from new
@@ -200,12 +201,12 @@ class Endpoints(ABC):
             oldest = new[-1].created_at if new else None
             if oldest is None:
                 raise ListingError(
-                    "GET /v1/async-actions says that there are more actions, and its next page has none that are new."
+                    f"{where} says that there are more actions, and its next page has none that are new."
                 )
             seen.update(action.id for action in new)
             # a millisecond later, as others may have been created at the same time; those seen before are skipped
             page = self.list_async_actions(end_date=oldest + timedelta(milliseconds=1))
-        raise ListingError(f"GET /v1/async-actions does not end after {MAX_ACTION_PAGES:,} pages.")
+        raise ListingError(f"{where} does not end after {MAX_ACTION_PAGES:,} pages.")
 
     def find_async_actions(self, async_action_ids: Collection[str]) -> dict[str, AsyncAction]:
         """
@@ -261,7 +262,7 @@ class Endpoints(ABC):
         if exported_object != "order":
             path, body = "/v1/exports", {"exported_object": exported_object, **body}
         export = self._send("POST", path, Export, body, idempotent=False, before_send=before_send)
-        _received_id(export.id, f"POST {path}")
+        _received_id(export.id, self._where(f"POST {path}"))
         return export
 
     def get_export(self, export_id: str) -> Export:
@@ -342,17 +343,18 @@ class Endpoints(ABC):
         return open_download(self.transport, export.urls[file], name)
 
     def _get(self, path: str, response: type[T], **params: Any) -> T:
-        return _decode(
-            lambda: self.transport.request("GET", path, idempotent=True, params=params), response, f"GET {path}"
-        )
+        return self._request("GET", path, response, idempotent=True, params=params)
 
     def _send(self, method: str, path: str, response: type[T], body: Any, *, idempotent: bool, **options: Any) -> T:
         encoded = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        return _decode(
-            lambda: self.transport.request(method, path, idempotent=idempotent, body=encoded, **options),
-            response,
-            f"{method} {path}",
-        )
+        return self._request(method, path, response, idempotent=idempotent, body=encoded, **options)
+
+    def _request(self, method: str, path: str, response: type[T], **options: Any) -> T:
+        where = self._where(f"{method} {path}")
+        return _decode(lambda: self.transport.request(method, path, **options), response, where)
+
+    def _where(self, request: str) -> str:
+        return f"{request} with connection {self.transport.settings.name!r}"
 
 
 def _pages_for(ids: Collection[str]) -> int:

@@ -54,6 +54,10 @@ class Listing:
         self.reach: datetime | None = None
 
     @property
+    def _where(self) -> str:
+        return f"GET /v1/orders with connection {self._client.transport.settings.name!r}"
+
+    @property
     def is_done(self) -> bool:
         """Whether both passes are complete."""
         return self._position.number >= len(PASSES)
@@ -106,7 +110,7 @@ class Listing:
         seen = [(order.get("id"), order.get("updated_at")) for order in page.orders]
         if len(seen) == PAGE_SIZE and seen == self._last_page and position.page > 1:
             raise ListingError(
-                f"GET /v1/orders returned the same orders as page {position.page - 1} and page {position.page}."
+                f"{self._where} returned the same orders as page {position.page - 1} and page {position.page}."
             )
         self._last_page = seen
         if position.newest is None:
@@ -191,5 +195,5 @@ class Listing:
         times = [parse_time(order.get(field), f"{field} of order {order.get('id')}") for order in orders]
         known = [moment for moment in times if moment is not None]
         if known != sorted(known, reverse=True):
-            raise ListingError(f"GET /v1/orders did not sort page {self._position.page} by {field}, newest first.")
+            raise ListingError(f"{self._where} did not sort page {self._position.page} by {field}, newest first.")
         return times

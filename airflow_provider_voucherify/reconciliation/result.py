@@ -88,7 +88,10 @@ class ReconcileResult(msgspec.Struct, kw_only=True):
             Loss(self.unchecked, "are without source_id", "max_unchecked", config.max_unchecked),
         )
         if over := excess(losses, self.orders):
-            repair = "give missing/ or different/ as orders_path to an import, with the same options of the source."
+            repair = (
+                "to repair them, give missing/ or different/ as orders_path to an import, with the same options of the "
+                "source."
+            )
             raise OrdersDifferError(
                 self,
                 f"Of {self.orders:,} orders compared with connection {connection!r}, {over}. "

@@ -126,7 +126,7 @@ def test_an_export_before_the_send_is_not_taken(emulator, client, path, state_st
     assert asked(emulator) == 2
 
 
-def test_answers_lost_again_and_again_are_an_error(emulator, client, path, state_store):
+def test_responses_lost_again_and_again_are_an_error(emulator, client, path, state_store):
     emulator.add_fault("server_error", route=EXPORT, times=0)
     with pytest.raises(VoucherifyError, match="HTTP 500"):
         run(job_of(client, path, request=REQUEST, state_store=state_store))
