@@ -54,6 +54,6 @@ with DAG(
         report_path="{{ params.report_path }}",
         max_rejected=0.001,
         deferrable=True,
-        retries=20,
-        retry_delay=timedelta(minutes=30),
+        retries=6,
+        retry_delay=timedelta(minutes=10),
     )

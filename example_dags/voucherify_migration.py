@@ -30,7 +30,7 @@ SOURCE = {
     "on_duplicate": "last",
 }
 ORDERS = SOURCE | {"orders_path": "{{ params.orders_path }}"}
-IMPORT = {"deferrable": True, "retries": 20, "retry_delay": timedelta(minutes=30)}
+IMPORT = {"deferrable": True, "retries": 6, "retry_delay": timedelta(minutes=10)}
 
 with DAG(
     dag_id="voucherify_migration",
@@ -83,7 +83,7 @@ with DAG(
             task_id="approve_import",
             subject="Import {{ '{:,}'.format(ti.xcom_pull('check_orders')['orders']) }} orders into Voucherify?",
             body="{{ ti.xcom_pull('check_orders')['rejected'] }} of them would be rejected. "
-            "Report: {{ params.report_path }}/report.html",
+            "What was found: {{ params.report_path }}/dry_run/summary.json",
         )
         check >> approve >> migrate
     are_missing(reconcile.output) >> repair

@@ -242,7 +242,7 @@ class ImportJob(LoadJob[ImportConfig, ImportState, ImportSummary]):
             (summary.with_override, "had products that overwrite the catalogue (product_overrides)"),
         ):
             if count:
-                log.warning("%d orders %s.", count, effect)
+                log.warning("%s orders %s.", f"{count:,}", effect)
 
     def _page(self, summary: ImportSummary) -> str | None:
         if self._report_path is None:

@@ -35,8 +35,8 @@ def report_page(
 
 
 def _said(quota: Quota) -> str:
-    if quota.limit is None:
-        return "Voucherify named no quota."
+    if quota.limit is None:  # no response named it, or a retry that had nothing left to send asked for none
+        return ""
     left = "" if quota.remaining is None else f" {quota.remaining:,} were left at the end."
     return (
         f"The quota is {quota.limit:,} calls a period, of which {quota.reserved_calls:,.0f} are left to others.{left}"

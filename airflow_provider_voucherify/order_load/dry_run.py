@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -78,7 +79,10 @@ class DryRunResult(msgspec.Struct, kw_only=True):
             raise DryRunFailedError(f"Of {self.orders:,} orders {rejected}. {first_of(self.reasons)}")
 
     def __str__(self) -> str:
-        takes = "" if self.hours is None else f", and take at least {self.hours:.1f} hours at the limit of this project"
+        duration = None if self.hours is None else timedelta(seconds=round(self.hours * 3600))
+        takes = (
+            "" if duration is None else f", and take at least {duration} (hours:minutes:seconds) at the project's limit"
+        )
         return (
             f"{self.orders - self.rejected:,} of {self.orders:,} orders would go in {self.chunks:,} requests of "
             f"{self.bytes:,} bytes, cost about {self.api_calls:,} calls{takes}; {self.rejected:,} would be rejected; "

@@ -201,6 +201,10 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
                 sample = comparison.sample(min(config.items_sample, left), seed=result.orders)
         result.matched = result.orders - result.missing - result.different - result.unchecked - result.repeated
         state.result, state.sample = result, sample
+        log.info(
+            "Compared %s orders: %s missing, %s different. Now reading the line items of %s of them.",
+            *(f"{count:,}" for count in (result.orders, result.missing, result.different, len(sample))),
+        )
         self._folder.cleanup()
         self._export = None
         return None

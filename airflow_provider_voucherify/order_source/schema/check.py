@@ -154,7 +154,7 @@ def _rule(what: str, field: str, value: Any) -> str:
     if isinstance(value, int | float) and ">= 0" in what:
         return f"must not be below zero, got {given} (negative_amounts='send' sends it)"
     if field.endswith("status") and "enum" in what:
-        return f"must be one of CREATED, PAID, CANCELED, FULFILLED, got {given}"
+        return f"must be one of CREATED, PAID, CANCELED, FULFILLED, got {given} (value_mapping)"
     if field.endswith("related_object") and "enum" in what:
         return f"must be product or sku, got {given}"
     expected = re.match(r"Expected `(?P<type>[^`]*)`(?P<bound> [<>=]+ [\d.]+)?", what)

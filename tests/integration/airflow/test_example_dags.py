@@ -81,7 +81,7 @@ def test_round_trip_of_ten_thousand_orders(emulator, tmp_path):
     assert {entry["position"]: entry["reason"] for entry in rejected} == {
         "orders.jsonl:1235": "amount must be an integer in the smallest currency unit, got 12.34",
         "orders.jsonl:5001": "not a JSON object: Input data was truncated",
-        "orders.jsonl:7778": 'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "PAYED"',
+        "orders.jsonl:7778": 'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "PAYED" (value_mapping)',
     }
     rows = {row["source_id"]: row for row in pq.read_table(output).to_pylist()}
     assert len(rows) == run.xcoms["export_orders"]["rows"] == 9_997
@@ -242,7 +242,7 @@ def test_somebody_approves_a_migration_knowing_what_was_found():
     found = SimpleNamespace(xcom_pull=lambda task_id: {"check_orders": {"orders": 1200, "rejected": 7}}[task_id])
     approve.render_template_fields({"ti": found, "params": {"report_path": "s3://warehouse/report"}})
     assert approve.subject == "Import 1,200 orders into Voucherify?"
-    assert approve.body == "7 of them would be rejected. Report: s3://warehouse/report/report.html"
+    assert approve.body == "7 of them would be rejected. What was found: s3://warehouse/report/dry_run/summary.json"
     assert approve.downstream_task_ids == {"migrate_orders"}
 
 

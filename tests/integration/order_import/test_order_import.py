@@ -127,7 +127,7 @@ def test_bad_orders_are_rejected_with_place_and_reason_and_the_others_go_in(emul
         "amount must be an integer in the smallest currency unit, got 12.5",
         "not a JSON object: JSON is malformed: invalid character (byte 4)",
         "the order must be an object, got [1]",
-        'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "PAYED"',
+        'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "PAYED" (value_mapping)',
         "items has 501 entries, and Voucherify takes 500",
     ]
     assert rejected[0]["payload"] == bad

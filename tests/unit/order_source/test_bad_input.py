@@ -45,7 +45,10 @@ ITEMS = [{"quantity": 1}] * 501
         ('{"amount": 12.5}', "amount must be an integer in the smallest currency unit, got 12.5"),
         ('{"amount": 12.0}', "amount must be an integer in the smallest currency unit, got 12.0"),
         ('{"amount": "12.0"}', 'amount must be an integer or null, got "12.0"'),
-        ('{"status": "SHIPPED"}', 'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "SHIPPED"'),
+        (
+            '{"status": "SHIPPED"}',
+            'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "SHIPPED" (value_mapping)',
+        ),
         ('{"source_id": true}', "source_id must be a string or null, got true"),
         ('{"items": {"a": 1}}', 'items must be an array or null, got {"a":1}'),
         ('{"items": [{}, {"quantity": "2x"}]}', 'items[1].quantity must be an integer or null, got "2x"'),
@@ -230,7 +233,7 @@ def test_cells_that_are_not_what_the_api_takes_are_refused_with_their_value(tmp_
     assert [outcome.reason for outcome in refused(make.source(paths=path))] == [
         "amount must be an integer in the smallest currency unit, got 12.5",
         'amount must be an integer or null, got "007"',
-        'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "LOST"',
+        'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "LOST" (value_mapping)',
         'items must be an array or null, got "[{]"',
         'metadata must be an object or null, got "x"',
         'items must be an array or null, got {"a":1}',

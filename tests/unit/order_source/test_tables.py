@@ -111,7 +111,11 @@ def test_types(name: str, values: pa.Array, expected: list[object]) -> None:
         ("amount", pa.array([1e20]), "amount must be an integer in the smallest currency unit, got 1e20"),
         ("amount", pa.array(["x"]), 'amount must be an integer or null, got "x"'),
         ("amount", pa.array([True]), "amount must be an integer or null, got true"),
-        ("status", pa.array(["LOST"]), 'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "LOST"'),
+        (
+            "status",
+            pa.array(["LOST"]),
+            'status must be one of CREATED, PAID, CANCELED, FULFILLED, got "LOST" (value_mapping)',
+        ),
         ("items", pa.array(["{"]), 'items must be an array or null, got "{"'),
         ("items", pa.array([[{"initial_quantity": 0}]]), "items[0].initial_quantity must be an integer >= 1, got 0"),
         ("items", pa.array([[None, {"price": 1}]]), "items[0] must be an object, got null"),
