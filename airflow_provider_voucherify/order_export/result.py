@@ -26,7 +26,7 @@ class ExportResult:
     :param new_metadata_keys: Keys in the metadata that the last manifest does not have, in a sample of the rows.
     :param bad_rows: Rows that are not in the Parquet files but in ``bad_rows_path``.
     :param bad_rows_path: The reject lines of these rows, whose payload is the record by header; None without bad rows.
-    :param bad_row_ids: The ``id`` of the first 20 of them that have one.
+    :param bad_row_ids: The ``id`` of the first 20 of them that have one; without that field, the code or ``source_id``.
     """
 
     path: str

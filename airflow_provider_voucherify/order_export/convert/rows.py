@@ -25,6 +25,7 @@ ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 32 << 20  # of cells: orders with wide metadata make smaller row groups
 MAX_MISSHAPEN_ROWS = 100_000  # kept in memory between two row groups
 SHOWN_CHARACTERS = 100
+KEYS = ("id", "code", "voucher_code", "source_id")  # what may name a row: not every kind of export has an id
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class BadRow:
     :param row: Its number, from 1; neither the header nor empty lines are counted.
     :param reason: What is wrong, and with which value.
     :param record: Its cells as text by header, or the line if it has too few or too many cells.
-    :param id: The ``id`` of the order, if it is among the fields and can be read.
+    :param id: The ``id`` of the row, if it is among the fields and can be read; otherwise its code or ``source_id``.
     :param source_id: Its ``source_id``, likewise.
+    :param id_field: Which field the ``id`` is from.
     """
 
     row: int
@@ -44,10 +46,11 @@ class BadRow:
     record: Mapping[str, str | None] | str
     id: str | None = None
     source_id: str | None = None
+    id_field: str = "id"
 
     def __str__(self) -> str:
-        of_order = "" if self.id is None else f" (id {self.id})"
-        return f"row {self.row}: {self.reason}{of_order}"
+        named = "" if self.id is None else f" ({self.id_field} {self.id})"
+        return f"row {self.row}: {self.reason}{named}"
 
 
 @dataclass(frozen=True)
@@ -158,13 +161,15 @@ class RowReader:
         reasons: dict[int, list[str]] = {}
         values = [self._values(cells, field, reasons) for field in self._schema]
         table = pa.table(values, schema=self._schema)
+        key = next((name for name in KEYS if name in self.columns.fields), KEYS[0])
         bad_rows = [
             BadRow(
                 numbers[index],
                 "; ".join(reasons[index]),
                 self._record(cells, index),
-                self._identifier(cells, "id", index),
+                self._identifier(cells, key, index),
                 self._identifier(cells, "source_id", index),
+                key,
             )
             for index in sorted(reasons)
         ]

@@ -18,6 +18,7 @@ from airflow_provider_voucherify.exceptions import TruncatedDownloadError
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
 from airflow_provider_voucherify.order_export.convert.rows import BadRow, RowReader
 from airflow_provider_voucherify.order_export.convert.schema import order_schema
+from airflow_provider_voucherify.order_export.kinds import ExportedObject
 from airflow_provider_voucherify.order_export.request import ExportRequest
 
 
@@ -39,6 +40,7 @@ def convert_file(
     content: bytes,
     fields: Sequence[str],
     *,
+    exported_object: ExportedObject = "order",
     metadata_schema: dict[str, str] | None = None,
     length: bool = True,
     zipped: bool = False,
@@ -46,7 +48,8 @@ def convert_file(
     **options: Any,
 ) -> tuple[pa.Table, list[BadRow]]:
     """Convert a file into one table and its bad rows."""
-    schema = order_schema(ExportRequest(fields=fields, metadata_schema=metadata_schema or {}))
+    request = ExportRequest(exported_object=exported_object, fields=fields, metadata_schema=metadata_schema or {})
+    schema = order_schema(request)
     stream = CsvStream(download_of(content, length=length, zipped=zipped), "Export exp_1")
     conversion = RowReader(stream, schema, **options)
     each(conversion)

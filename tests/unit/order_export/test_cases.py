@@ -59,3 +59,18 @@ def test_keys_are_those_of_a_sample():
     rows = "".join(f'ord_{row},"{{""a"":1,""{"rare" if row == 1 else "b"}"":2}}"\n' for row in range(SAMPLE_TEXTS * 2))
     convert_file(f"ID,Metadata\n{rows}".encode(), ["id", "metadata"], each=read.append)
     assert read[0].metadata_keys == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "field"),
+    [
+        ("voucher", "code", "redemption_count"),
+        ("publication", "voucher_code", "date"),
+        ("order", "source_id", "amount"),
+    ],
+)
+def test_a_bad_row_without_an_id_is_named_by_what_it_has(kind, key, field):
+    content = f"{key},{field}\nsummer,\nspring,x\n".encode()
+    _, (bad,) = convert_file(content, [key, field], exported_object=kind)
+    assert bad.id == "spring"
+    assert str(bad).endswith(f"({key} spring)")
