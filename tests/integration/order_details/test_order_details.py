@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import tracemalloc
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
@@ -25,6 +27,7 @@ from airflow_provider_voucherify.exceptions import (
 )
 from airflow_provider_voucherify.order_details import publish
 from airflow_provider_voucherify.order_details.tables import COLUMNS, table_schema
+from tests.documentation import PAGES
 from tests.integration.order_details.details import (
     DAY,
     FIRST,
@@ -329,3 +332,15 @@ def test_memory_does_not_depend_on_the_number_of_orders(tmp_path, monkeypatch):
 
     small, large = peak(500), peak(4000)
     assert large < small + 4_000_000
+
+
+def test_the_shown_query_finds_the_items_of_the_latest_versions_once(tmp_path):
+    (query,) = re.findall(r"```sql\n(.*?)```", PAGES["docs/cookbook/line_items.md"], re.DOTALL)
+    late = FIRST + DAY - timedelta(hours=1)
+    with Emulator(speed=2000) as emulator, client_of(emulator) as client:
+        put(emulator, [("late", late, None, 2), ("changing", FIRST, None, 3), ("emptied", FIRST, None, 1)])
+        run(job_of(client, tmp_path, window(FIRST, FIRST + DAY)))
+        put(emulator, [("changing", FIRST, FIRST + DAY, 1), ("emptied", FIRST, FIRST + DAY, 4)])
+        run(job_of(client, tmp_path, window(FIRST + DAY, FIRST + 2 * DAY), window_lookback=timedelta(hours=2)))
+    rows = duckdb.sql(query.replace("/tmp/voucherify/line_items", str(tmp_path))).to_arrow_table().to_pylist()
+    assert sorted(row["source_id"] for row in rows) == ["changing-1-0", "late-2-0", "late-2-1"]
