@@ -90,6 +90,21 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return lines
 
 
+class PollingOptions(Options, frozen=True, kw_only=True):
+    """
+    The options of every job.
+
+    :param poll_interval: The longest time between two polls, in seconds or as a timedelta; the first ones come sooner.
+    """
+
+    poll_interval: float | timedelta = 30.0
+
+    @property
+    def poll_seconds(self) -> float:
+        """The longest time between two polls, in seconds."""
+        return seconds_of("poll_interval", self.poll_interval)
+
+
 @cache
 def _annotations(cls: type[Options]) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)

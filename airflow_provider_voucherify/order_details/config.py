@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from airflow_provider_voucherify.core.options import Options
+from airflow_provider_voucherify.core.options import PollingOptions
 from airflow_provider_voucherify.core.validation import did_you_mean
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export.config import Compression
@@ -18,7 +18,7 @@ from airflow_provider_voucherify.order_export.window import ExportWindow
 TABLES = ("orders", "order_items", "order_redemptions")
 
 
-class DetailsConfig(Options, frozen=True, kw_only=True):
+class DetailsConfig(PollingOptions, frozen=True, kw_only=True):
     """
     The options of reading whole orders.
 
@@ -44,7 +44,6 @@ class DetailsConfig(Options, frozen=True, kw_only=True):
     max_calls: Annotated[int, Meta(ge=1)] | None = None
     compression: Compression = "zstd"
     max_rows_per_file: Annotated[int, Meta(ge=1)] = 1_000_000
-    poll_interval: float | timedelta = 30.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,12 +73,6 @@ class DetailsConfig(Options, frozen=True, kw_only=True):
     @property
     def _window(self) -> ExportWindow:
         return ExportWindow.parse("updated_at", self.window_start, self.window_end)
-
-    @property
-    def poll_seconds(self) -> float:
-        """The longest time between two attempts, in seconds."""
-        assert isinstance(self.poll_interval, float)  # noqa: S101  # the check of the options made it one
-        return self.poll_interval
 
 
 def check_tables(tables: Sequence[str]) -> None:

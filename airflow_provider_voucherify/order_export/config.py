@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from airflow_provider_voucherify.core.options import Options
+from airflow_provider_voucherify.core.options import PollingOptions
 from airflow_provider_voucherify.core.validation import did_you_mean
 from airflow_provider_voucherify.exceptions import ConfigurationError, TooFewRowsError
 from airflow_provider_voucherify.order_export.request import ExportRequest
@@ -23,7 +22,7 @@ Compression = Literal["zstd", "snappy", "gzip", "lz4", "brotli", "none"]
 FILE_PREFIX = re.compile(r"[\w.-]+")
 
 
-class ExportConfig(Options, frozen=True, kw_only=True):
+class ExportConfig(PollingOptions, frozen=True, kw_only=True):
     """
     The options of an export.
 
@@ -68,7 +67,6 @@ class ExportConfig(Options, frozen=True, kw_only=True):
     file_prefix: str | None = None
     max_files: Annotated[int, Meta(ge=1)] = 10_000
     max_window_splits: Annotated[int, Meta(ge=0)] = 16
-    poll_interval: float | timedelta = 30.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,12 +94,6 @@ class ExportConfig(Options, frozen=True, kw_only=True):
             raise TooFewRowsError(
                 f"The export has {rows:,} rows, fewer than min_rows={self.min_rows:,}. Nothing was published."
             )
-
-    @property
-    def poll_seconds(self) -> float:
-        """The longest time between two polls, in seconds."""
-        assert isinstance(self.poll_interval, float)  # noqa: S101  # the check of the options made it one
-        return self.poll_interval
 
     def columns(self, fields: Sequence[str]) -> list[str]:
         """

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from airflow_provider_voucherify.api.facts import Facts
-from airflow_provider_voucherify.core.options import Options
+from airflow_provider_voucherify.core.options import PollingOptions
 from airflow_provider_voucherify.core.validation import seconds_of
 from airflow_provider_voucherify.order_source.duplicates import OnDuplicate
 from airflow_provider_voucherify.order_source.rules import Treatment
@@ -17,7 +17,7 @@ from airflow_provider_voucherify.order_source.rules import Treatment
 OnUnknown = Literal["verify", "report", "resend"]
 
 
-class ImportConfig(Options, frozen=True):
+class ImportConfig(PollingOptions, frozen=True):
     """
     The options of an import.
 
@@ -59,7 +59,6 @@ class ImportConfig(Options, frozen=True):
     on_unknown: OnUnknown = "verify"
     lost_request_timeout: float | timedelta = 120.0
     wait_for_completion: bool = True
-    poll_interval: float | timedelta = 30.0
 
     def fitting(self, facts: Facts) -> Self:
         """
@@ -91,8 +90,3 @@ class ImportConfig(Options, frozen=True):
     def lost_request_seconds(self) -> float:
         """How long a request may still arrive after its response was lost, in seconds."""
         return seconds_of("lost_request_timeout", self.lost_request_timeout)
-
-    @property
-    def poll_seconds(self) -> float:
-        """The longest time between two polls, in seconds."""
-        return seconds_of("poll_interval", self.poll_interval)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from airflow_provider_voucherify.core.options import Options
-from airflow_provider_voucherify.core.validation import seconds_of
+from airflow_provider_voucherify.core.options import PollingOptions
 from airflow_provider_voucherify.order_source.duplicates import OnDuplicate
 from airflow_provider_voucherify.order_source.rules import Treatment
 
@@ -16,7 +14,7 @@ SyncMode = Literal["upsert", "update"]
 OrderedBy = Literal["source_id", "customer"]
 
 
-class SyncConfig(Options, frozen=True):
+class SyncConfig(PollingOptions, frozen=True):
     """
     The options of a synchronisation.
 
@@ -46,9 +44,3 @@ class SyncConfig(Options, frozen=True):
     product_overrides: Treatment = "send"
     max_rejected: Annotated[float, Meta(ge=0)] = 0
     max_unknown: Annotated[float, Meta(ge=0)] = 0
-    poll_interval: float | timedelta = 30.0
-
-    @property
-    def poll_seconds(self) -> float:
-        """How long to wait after failures that may pass, in seconds."""
-        return seconds_of("poll_interval", self.poll_interval)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from os import PathLike, fspath
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from airflow_provider_voucherify.core.options import Options
-from airflow_provider_voucherify.core.validation import did_you_mean, seconds_of
+from airflow_provider_voucherify.core.options import PollingOptions
+from airflow_provider_voucherify.core.validation import did_you_mean
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.order_export import ExportRequest
 from airflow_provider_voucherify.order_export.kinds import METADATA, METADATA_PREFIX, METADATA_X, is_metadata_key
@@ -24,7 +24,7 @@ COMPARABLE = ("status", "amount", "discount_amount", "customer_id", "referrer_id
 EXPORTED = ("id", "source_id", "created_at", "updated_at", "status", "amount")  # whatever is compared
 
 
-class ReconcileConfig(Options, frozen=True, kw_only=True):
+class ReconcileConfig(PollingOptions, frozen=True, kw_only=True):
     """
     The options of a reconciliation.
 
@@ -69,7 +69,6 @@ class ReconcileConfig(Options, frozen=True, kw_only=True):
     on_extra: OnExtra = "ignore"
     header_mapping: Mapping[str, str] | None = None
     spill_path: str | PathLike[str] | None = None
-    poll_interval: float | timedelta = 30.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,11 +103,6 @@ class ReconcileConfig(Options, frozen=True, kw_only=True):
             window_start=self.window_start,
             window_end=self.window_end,
         )
-
-    @property
-    def poll_seconds(self) -> float:
-        """The longest time between two polls, in seconds."""
-        return seconds_of("poll_interval", self.poll_interval)
 
     @property
     def _compared(self) -> Sequence[str]:
