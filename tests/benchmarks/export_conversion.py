@@ -241,7 +241,7 @@ def served_elsewhere(source: Path) -> Iterator[str]:
 
 
 def peak_megabytes() -> float:
-    """Tell the peak of this process. Not ``ru_maxrss``, which begins with what the parent process had."""
+    """Return the peak of this process. Not ``ru_maxrss``, which begins with what the parent process had."""
     status = Path("/proc/self/status").read_text()
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
 

@@ -82,7 +82,7 @@ class Journey(ABC):
         """See that all orders are there, asked for so many times and no more, and that the task says so."""
 
     def succeeds(self, times: int = 1, goes_on: bool = False) -> None:
-        """See the run end well, and, if it was disturbed, go on where it was."""
+        """See the run end well, and, if it was disturbed, resume where it was."""
         assert self.run.wait_for_end() == "success"
         self.check(times)
         self.check_store()

@@ -173,7 +173,7 @@ def test_the_pool_of_the_history_export_counts_its_tasks_while_they_wait(emulato
 
 
 def open_slots() -> int:
-    """What the scheduler looks at before it starts a task of the pool."""
+    """What the scheduler checks before it starts a task of the pool."""
     return Pool.slots_stats()["voucherify_exports"]["open"]
 
 

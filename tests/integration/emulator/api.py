@@ -18,7 +18,7 @@ KEYS = {"X-App-Id": "emulator-app-id", "X-App-Token": "emulator-app-token"}  # t
 
 
 class Api(requests.Session):
-    """A session with the emulator's keys, which takes paths for URLs and checks every answer by the OpenAPI files."""
+    """A session with the emulator's keys, which takes paths for URLs and checks every response by the OpenAPI files."""
 
     def __init__(self, emulator: Emulator, **headers: str) -> None:
         super().__init__()

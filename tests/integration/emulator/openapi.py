@@ -1,4 +1,4 @@
-"""The OpenAPI files of the reference, as a judge over every answer that a test of the emulator gets."""
+"""The OpenAPI files of the reference, by which every response to a test of the emulator is checked."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class Specification:
     def answer_errors(
         self, name: str, template: str, method: str, status: str, media_type: str, value: Any
     ) -> list[str]:
-        """Return what is wrong with the body of a documented answer.
+        """Return what is wrong with the body of a documented response.
 
         The result of an action is judged by the schema of its type too, not just by that of any type.
         """
@@ -178,7 +178,7 @@ class Specification:
         return errors
 
     def check(self, answer: requests.Response, *, download: bool) -> tuple[str, int]:
-        """Fail unless an answer is valid: by its operation's schema, or as an error where it is not documented.
+        """Fail unless a response is valid: by its operation's schema, or as an error where it is not documented.
 
         :return: id of the operation and the status, for those who count.
         """

@@ -1,4 +1,4 @@
-"""The emulator against the OpenAPI files of the reference: their examples are sent, and every answer has to be valid.
+"""The emulator against the OpenAPI files of the reference: their examples are sent, and every response has to be valid.
 
 So has every answer in the other tests of the emulator: see :class:`Api`.
 """
@@ -40,7 +40,7 @@ def example(operation_id: str, status: str, name: str) -> Any:
 
 
 def refused(judge: Specification) -> set[str]:
-    """Return the official examples of answers that are not valid."""
+    """Return the official examples of responses that are not valid."""
     return {
         f"{document} {method} {path} {status} {name}"
         for document, path, method, status, media_type, name, value in examples("responses")
@@ -233,7 +233,7 @@ def test_the_judge_refuses_what_is_wrong(api, monkeypatch):
         specification().check(error, download=False)
 
 
-def test_answers_are_checked_on_both_hosts(api):
+def test_responses_are_checked_on_both_hosts(api):
     url = api.finished_export()["result"]["url"]
     api.checked.clear()
     assert isinstance(api, Api)

@@ -298,7 +298,7 @@ ORDERS = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders=st.lists(ORDERS, min_size=1, max_size=6))
 def test_any_orders_one_by_one_come_to_what_they_come_to_in_one_import(api, emulator, orders):
-    """Creating and importing do the same: amounts agree with themselves, and a get answers what a create answered."""
+    """Creating and importing do the same: amounts agree with themselves, and a get returns what a create returned."""
     emulator.reset()
     answers = [api.post("/v1/orders", json=order) for order in orders]
     assert {answer.status_code for answer in answers} == {200}

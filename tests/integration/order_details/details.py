@@ -24,7 +24,7 @@ WRITE = (
 
 
 def items_of(name: str, version: int) -> list[dict[str, object]]:
-    """Items that tell order and version, none of some orders."""
+    """Items that name order and version, none of some orders."""
     return [
         {"object": "order_item", "source_id": f"{name}-{version}-{index}", "quantity": index + 1, "amount": version}
         for index in range(version % 4)

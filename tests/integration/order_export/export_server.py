@@ -1,4 +1,4 @@
-"""A server of exports over real HTTP, for the contents and broken answers that the emulator does not give."""
+"""A server of exports over real HTTP, for the contents and broken responses that the emulator does not give."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_positions_are_understood_in_each_form(positions, inside, outside):
 
 
 class Killed(BaseException):
-    """Stands for a kill: no code of ours goes on after it."""
+    """Stands for a kill: no code of ours runs after it."""
 
 
 @pytest.mark.parametrize("dies_at", range(1, 8))

@@ -17,7 +17,7 @@ UNNAMED = {11}
 
 
 class Killed(BaseException):
-    """Stands for a kill: no code of ours goes on after it."""
+    """Stands for a kill: no code of ours runs after it."""
 
 
 class DyingStore(FileStateStore):

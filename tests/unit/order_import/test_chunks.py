@@ -1,4 +1,4 @@
-"""Records become bodies: none is lost, none is too large, and the same stretch gives the same chunk."""
+"""Records become bodies: none is lost, none is too large, and the same records give the same chunk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was read last is not read again, and reading goes on where it stood."""
+"""What was read last is not read again, and reading continues where it stood."""
 
 from __future__ import annotations
 
