@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 
+# in the place of a window that is known only at run time: what no export of a window can have is found all the same
+ANY_WINDOW = dict(zip(BOUNDS, ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), strict=True))
 EVENT_EXTRA = ("rows", "path", "uri", "window", "manifest_path", "bad_rows", "bad_rows_path", "bad_row_ids")
 
 
@@ -114,7 +116,7 @@ class ExportOperator(WindowMixin, WaitingOperator):
         if self.window is None and any(values[name] is None for name in BOUNDS):
             known |= {name: values[name] for name in BOUNDS}
         elif any(name not in known or values[name] is None for name in BOUNDS):
-            known = {name: value for name, value in known.items() if name not in (*BOUNDS, "window_lookback")}
+            known |= ANY_WINDOW
         config = self._options(ExportConfig)
         config.apply_to(ExportRequest(**known))
         if self.asset_partitions and config.partition_by is None:

@@ -14,6 +14,7 @@ from airflow.utils.session import create_session
 from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.exceptions import ConfigurationError
 from airflow_provider_voucherify.operators._export import EVENT_EXTRA
+from airflow_provider_voucherify.operators.exports import VoucherifyExportOperator
 from airflow_provider_voucherify.operators.orders import OrdersExportOperator
 from tests.airflow_home import run_dag
 from tests.integration.order_export.timeline import put
@@ -26,6 +27,7 @@ both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["worker",
 
 NIGHTLY = CronDataIntervalTimetable("0 0 * * *", timezone="UTC")
 NO_WINDOW = {"window_start": None, "window_end": None}
+OF_RUN = {"window": "data_interval", **NO_WINDOW}
 BY_HAND = {"logical_date": None} if AIRFLOW_V_3_0_PLUS else {}  # below it, every run has a logical date
 
 
@@ -178,6 +180,9 @@ def test_the_events_of_an_asset_name_the_days_that_were_written(emulator, orders
         ({"window_lookback": timedelta(0)}, "window_lookback must be above 0 seconds"),
         ({"window_field": "status"}, "window_field must be one of updated_at, created_at"),
         ({"window_start": "2026-01-02T00:00Z"}, "window_start must be before window_end"),
+        (OF_RUN | {"filters": {"junction": "or"}}, "junction must be 'and'"),
+        (OF_RUN | {"filters": {"updated_at": {"conditions": {"$after": "2026-01-01"}}}}, "leave it to the window"),
+        ({"window_start": "{{ x }}", "filters": {"junction": "or"}}, "junction must be 'and'"),
         ({"filters": {"junction": "or", "amount": {"conditions": {"$is": [1]}}}}, "junction must be 'and'"),
         ({"partition_by": "updated_at", "fields": ["id"]}, "'updated_at' is not among the fields"),
         ({"partition_by": "status"}, "'status' is not a time of an order"),
@@ -194,3 +199,12 @@ def test_a_naive_time_in_a_template_is_refused_when_the_task_runs(emulator, tmp_
     assert run_export(tmp_path / "orders.parquet", window_end="{{ '2026-01-02' }}").state == "failed"
     assert "window_end must say its offset from UTC" in log()
     assert EXPORT not in emulator.calls()["calls"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("points_expiration", "no filter by time for an export of"), ("sku", "an export of sku has no 'updated_at'")],
+)
+def test_a_window_that_a_kind_cannot_have_is_refused_when_the_dag_is_parsed(kind, message):
+    with pytest.raises(ConfigurationError, match=message):
+        VoucherifyExportOperator(task_id="export", output_path="x", exported_object=kind, window="data_interval")
