@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Unpack
 
@@ -198,4 +197,3 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
         )
         self._state_store.clear()
         self._spool.clear()
-        log.info("Published %s.", asdict(self._summary)["tables"])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 FIRST = "1970-01-01T00:00:00+00:00"
+EXAMPLE = "2026-01-01T00:00:00+00:00"
 
 
 class Watermark(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,12 +44,13 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True):
         if text is None:
             return cls()
         try:
-            watermark = msgspec.json.decode(text, type=cls)
+            # a time alone is what people write
+            watermark = msgspec.json.decode(text, type=cls) if text.startswith("{") else cls(value=text.strip())
             watermark.start(timedelta())
         except (msgspec.DecodeError, ValueError) as error:
             raise StateError(
-                f"The variable {variable_name(context)} is no watermark ({error}). Correct it, or delete it to start "
-                "with the orders of all times."
+                f"The variable {variable_name(context)} is no watermark ({error}). Set it to a time such as "
+                f"{EXAMPLE}, or delete it to start with the orders of all times."
             ) from error
         return watermark
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import psycopg2
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_voucherify.exceptions import StateError
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.operators.orders import SyncOrdersOperator
+from airflow_provider_voucherify.task.watermark import Watermark
 from tests.airflow_home import run_dag
 
 CREATE = "POST /v1/orders"
@@ -102,3 +105,21 @@ def test_every_change_comes_in_and_what_the_lookback_reads_again_is_not_sent_aga
 def test_wrong_parameters_are_refused_when_the_dag_is_parsed(parameters, message):
     with pytest.raises(ValueError, match=message):
         SyncOrdersOperator(task_id="sync", **parameters)
+
+
+def loaded(text, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_VAR_VOUCHERIFY_WATERMARK_SHOP_SYNC", text)
+    return Watermark.load({"ti": SimpleNamespace(dag_id="shop", task_id="sync")})
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T00:00:00+00:00", '{"value": "2026-01-01T00:00:00+00:00"}'])
+def test_a_time_set_by_hand_is_a_watermark(text, monkeypatch):
+    assert loaded(text, monkeypatch).start(timedelta(minutes=5)) == "2025-12-31T23:55:00+00:00"
+
+
+@pytest.mark.parametrize("text", ["yesterday", '{"value": 1}', '{"value": "yesterday"}', ""])
+def test_something_else_is_none(text, monkeypatch):
+    with pytest.raises(
+        StateError, match=r"voucherify_watermark_shop_sync is no watermark .* Set it to a time such as 2026"
+    ):
+        loaded(text, monkeypatch)
