@@ -35,7 +35,7 @@ from airflow_provider_voucherify.order_export.sink.parquet import Manifest, Parq
 T = TypeVar("T")
 
 ATTEMPTS = 3
-LARGE_BLOCK_BYTES = 64 << 20
+LARGER_BLOCKS_BYTES = (4 << 20, 16 << 20, 64 << 20)  # for rows that are too long: memory grows with the blocks
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +85,14 @@ def download_to_parquet(
         before_sleep=_log_retry,
         reraise=True,
     )
-    try:
-        return retrying(task.attempt, BLOCK_BYTES)
-    except RowTooLongError as error:
-        log.info("%s Trying again with blocks of %d MiB.", error, LARGE_BLOCK_BYTES >> 20)
-        return retrying(task.attempt, LARGE_BLOCK_BYTES)
+    block_bytes = BLOCK_BYTES
+    for larger_block_bytes in LARGER_BLOCKS_BYTES:
+        try:
+            return retrying(task.attempt, block_bytes)
+        except RowTooLongError as error:
+            log.info("%s Trying again with blocks of %d MiB.", error, larger_block_bytes >> 20)
+            block_bytes = larger_block_bytes
+    return retrying(task.attempt, block_bytes)
 
 
 @dataclass(frozen=True)

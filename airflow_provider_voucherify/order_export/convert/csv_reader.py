@@ -15,7 +15,8 @@ import pyarrow.csv
 
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
 
-READ_BUFFER_BYTES = 1 << 16
+READ_AHEAD_BYTES = 16 << 20
+MIN_BLOCKS, MAX_BLOCKS = 4, 32  # Arrow holds three at a time to find the rows at their borders, and keeps 32 waiting
 RELEASE_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,8 @@ class CsvReader:
     Arrow reads ahead in threads of its own. They keep the Python objects that they call for some time after the reader
     is dropped, whether the stream was read to its end or not, and a thread that needs the GIL while the interpreter
     ends aborts the process (``terminate called without an active exception``). So the ``with`` block ends when Arrow
-    has released these objects, and it never gets hold of others: its blocks are copies, and errors are kept here. The
-    copies are in memory of ``malloc``, which keeps that of one block for the next: Arrow's own allocator returns it to
-    the system each time, and to get it back costs more than the copy.
+    has released these objects; errors are kept here. The blocks of text are among them: it reads into one of a few, and
+    waits until Arrow has released one. So they bound how far it reads ahead, and need no new memory.
 
     :param stream: The file.
     :param cells_schema: The columns to read, named by their position in the header.
@@ -46,10 +46,14 @@ class CsvReader:
         self._cells_schema = cells_schema
         self._block_bytes = block_bytes
         self._on_invalid_row = on_invalid_row
-        self._buffer = memoryview(bytearray(max(block_bytes, READ_BUFFER_BYTES)))
         self._error: Exception | None = None
         self._lent: list[weakref.ref[Any]] = []
         self._released: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._texts: dict[int, weakref.ref[memoryview]] = {}
+        self._free_blocks: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        self._block_count = min(max(MIN_BLOCKS, READ_AHEAD_BYTES // block_bytes), MAX_BLOCKS)
+        for _ in range(self._block_count):
+            self._free_blocks.put(bytearray())  # its memory is taken when it is needed
         self._reader: pyarrow.csv.CSVStreamingReader | None = None
 
     def __enter__(self) -> Self:
@@ -82,7 +86,7 @@ class CsvReader:
         names = [str(position) for position in range(len(self._stream.header))]
         try:
             return pyarrow.csv.open_csv(
-                pa.BufferedInputStream(pa.PythonFile(file, "r"), READ_BUFFER_BYTES, pa.system_memory_pool()),
+                pa.PythonFile(file, "r"),
                 read_options=pyarrow.csv.ReadOptions(
                     column_names=names,
                     block_size=self._block_bytes,
@@ -112,12 +116,20 @@ class CsvReader:
         return called_by_arrow
 
     def _read(self, size: int) -> memoryview:
-        room = self._buffer[:size]
+        block = self._free_blocks.get() or bytearray(size)
+        return self._text_of(block, self._fill(block))  # no variable has the text: the traceback of an error keeps them
+
+    def _fill(self, block: bytearray) -> int:
         try:
-            return room[: self._stream.readinto(room)]
+            return self._stream.readinto(block)
         except Exception as error:  # noqa: BLE001 - raised where the next batch is awaited, and not in Arrow's thread
             self._error = error
-            return room[:0]
+            return 0
+
+    def _text_of(self, block: bytearray, size: int) -> memoryview:
+        text = memoryview(block)[:size]
+        self._texts[id(block)] = weakref.ref(text, functools.partial(self._free_blocks.put, block))
+        return text
 
     def _raise_error(self) -> None:
         error, self._error = self._error, None
@@ -129,10 +141,13 @@ class CsvReader:
 
     def _close(self) -> None:
         self._stream.interrupt()
+        self._free_blocks.put(bytearray())  # for a read that waits for one
         self._reader = None  # waits for the block that is being read
         try:
             for _ in self._lent:
                 self._released.get(timeout=RELEASE_SECONDS)
+            for _ in range(self._block_count + 1):
+                self._free_blocks.get(timeout=RELEASE_SECONDS)
         except queue.Empty:
             log.warning("Arrow still reads %s %.0f s after its reader was closed.", self._stream.name, RELEASE_SECONDS)
 
