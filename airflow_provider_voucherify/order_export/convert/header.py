@@ -63,7 +63,6 @@ def match_columns(
     :raises ExportFileError: if a field has no column, or two.
     """
     found: dict[str, int] = {}
-    twice = _asked_for_twice(header, fields)
     mapping = header_mapping or {}
     known = {form for field in known_fields for form in (normal_form(field), LABELS.get(field)) if form}
 
@@ -76,8 +75,14 @@ def match_columns(
     def is_bare_key(text: str, field: str) -> bool:
         return may_be_key(text) and field == f"{METADATA_PREFIX}{text.strip()}"
 
+    def bare_key(text: str) -> str | None:
+        return text.strip() if may_be_key(text) and metadata_key(text) is None else None
+
+    twice = _asked_for_twice(header, fields, metadata_key)
+    bare_twice = _asked_for_twice(header, fields, bare_key)
     for same in (is_mapped, _same_key, _same_normal_form, _is_label, is_bare_key):
-        free = [position for position in range(len(header)) if position not in {*found.values(), *twice}]
+        taken = {*found.values(), *twice, *bare_twice}
+        free = [position for position in range(len(header)) if position not in taken]
         for field in fields:
             if field not in found and (position := _only(field, header, free, same, name)) is not None:
                 found[field] = position
@@ -92,19 +97,19 @@ def match_columns(
             f"{name} has no column for {', '.join(missing)}. Its columns are: {', '.join(header)}. "
             f"If one of them is meant, map it: header_mapping={{'…': {missing[0]!r}}}."
         )
-    used = {*found.values(), *metadata.values(), *twice}
+    used = {*found.values(), *metadata.values(), *twice, *bare_twice}
     unknown = tuple(text for position, text in enumerate(header) if position not in used)
     return Columns(found, metadata, unknown)
 
 
-def _asked_for_twice(header: Sequence[str], fields: Sequence[str]) -> set[int]:
+def _asked_for_twice(header: Sequence[str], fields: Sequence[str], key_of: Callable[[str], str | None]) -> set[int]:
     """Find the second columns of keys that were requested as ``metadata.X`` and come with ``metadata`` as well."""
     return {
         position
         for position, text in enumerate(header)
         if METADATA in fields
         and text in header[:position]
-        and (key := metadata_key(text))
+        and (key := key_of(text))
         and f"{METADATA_PREFIX}{key}" in fields
     }
 

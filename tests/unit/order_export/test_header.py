@@ -104,6 +104,16 @@ def test_a_key_that_is_asked_for_beside_metadata_may_come_twice():
         match(header, ["metadata.n"])
 
 
+def test_a_bare_key_that_is_asked_for_beside_metadata_may_come_twice():
+    header = ["ID", "n", "m", "n"]
+    columns = match(header, ["id", "metadata", "metadata.n"])
+    assert (columns.fields, columns.metadata, columns.unknown) == ({"id": 0, "metadata.n": 1}, {"m": 2, "n": 3}, ())
+    with pytest.raises(ExportFileError, match=r"2 columns for metadata\.n"):
+        match(header, ["id", "metadata.n"])
+    with pytest.raises(ExportFileError, match=r"2 columns for the metadata key 'n'"):
+        match([*header, "n"], ["id", "metadata", "metadata.n"])
+
+
 def test_labels_of_other_exports_match():
     columns = match(["ID", "Creation Date", "Last Update Date"], ["id", "created_at", "updated_at"])
     assert columns.fields == {"id": 0, "created_at": 1, "updated_at": 2}
