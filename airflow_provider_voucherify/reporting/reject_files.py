@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,7 @@ from airflow_provider_voucherify.api.redaction import one_line
 from airflow_provider_voucherify.core.storage import StoragePath, check_writable, write_durably
 
 LOGGED_A_CHUNK = 5
+LOGGED_OF_A_KIND = 200  # a sync has as many chunks as orders
 KINDS = ("rejected", "unknown", "superseded")
 SUMMARY_FILE = "summary.json"
 PAGE_FILE = "report.html"
@@ -207,6 +209,19 @@ class Report:
     def __init__(self, path: StoragePath | None, run_id: str | None = None) -> None:
         self._path = path
         self._run_id = run_id
+        self._logged: Counter[str] = Counter()
+
+    def _log(self, kind: str, number: int, outcomes: Sequence[Outcome]) -> None:
+        if self._logged[kind] >= LOGGED_OF_A_KIND:
+            return
+        shown = outcomes[:LOGGED_A_CHUNK]
+        for outcome in shown:
+            log.warning("%s: %s", kind, outcome)
+        if len(outcomes) > LOGGED_A_CHUNK:
+            log.warning("%s: %d more orders of chunk %d", kind, len(outcomes) - LOGGED_A_CHUNK, number)
+        self._logged[kind] += len(shown)
+        if self._logged[kind] >= LOGGED_OF_A_KIND:
+            log.warning("%s: no more of them are named here", kind)
 
     def write(
         self,
@@ -230,10 +245,7 @@ class Report:
         """
         if not outcomes:
             return
-        for outcome in outcomes[:LOGGED_A_CHUNK]:
-            log.warning("%s: %s", kind, outcome)
-        if len(outcomes) > LOGGED_A_CHUNK:
-            log.warning("%s: %d more orders of chunk %d", kind, len(outcomes) - LOGGED_A_CHUNK, number)
+        self._log(kind, number, outcomes)
         if self._path is not None:
             folder = self._path / kind
             folder.mkdir(parents=True, exist_ok=True)

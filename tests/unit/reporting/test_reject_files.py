@@ -50,3 +50,11 @@ def test_a_merge_that_was_cut_off_is_repeated(tmp_path, removed):
 def test_one_file_stays_as_it_is(tmp_path):
     written(tmp_path, [7]).merge()
     assert [part.name for part in (tmp_path / "rejected").iterdir()] == ["part-000007.jsonl"]
+
+
+def test_a_log_names_so_many_orders_and_no_more(tmp_path, caplog):
+    report = written(tmp_path, range(1, reject_files.LOGGED_OF_A_KIND + 10))
+    report.write("unknown", 1, [Outcome("orders[0]", None, "no", b"{}")])
+    assert len(caplog.messages) == reject_files.LOGGED_OF_A_KIND + 2
+    assert caplog.messages[-2] == "rejected: no more of them are named here"
+    assert len(list((tmp_path / "rejected").iterdir())) == reject_files.LOGGED_OF_A_KIND + 9
