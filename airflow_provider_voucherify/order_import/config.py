@@ -9,15 +9,14 @@ import msgspec
 from msgspec import Meta
 
 from airflow_provider_voucherify.api.facts import Facts
-from airflow_provider_voucherify.core.options import PollingOptions
 from airflow_provider_voucherify.core.validation import seconds_of
+from airflow_provider_voucherify.order_load.config import LoadConfig
 from airflow_provider_voucherify.order_source.duplicates import OnDuplicate
-from airflow_provider_voucherify.order_source.rules import Treatment
 
 OnUnknown = Literal["verify", "report", "resend"]
 
 
-class ImportConfig(PollingOptions, frozen=True):
+class ImportConfig(LoadConfig, frozen=True, kw_only=True):
     """
     The options of an import.
 
@@ -47,12 +46,8 @@ class ImportConfig(PollingOptions, frozen=True):
     """
 
     on_duplicate: OnDuplicate | None = "error"
-    customers: Treatment = "send"
-    product_overrides: Treatment = "send"
     chunk_size: Annotated[int, Meta(ge=1)] = 2000
     max_body_bytes: Annotated[int, Meta(ge=1)] = 8_000_000
-    max_rejected: Annotated[float, Meta(ge=0)] = 0
-    max_unknown: Annotated[float, Meta(ge=0)] = 0
     max_in_flight: Annotated[int, Meta(ge=1)] = 20
     max_bisections: Annotated[int, Meta(ge=0)] = 500
     max_resends: Annotated[int, Meta(ge=0)] = 1

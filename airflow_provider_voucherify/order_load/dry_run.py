@@ -12,7 +12,8 @@ import msgspec
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import DryRunFailedError
-from airflow_provider_voucherify.order_load.find_rules import RuleOptions, find_rules
+from airflow_provider_voucherify.order_load.config import LoadConfig
+from airflow_provider_voucherify.order_load.find_rules import find_rules
 from airflow_provider_voucherify.order_source.findings import Findings
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.reporting.losses import Loss, first_of
@@ -101,7 +102,7 @@ class DryRun:
         ``dry_run/`` in it.
     """
 
-    def __init__(self, client: Endpoints, source: Source, config: RuleOptions, report_path: StoragePath | None) -> None:
+    def __init__(self, client: Endpoints, source: Source, config: LoadConfig, report_path: StoragePath | None) -> None:
         if report_path is not None:
             source.check_report_path(report_path)
         client.list_async_actions(limit=1)

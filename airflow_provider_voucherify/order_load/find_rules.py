@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
 
+from airflow_provider_voucherify.order_load.config import LoadConfig
 from airflow_provider_voucherify.order_load.state import LoadCheckpoint
 from airflow_provider_voucherify.order_source.duplicates import (
     Duplicates,
-    OnDuplicate,
     find_duplicates,
 )
-from airflow_provider_voucherify.order_source.rules import Rules, Treatment
+from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Source
 
 MAX_SAVED_DUPLICATES = 500  # of 24 bytes each: Airflow's task state store takes 64 KiB
@@ -19,23 +18,7 @@ MAX_SAVED_DUPLICATES = 500  # of 24 bytes each: Airflow's task state store takes
 log = logging.getLogger(__name__)
 
 
-class RuleOptions(Protocol):
-    """The options of a job that decide which of its orders are sent, and with what."""
-
-    @property
-    def on_duplicate(self) -> OnDuplicate | None:
-        """What becomes of orders that repeat a ``source_id``."""
-
-    @property
-    def customers(self) -> Treatment:
-        """What becomes of customers and referrers."""
-
-    @property
-    def product_overrides(self) -> Treatment:
-        """What becomes of what overwrites products of the catalogue."""
-
-
-def find_rules(source: Source, config: RuleOptions, checkpoint: LoadCheckpoint | None = None) -> Rules:
+def find_rules(source: Source, config: LoadConfig, checkpoint: LoadCheckpoint | None = None) -> Rules:
     """
     Check a source for orders that repeat a ``source_id``, and make the rules by which its orders are sent.
 

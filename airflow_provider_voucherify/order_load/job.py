@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Protocol, TypeVar, Unpack
+from typing import Any, Generic, TypeVar, Unpack
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Pause
@@ -13,11 +13,12 @@ from airflow_provider_voucherify.core.job import Job, JobOptions
 from airflow_provider_voucherify.core.state_store import StateStore, state_file
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import StateError
-from airflow_provider_voucherify.order_load.find_rules import RuleOptions, find_rules
+from airflow_provider_voucherify.order_load.config import LoadConfig
+from airflow_provider_voucherify.order_load.find_rules import find_rules
 from airflow_provider_voucherify.order_load.state import LoadState
 from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Source
-from airflow_provider_voucherify.reporting.about import About, HasDefaults
+from airflow_provider_voucherify.reporting.about import About
 from airflow_provider_voucherify.reporting.progress import Progress
 from airflow_provider_voucherify.reporting.reject_files import Report
 from airflow_provider_voucherify.reporting.summary import LoadSummary
@@ -28,23 +29,7 @@ RATE_POINTS = 10  # of the 60 of the timeline: enough to be steady, and few enou
 log = logging.getLogger(__name__)
 
 
-class LoadOptions(RuleOptions, HasDefaults, Protocol):
-    """The options that every job has."""
-
-    @property
-    def max_rejected(self) -> float:
-        """How many orders may be rejected."""
-
-    @property
-    def max_unknown(self) -> float:
-        """How many orders may be unknown."""
-
-    @property
-    def poll_seconds(self) -> float:
-        """The longest wait between two polls, in seconds."""
-
-
-ConfigT = TypeVar("ConfigT", bound=LoadOptions)
+ConfigT = TypeVar("ConfigT", bound=LoadConfig)
 StateT = TypeVar("StateT", bound=LoadState)
 SummaryT = TypeVar("SummaryT", bound=LoadSummary)
 

@@ -6,15 +6,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from airflow_provider_voucherify.core.options import PollingOptions
-from airflow_provider_voucherify.order_source.duplicates import OnDuplicate
-from airflow_provider_voucherify.order_source.rules import Treatment
+from airflow_provider_voucherify.order_load.config import LoadConfig
 
 SyncMode = Literal["upsert", "update"]
 OrderedBy = Literal["source_id", "customer"]
 
 
-class SyncConfig(PollingOptions, frozen=True):
+class SyncConfig(LoadConfig, frozen=True, kw_only=True):
     """
     The options of a synchronisation.
 
@@ -39,8 +37,3 @@ class SyncConfig(PollingOptions, frozen=True):
     mode: SyncMode = "upsert"
     preserve_order_by: OrderedBy = "source_id"
     max_concurrent_calls: Annotated[int, Meta(ge=1)] = 8
-    on_duplicate: OnDuplicate | None = None
-    customers: Treatment = "send"
-    product_overrides: Treatment = "send"
-    max_rejected: Annotated[float, Meta(ge=0)] = 0
-    max_unknown: Annotated[float, Meta(ge=0)] = 0

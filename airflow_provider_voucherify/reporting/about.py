@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
 
 import msgspec
 
 from airflow_provider_voucherify.api.redaction import one_line
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.core.options import Options
-
-
-class HasDefaults(Protocol):
-    """Options that know their defaults."""
-
-    def changed(self) -> dict[str, Any]:
-        """Return the options that differ from their defaults."""
 
 
 class About(msgspec.Struct, kw_only=True):
@@ -38,7 +30,7 @@ class About(msgspec.Struct, kw_only=True):
         settings: Settings,
         source: str,
         source_options: Options,
-        options: HasDefaults,
+        options: Options,
         *,
         run: str | None = None,
         labels: Mapping[str, str] | None = None,
