@@ -84,10 +84,10 @@ def connection_test(command, emulator, folder):
 
 def add_connection(command, emulator, folder):
     migrated()
-    shell(adapted(command, emulator).replace("voucherify_default", f"added_{folder.name}"))
-    hook = f"VoucherifyHook('added_{folder.name}').list_orders(limit=1)"
-    shell(f'python -c "from airflow_provider_voucherify.hooks.voucherify import *; {hook}"')
-    assert emulator.calls()["responses"] == {"200": 1}
+    name = f"added_{folder.name}"
+    shell(adapted(command, emulator).replace("voucherify_default", name))
+    test = f"airflow connections test {name}"
+    assert "Connection success!" in shell(test, AIRFLOW__CORE__TEST_CONNECTION="Enabled")
 
 
 def make_pool(command, emulator, folder):
