@@ -528,16 +528,11 @@ def test_a_task_that_times_out_between_two_polls_says_what_it_waited_for(play, m
     assert "Stopped after 300 s (execution_timeout), waiting for export exp_" in outcome.errors[-1]
 
 
-def test_a_task_that_times_out_before_its_result_is_recorded_leaves_nothing_to_do_again(play, monkeypatch):
-    push = _export.ExportOperator._push_parts
-    pushes = itertools.count()
-
-    def push_parts(*args: Any) -> None:
-        if next(pushes) == 0:
-            raise AirflowTaskTimeout("Timeout, PID: 1")
-        push(*args)
+def test_a_task_that_times_out_before_its_result_is_recorded_leaves_its_state_to_the_next_try(play, monkeypatch):
+    def push_parts(*_args: Any) -> None:
+        raise AirflowTaskTimeout("Timeout, PID: 1")
 
     monkeypatch.setattr(_export.ExportOperator, "_push_parts", push_parts)
-    outcome = play(exporting(parameters={"retries": 1, "retry_delay": timedelta(0)}), False)
-    assert outcome.state == "success"
-    assert outcome.calls["POST /v1/orders/export"] == 1
+    outcome = play(exporting(), False)
+    assert outcome.state == "failed"
+    assert outcome.state_store["parts"][0]["export_id"].startswith("exp_")
