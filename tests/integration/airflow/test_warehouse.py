@@ -150,14 +150,21 @@ class Warehouse:
         connection.execute(f"INSERT INTO {table} {matched} FROM read_parquet(?)", [path])
 
 
-@pytest.mark.parametrize("dialect", ["snowflake", "bigquery", "redshift"])
-def test_nights_in_any_order_leave_the_newest_versions_in_the_dialect_of(dialect, emulator, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("dag_id", "dialect"),
+    [
+        ("voucherify_to_snowflake", "snowflake"),
+        ("voucherify_to_bigquery", "bigquery"),
+        ("voucherify_to_redshift", "redshift"),
+    ],
+)
+def test_nights_in_any_order_leave_the_newest_versions(dag_id, dialect, emulator, tmp_path, monkeypatch):
     warehouse = Warehouse(dialect, tmp_path / "warehouse.duckdb")
     monkeypatch.setattr(SQLExecuteQueryOperator, "get_db_hook", lambda self: warehouse)
     schema = "voucherify" if dialect == "bigquery" else "main"
     with duckdb.connect(warehouse.database) as connection:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    _, night = nights_of(f"voucherify_to_{dialect}", {"folder": tmp_path.as_uri()})
+    _, night = nights_of(dag_id, {"folder": tmp_path.as_uri()})
     add_orders(emulator)
     night(0)
     with duckdb.connect(warehouse.database) as connection:
