@@ -5,7 +5,6 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.providers.common.compat.sdk import DAG
 from airflow.utils.session import create_session
 
-from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.operators.orders import ImportOrdersOperator, OrdersExportOperator
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
 from tests.airflow_home import connection, run_dag
@@ -106,9 +105,8 @@ def test_a_task_that_sent_nothing_has_no_link(dashboard, log):
     assert "XCom not found" not in log()
 
 
-def test_a_link_does_not_wait_for_the_outcome(monkeypatch):
-    with Emulator(import_base_ms=60_000) as slow:
-        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(slow, dashboard_url=DASHBOARD))
-        dag, run = run_import(timeout=5)
-        assert run.state == "failed"
-        assert "/async-actions/aa_" in link(dag, run, BACKGROUND_TASKS)
+def test_a_link_does_not_wait_for_the_outcome(dashboard, emulator):
+    emulator.add_fault("plan_exceeded", route="GET /v1/async-actions/{asyncActionId}")
+    dag, run = run_import()
+    assert run.state == "failed"
+    assert "/async-actions/aa_" in link(dag, run, BACKGROUND_TASKS)
