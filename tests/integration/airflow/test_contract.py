@@ -42,6 +42,7 @@ from tests.integration.order_details.details import put as put_whole
 from tests.integration.order_export.timeline import put
 from tests.orders import order
 
+pytestmark = pytest.mark.no_cover  # takes twice as long if measured, and what it runs others measure
 ACTION, ACTIONS = "GET /v1/async-actions/{asyncActionId}", "GET /v1/async-actions"
 EXPORT, EXPORTS = "GET /v1/exports/{exportId}", "GET /v1/exports"
 ORDER, ORDERS = "GET /v1/orders/{orderId}", "GET /v1/orders"

@@ -27,6 +27,7 @@ from tests.integration.order_details.details import put as put_whole
 from tests.integration.order_export.timeline import change, put
 from tests.orders import order, write_jsonl
 
+pytestmark = pytest.mark.no_cover  # takes twice as long if measured, and what it runs others measure
 EXAMPLES = Path(__file__).parents[3] / "example_dags"
 
 

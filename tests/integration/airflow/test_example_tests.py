@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from tests.airflow_home import DagBag, migrated
 
+pytestmark = pytest.mark.no_cover  # takes twice as long if measured, and what it runs others measure
 EXAMPLES = Path(__file__).parents[3] / "example_dags"
 
 

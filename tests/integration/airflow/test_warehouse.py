@@ -23,6 +23,7 @@ from tests.airflow_home import DagBag, run_dag
 from tests.integration.order_export.timeline import change, put
 from tests.integration.s3 import BUCKET
 
+pytestmark = pytest.mark.no_cover  # takes twice as long if measured, and what it runs others measure
 ROOT = Path(__file__).parents[3]
 FIRST, DAY = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
 FIELDS = ["amount", "metadata", "updated_at", "status", "id", "created_at", "source_id"]  # some, in another order
