@@ -276,61 +276,15 @@ class FileStateStore(FencedStateStore):
         (self._folder / name).unlink(missing_ok=True)
 
 
-class ResumedStateStore:
+class WrappedStateStore:
     """
-    Falls back to a document that was held elsewhere, such as by a trigger, while the store has none.
+    The base of the state stores that change what another one does.
 
-    :param state_store: The store.
-    :param document: The document.
-    """
-
-    def __init__(self, state_store: StateStore, document: dict[str, Any]) -> None:
-        self._state_store = state_store
-        self._document = document
-
-    def claim(self, *, restart: bool = False) -> dict[str, Any]:
-        """Become the owner of the store; return its document, or else the one that was held elsewhere."""
-        return self._state_store.claim(restart=restart) or self._document
-
-    def load(self) -> dict[str, Any]:
-        """Return the document of the store, or else the one that was held elsewhere."""
-        return self._state_store.load() or self._document
-
-    def check(self) -> None:
-        """Check that this writer is still the owner of the store."""
-        self._state_store.check()
-
-    def save(self, document: dict[str, Any]) -> None:
-        """Replace the document of the store."""
-        self._document = document
-        self._state_store.save(document)
-
-    def clear(self) -> None:
-        """Remove the document of the store."""
-        self._state_store.clear()
-
-
-class KeptStateStore:
-    """
-    Keeps the document of a finished job until what the job came to is recorded, so that nothing is done again by a
-    process that takes over in between.
-
-    A context manager: at its end the document of a finished job is removed, also if the result is an error. Where the
-    process is told to end, by an exception that is no :class:`Exception`, it stays.
-
-    :param state_store: The store.
+    :param state_store: The other store.
     """
 
     def __init__(self, state_store: StateStore) -> None:
         self._state_store = state_store
-        self._is_finished = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._is_finished and (kind is None or issubclass(kind, Exception)):
-            self._state_store.clear()
 
     def claim(self, *, restart: bool = False) -> dict[str, Any] | None:
         """Become the owner of the store, and read its document."""
@@ -349,8 +303,61 @@ class KeptStateStore:
         self._state_store.save(document)
 
     def clear(self) -> None:
-        """Note that the job has finished: the document is removed at the end."""
-        self._state_store.check()
+        """Remove the document of the store."""
+        self._state_store.clear()
+
+
+class ResumedStateStore(WrappedStateStore):
+    """
+    Falls back to a document that was held elsewhere, such as by a trigger, while the store has none.
+
+    :param state_store: The store.
+    :param document: The document.
+    """
+
+    def __init__(self, state_store: StateStore, document: dict[str, Any]) -> None:
+        super().__init__(state_store)
+        self._document = document
+
+    def claim(self, *, restart: bool = False) -> dict[str, Any]:
+        """Become the owner of the store; return its document, or else the one that was held elsewhere."""
+        return super().claim(restart=restart) or self._document
+
+    def load(self) -> dict[str, Any]:
+        """Return the document of the store, or else the one that was held elsewhere."""
+        return super().load() or self._document
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Replace the document of the store."""
+        self._document = document
+        super().save(document)
+
+
+class KeptStateStore(WrappedStateStore):
+    """
+    Keeps the document of a finished job until its result is recorded, so that a retry does not do the work again.
+
+    A context manager. On exit it removes the document of a finished job, even if the job raised an :class:`Exception`.
+    The document stays if the process is being stopped: by a timeout of Airflow, ``SystemExit`` or
+    ``KeyboardInterrupt``.
+
+    :param state_store: The store.
+    """
+
+    def __init__(self, state_store: StateStore) -> None:
+        super().__init__(state_store)
+        self._is_finished = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._is_finished and (kind is None or issubclass(kind, Exception)):
+            super().clear()
+
+    def clear(self) -> None:
+        """Note that the job has finished: its document is removed on exit."""
+        self.check()
         self._is_finished = True
 
 
