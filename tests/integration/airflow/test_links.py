@@ -20,6 +20,12 @@ DASHBOARD = "https://dashboard.example/#/{resource}/{id}"
 BACKGROUND_TASKS, EXPORTS = "Voucherify background tasks", "Voucherify exports"
 
 
+@pytest.fixture(autouse=True)
+def links_are_loaded(monkeypatch):
+    """Load the links of tasks as the UI does: clearing a task, as the scheduler does, turns it off for the process."""
+    monkeypatch.setattr(DagSerialization, "_load_operator_extra_links", True)
+
+
 @pytest.fixture
 def dashboard(emulator, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator, dashboard_url=DASHBOARD))
