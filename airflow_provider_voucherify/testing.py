@@ -53,7 +53,13 @@ def _started_voucherify_emulator(voucherify_emulator_options: dict[str, Any]) ->
 
 @pytest.fixture
 def voucherify_emulator(_started_voucherify_emulator: Emulator) -> Emulator:
-    """Return an emulator without orders, calls and faults: started once in the session, reset for each test."""
+    """Return an emulator without orders, calls and faults: started once in the session, reset for each test.
+
+    What this process knows of the quota is forgotten, too: no test waits for the calls of another.
+    """
+    from airflow_provider_voucherify.api.project_limit import forget_projects
+
+    forget_projects()
     _started_voucherify_emulator.reset()
     return _started_voucherify_emulator
 

@@ -234,7 +234,11 @@ class WaitingOperator(WaitingTask, VoucherifyOperator):
                 trigger,
                 context,
                 deadline=deadline,
-                resume_state={"state": job.state.to_json(), "waiting_for": pause.reason},
+                resume_state={
+                    "state": job.state.to_json(),
+                    "waiting_for": pause.reason,
+                    "running": self._running_at_voucherify(),
+                },
                 poll_interval=seconds_of("poll_interval", self.poll_interval),
                 wait=pause.seconds,
                 failures=job.failures,

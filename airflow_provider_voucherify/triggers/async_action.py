@@ -27,8 +27,9 @@ class AsyncActionTrigger(PollingTrigger):
         return {**super()._arguments(), "async_action_ids": self.async_action_ids, "min_ended": self.min_ended}
 
     @property
-    def _waiting_for(self) -> list[str]:
+    def _ids(self) -> list[str]:
         return self.async_action_ids
 
-    def _is_ready(self, ended: set[str]) -> bool:
-        return len(ended) >= self.min_ended
+    @property
+    def _min_ended(self) -> int:
+        return self.min_ended

@@ -94,7 +94,8 @@ class PollingTrigger(BaseTrigger):
     :param not_before: The time of the first poll, in seconds since the epoch; by default ``wait`` seconds from now.
     :param failures: Consecutive polls that failed before. The task makes the poll that may be one failure too many.
     :param resume_state: What the task needs to continue; it returns with the event. The ``kwargs`` of a deferral
-        are made for this, but ``dag.test()`` of Airflow 3.3.2 drops them.
+        are made for this, but ``dag.test()`` of Airflow 3.3.2 drops them. The logs take from it what the task waits
+        for, and what it has running at Voucherify even while it waits for something else, as for the quota.
     """
 
     resource: ClassVar[Resource]
@@ -121,7 +122,7 @@ class PollingTrigger(BaseTrigger):
         self.failures = failures
         self.resume_state = resume_state or {}
         self._calls = 0
-        self._ended = 0
+        self._ended_ids: set[str] = set()
         self._quota: dict[str, Any] = {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -143,12 +144,17 @@ class PollingTrigger(BaseTrigger):
 
     @property
     @abstractmethod
-    def _waiting_for(self) -> list[str]:
-        """The ids that have not ended yet."""
+    def _ids(self) -> list[str]:
+        """The ids that the task waits for."""
 
+    @property
     @abstractmethod
-    def _is_ready(self, ended: set[str]) -> bool:
-        """Record the ids that have ended, and return whether the task has something to do."""
+    def _min_ended(self) -> int:
+        """How many of them must have ended, so that the task has something to do."""
+
+    @property
+    def _running_ids(self) -> list[str]:
+        return [object_id for object_id in self._ids if object_id not in self._ended_ids]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll together with the other triggers of the connection, and yield one event."""
@@ -166,14 +172,19 @@ class PollingTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Log what a kill of the deferred task does not stop (Airflow 3.3)."""
-        if not self._waiting_for:
+        waiting_for = [f"{self.resource.singular} {object_id}" for object_id in self._ids]
+        running = [
+            name
+            for name in self.resume_state.get("running", waiting_for)
+            if name.rpartition(" ")[2] not in self._ended_ids
+        ]
+        if not running:
             self.log.warning("Killed. Nothing of this task is running at Voucherify.")
             return
         self.log.warning(
-            "Killed. This continues at Voucherify, which cannot cancel it: %s %s. A task that runs again resumes from "
-            "its state, if it keeps one.",
-            self.resource.value,
-            one_line(", ".join(self._waiting_for)),
+            "Killed. This continues at Voucherify, which cannot cancel it: %s. A task that runs again resumes from its "
+            "state, if it keeps one.",
+            one_line(", ".join(running)),
         )
 
     async def _wait(self, poller: Poller) -> EventStatus:
@@ -182,12 +193,11 @@ class PollingTrigger(BaseTrigger):
             if poller.is_last_attempt:  # the task makes that attempt, and ends with its error
                 await asyncio.sleep(delay)
                 return EventStatus.FAILED
-            if not self._waiting_for:
+            if not self._ids:
                 await asyncio.sleep(delay)
                 return EventStatus.READY
-            result = await shared_poll(self.voucherify_conn_id, self.resource, self.project).poll(
-                self._waiting_for, delay
-            )
+            poll = shared_poll(self.voucherify_conn_id, self.resource, self.project)
+            result = await poll.poll(self._running_ids, delay)
             self._calls += result.calls
             self._quota = result.quota or self._quota
             try:
@@ -197,8 +207,8 @@ class PollingTrigger(BaseTrigger):
                 self.log.warning("Polling failed; the task resumes and polls by itself. %s", error)
                 return EventStatus.FAILED
             if ended is not None:
-                self._ended = len(ended)
-                if self._is_ready(ended):
+                self._ended_ids |= ended
+                if len(self._ended_ids) >= self._min_ended:
                     return EventStatus.READY
                 poller.reset_failures()
             delay = poller.delay
@@ -206,10 +216,9 @@ class PollingTrigger(BaseTrigger):
     async def _log_again_and_again(self) -> None:
         """Log what the task waits for, in its own log: the shared poll writes to none of them."""
         while True:
-            ids = self._waiting_for
             waiting_for = self.resume_state.get("waiting_for") or self.resource.value
-            progress = (
-                f" ({self._ended} of {len(ids)} {self.resource.value} have ended: {', '.join(ids)})" if ids else ""
-            )
+            count, running = len(self._ids), ", ".join(self._running_ids)
+            ended = f"{len(self._ended_ids)} of {count} {self.resource.value} have ended, running: {running}"
+            progress = f" ({ended})" if count else ""
             self.log.info("Waiting for %s", one_line(waiting_for + progress))
             await asyncio.sleep(LOG_INTERVAL)

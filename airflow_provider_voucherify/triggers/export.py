@@ -25,9 +25,9 @@ class ExportTrigger(PollingTrigger):
         return {**super()._arguments(), "export_ids": self.export_ids}
 
     @property
-    def _waiting_for(self) -> list[str]:
+    def _ids(self) -> list[str]:
         return self.export_ids
 
-    def _is_ready(self, ended: set[str]) -> bool:
-        self.export_ids = [export_id for export_id in self.export_ids if export_id not in ended]
-        return not self.export_ids
+    @property
+    def _min_ended(self) -> int:
+        return len(self.export_ids)

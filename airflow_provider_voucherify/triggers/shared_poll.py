@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -39,6 +40,11 @@ class Resource(StrEnum):
     ASYNC_ACTIONS = "async actions"
     EXPORTS = "exports"
     ORDERS = "orders"
+
+    @property
+    def singular(self) -> str:
+        """The name of one of them."""
+        return self.value.removesuffix("s")
 
 
 class NewestChange(NamedTuple):
@@ -250,7 +256,9 @@ def find_ended(client: Endpoints, resource: Resource, ids: Collection[str]) -> s
     else:
         get = client.get_export
         found |= client.find_exports(ids) if len(ids) > 1 else {}
-    for object_id in sorted(set(ids) - found.keys())[:MAX_SINGLE_REQUESTS]:
+    missing = sorted(set(ids) - found.keys())
+    # others at each poll: those that take long must not keep the rest from being requested at all
+    for object_id in random.sample(missing, min(len(missing), MAX_SINGLE_REQUESTS)):
         try:
             found[object_id] = get(object_id)
         except NotFoundError:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from airflow.providers.common.compat.sdk import DAG, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
+from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_voucherify.core.state_store import FileStateStore
 from airflow_provider_voucherify.emulator import Emulator
@@ -15,6 +16,8 @@ from airflow_provider_voucherify.operators.orders import ImportOrdersOperator
 from airflow_provider_voucherify.order_import import ImportConfig
 from airflow_provider_voucherify.order_import.checkpoint import ImportState
 from airflow_provider_voucherify.sensors.async_action import AsyncActionSensor
+from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
+from airflow_provider_voucherify.triggers.base import EventStatus, PollEvent
 from tests.airflow_home import connection, run_dag
 from tests.orders import order, write_jsonl
 
@@ -69,6 +72,20 @@ def test_bad_orders_fail_the_task_and_are_in_the_report(emulator, tmp_path, log)
     assert [json.loads(line)["source_id"] for line in part.open()] == ["order-7", "order-9"]
     summary = json.loads((report / "summary.json").read_bytes())
     assert (summary["loaded"], summary["rejected"]) == (48, 2)
+
+
+def test_a_kill_during_the_wait_for_the_quota_names_what_is_running(emulator, monkeypatch, log):
+    async def killed(self):
+        status = EventStatus.READY if self.async_action_ids else EventStatus.TIMEOUT  # the quota is awaited then
+        if status is EventStatus.TIMEOUT:
+            await self.on_kill()
+        yield TriggerEvent(PollEvent(status, self.resume_state, 0, "", 0, {})._asdict())
+
+    monkeypatch.setattr(AsyncActionTrigger, "run", killed)
+    emulator.add_fault("rate_limited", route="GET /v1/async-actions/{asyncActionId}", retry_after=3000)
+    assert run_import(orders=[order(1)], deferrable=True, retries=0).state == "failed"
+    assert "The quota delays the next poll" in log()
+    assert "This continues at Voucherify, which cannot cancel it: async action aa_" in log()
 
 
 def test_tolerated_losses_are_no_failure(emulator):
@@ -362,9 +379,9 @@ def test_a_task_that_failed_for_its_losses_and_is_allowed_more_sends_nothing_aga
 @pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="a timeout breaks off dag.test() of Airflow 2 before the retry")
 def test_a_killed_task_says_what_goes_on_and_its_retry_takes_it_up(monkeypatch, tmp_path, log):
     monkeypatch.setattr(ImportOrdersOperator, "_state_store", lambda self, context: FileStateStore(tmp_path))
-    with Emulator(import_base_ms=6000) as emulator:
+    with Emulator(import_base_ms=9000) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator))
-        run = run_import(orders=[order(1)], execution_timeout=timedelta(seconds=4), retries=5, poll_interval=30)
+        run = run_import(orders=[order(1)], execution_timeout=timedelta(seconds=6), retries=5, poll_interval=30)
         (sent,) = emulator.calls()["imports"]
     assert run.xcoms["import"]["loaded"] == 1
     action = sent["async_action_id"]

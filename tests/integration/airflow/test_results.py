@@ -87,13 +87,13 @@ WAITS = {
         AsyncActionTrigger,
         {"async_action_ids": ["aa_1"], "min_ended": 1},
         None,
-        "Waiting for async actions (0 of 1 async actions have ended: aa_1)",
+        "Waiting for async actions (0 of 1 async actions have ended, running: aa_1)",
     ),
     "export": (
         ExportTrigger,
         {"export_ids": ["exp_1"]},
         "export exp_1",
-        "Waiting for export exp_1 (0 of 1 exports have ended: exp_1)",
+        "Waiting for export exp_1 (0 of 1 exports have ended, running: exp_1)",
     ),
 }
 

@@ -63,15 +63,15 @@ def test_rescheduled(emulator):
     ("limits", "state", "polls"),
     [
         ({"poke_interval": 0.2}, "success", 3),
-        ({"poke_interval": 60, "timeout": 3}, "failed", 2),
-        ({"poke_interval": 60, "timeout": 3, "soft_fail": True}, "skipped", 2),
-        ({"poke_interval": 60, "timeout": 3, "never_fail": True}, "skipped", 2),
-        ({"poke_interval": 60, "execution_timeout": timedelta(seconds=3), "soft_fail": True}, "failed", 1),
+        ({"poke_interval": 60, "timeout": 4}, "failed", 2),
+        ({"poke_interval": 60, "timeout": 4, "soft_fail": True}, "skipped", 2),
+        ({"poke_interval": 60, "timeout": 4, "never_fail": True}, "skipped", 2),
+        ({"poke_interval": 60, "execution_timeout": timedelta(seconds=6), "soft_fail": True}, "failed", 1),
     ],
     ids=["short", "soon over", "soft_fail", "never_fail", "execution_timeout"],
 )
 def test_a_wait_that_is_not_worth_a_deferral_stays_in_the_worker(emulator, monkeypatch, limits, state, polls):
-    monkeypatch.setattr(waiting, "MIN_DEFERRED_WAIT", 5.0)
+    monkeypatch.setattr(waiting, "MIN_DEFERRED_WAIT", 10.0)
     monkeypatch.setattr(AsyncActionSensor, "defer", None)
     emulator.add_fault("still_running", route=POLL, times=2)
     action = emulator.seed_action(type="ORDERS.IMPORT", status="DONE", result={"done_count": 1, "failed_count": 0})

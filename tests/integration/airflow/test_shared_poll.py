@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from airflow_provider_voucherify.emulator import Emulator
+from airflow_provider_voucherify.emulator.async_actions import Step
 from airflow_provider_voucherify.hooks.voucherify import VoucherifyHook
 from airflow_provider_voucherify.triggers import shared_poll
 from airflow_provider_voucherify.triggers.async_action import AsyncActionTrigger
@@ -18,6 +19,7 @@ from tests.airflow_home import connection
 from tests.unit.api.raw_server import RawServer
 
 ACTIONS, ACTION = "GET /v1/async-actions", "GET /v1/async-actions/{asyncActionId}"
+TOKEN = "POST /v1/oauth/token"
 EXPORTS, EXPORT = "GET /v1/exports", "GET /v1/exports/{exportId}"
 
 
@@ -53,18 +55,49 @@ def run(*triggers) -> list[PollEvent]:
     return asyncio.run(together())
 
 
+def wait_until(seen) -> None:
+    until = time.monotonic() + 30
+    while not seen():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
 def seeded(emulator, count, **fields):
     return [emulator.seed_action(type="ORDERS.IMPORT", status="DONE", **fields) for _ in range(count)]
 
 
+def create_together(emulator, count):
+    """Let so many of the actions at a time have been created in the same millisecond."""
+    moment = f"'2026-01-01T00:' || printf('%02d:%02d.000Z', seq / {count} / 60, seq / {count} % 60)"
+    with emulator.project.database.transaction() as connection:
+        connection.execute(f"UPDATE async_actions SET created_at = {moment}")
+
+
 def test_a_thousand_triggers_take_ten_calls_a_poll(emulator):
     ids = seeded(emulator, 1000)
+    create_together(emulator, 1)
     events = run(*(trigger_of(action_id, wait=1.0) for action_id in ids))
     assert {event.status for event in events} == {EventStatus.READY}
-    calls = emulator.calls()["calls"]
-    assert calls.keys() == {ACTIONS}
-    assert 10 <= calls[ACTIONS] <= 11  # one more where actions of the same millisecond are listed twice
-    assert sum(event.calls for event in events) == calls[ACTIONS]
+    assert emulator.calls()["calls"] == {ACTIONS: 10}
+    assert sum(event.calls for event in events) == 10
+
+
+def test_actions_of_one_millisecond_are_found_in_the_first_poll(emulator):
+    ids = seeded(emulator, 250)
+    create_together(emulator, 3)
+    events = run(*(trigger_of(action_id, wait=1.0, poll_interval=30.0) for action_id in ids))
+    assert {event.status for event in events} == {EventStatus.READY}
+    assert emulator.calls()["calls"] == {ACTIONS: 3}
+
+
+def test_what_no_listing_shows_is_requested_in_turn(emulator):
+    ids = sorted(seeded(emulator, 15, after_seconds=600_000))
+    seeded(emulator, 100)
+    emulator.project.actions.show(ids[-1], Step(status="DONE"), None)
+    trigger = trigger_of(*ids)
+    trigger.min_ended = 1
+    (event,) = run(trigger)
+    assert event.status is EventStatus.READY
 
 
 def test_all_exports_are_polled_with_one_call(emulator):
@@ -121,16 +154,20 @@ def test_a_cancelled_trigger_leaves_the_others_alone(emulator):
 def test_a_connection_that_is_edited_meanwhile_is_read_again(emulator, monkeypatch):
     (action_id,) = seeded(emulator, 1, after_seconds=60_000)
 
-    async def edited():
-        waiting = asyncio.create_task(event_of(trigger_of(action_id, deadline=2.0)))
-        await asyncio.sleep(0.5)
-        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator, oauth=True))
-        return await waiting
+    def calls(route):
+        return emulator.calls()["calls"].get(route, 0)
 
-    assert asyncio.run(edited()).status is EventStatus.TIMEOUT
-    calls = emulator.calls()["calls"]
-    assert calls["POST /v1/oauth/token"] == 1
-    assert calls[ACTION] > 1
+    async def edited():
+        waiting = asyncio.create_task(event_of(trigger_of(action_id)))
+        await asyncio.to_thread(wait_until, lambda: calls(ACTION))
+        monkeypatch.setenv("AIRFLOW_CONN_VOUCHERIFY_DEFAULT", connection(emulator, oauth=True))
+        await asyncio.to_thread(wait_until, lambda: calls(TOKEN))
+        before = calls(ACTION)
+        await asyncio.to_thread(wait_until, lambda: calls(ACTION) > before + 1)
+        waiting.cancel()
+
+    asyncio.run(edited())
+    assert calls(TOKEN) == 1
 
 
 def test_a_connection_to_another_project_is_not_polled(emulator, monkeypatch):
@@ -211,7 +248,7 @@ def test_a_token_is_never_passed_to_airflow_from_a_thread(emulator, monkeypatch)
     (action_id,) = seeded(emulator, 1)
     (event,) = run(trigger_of(action_id))
     assert event.status is EventStatus.READY
-    assert emulator.calls()["calls"]["POST /v1/oauth/token"] == 1
+    assert emulator.calls()["calls"][TOKEN] == 1
 
 
 def test_what_a_trigger_knows_of_the_quota_goes_to_its_task(monkeypatch):
@@ -224,9 +261,29 @@ def test_what_a_trigger_knows_of_the_quota_goes_to_its_task(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("ids", "told"),
-    [(["aa_1", "aa_2"], "cannot cancel it: async actions aa_1, aa_2"), ([], "Nothing of this task is running")],
+    ("ids", "resume_state", "told"),
+    [
+        (["aa_1", "aa_2"], {}, "cannot cancel it: async action aa_1, async action aa_2."),
+        ([], {}, "Nothing of this task is running"),
+        ([], {"running": ["5 orders without a response yet"]}, "cannot cancel it: 5 orders without a response yet."),
+    ],
 )
-def test_a_kill_says_what_continues_at_voucherify(emulator, ids, told, log):
-    asyncio.run(trigger_of(*ids).on_kill())
+def test_a_kill_says_what_continues_at_voucherify(emulator, ids, resume_state, told, log):
+    trigger = trigger_of(*ids)
+    trigger.resume_state |= resume_state
+    asyncio.run(trigger.on_kill())
     assert told in log()
+
+
+def test_a_kill_does_not_name_what_has_ended(emulator, log):
+    (ended,), (running,) = seeded(emulator, 1), seeded(emulator, 1, after_seconds=600_000)
+    trigger = trigger_of(ended, running)
+
+    async def killed():
+        waiting = asyncio.create_task(event_of(trigger))
+        await asyncio.to_thread(wait_until, lambda: len(trigger._ended_ids) == 1)
+        waiting.cancel()
+        await trigger.on_kill()
+
+    asyncio.run(killed())
+    assert f"cannot cancel it: async action {running}." in log()

@@ -73,7 +73,7 @@ def test_a_storm_of_429s(api, emulator):
         assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
         assert answer.headers["X-Rate-Limit-Type"] == "bulk_api_calls"
         assert answer.headers["X-Rate-Limit-Remaining"] == "0"
-        assert abs(int(answer.headers["X-Rate-Limit-Retry"]) - time.time() - 7) < 2
+        assert abs(int(answer.headers["X-Rate-Limit-Retry"]) - time.time() - 7) < 10
     assert api.get("/v1/orders").status_code == 200
     assert emulator.calls()["refused"] == 2
 

@@ -23,6 +23,8 @@ import os
 import pytest
 import requests
 
+from airflow_provider_voucherify.api.project_limit import limit_of_project
+
 URLS = []
 
 @pytest.fixture(scope="session")
@@ -36,6 +38,9 @@ def test_one(voucherify_emulator, voucherify_connection, number):
     keys = {"X-App-Id": "mine", "X-App-Token": voucherify_emulator.app_token}
     assert voucherify_emulator.calls()["total"] == voucherify_emulator.count_orders() == 0
     assert requests.post(voucherify_emulator.url + "/v1/orders", json={}, headers=keys, timeout=10).status_code == 200
+    limit = limit_of_project(voucherify_emulator.url, "mine")
+    assert limit.retry_at is None
+    limit.retry_at = 9e9  # as after a test that used the quota up
     URLS.append(voucherify_emulator.url)
 
 def test_it_was_started_once_and_its_connection_is_gone():

@@ -370,7 +370,7 @@ def action(number):
         "id": f"aa_{number}",
         "type": "ORDERS.IMPORT",
         "status": "DONE",
-        "created_at": f"2026-01-01T00:00:{number:02}",
+        "created_at": f"2026-01-01T00:00:{number:02}Z",
     }
 
 
@@ -384,9 +384,21 @@ def test_async_actions_are_listed_to_the_oldest(client, requests_mock):
     assert [action.id for action in client.iter_async_actions()] == ["aa_5", "aa_4", "aa_3", "aa_2"]
 
 
+def test_async_actions_of_one_millisecond_are_all_listed(client, requests_mock):
+    actions = [action(number // 3) | {"id": f"aa_{number}"} for number in range(90, 0, -1)]
+
+    def listed(request, _context):
+        end = request.qs.get("end_date", ["9"])[0].upper()
+        here = [each for each in actions if each["created_at"].replace("Z", ".000Z") < end]
+        return {"async_actions": here[:10], "has_more": len(here) > 10}
+
+    requests_mock.get(f"{API}/v1/async-actions", json=listed)
+    assert [found.id for found in client.iter_async_actions()] == [each["id"] for each in actions]
+
+
 def test_a_server_that_ignores_the_end_date_of_a_listing_is_noticed(client, requests_mock):
     requests_mock.get(f"{API}/v1/async-actions", json={"async_actions": [action(1), action(2)], "has_more": True})
-    with pytest.raises(ListingError, match="none that are new"):
+    with pytest.raises(ListingError, match="no new ones"):
         list(client.iter_async_actions())
     assert requests_mock.call_count == 2
 
