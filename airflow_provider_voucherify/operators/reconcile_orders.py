@@ -29,11 +29,13 @@ class ReconcileOrdersOperator(ReadsOrders, WaitingOperator):
 
     What Voucherify changes by design is counted in ``by_design``, not as different: an ``amount`` that is the sum of
     the items, and metadata outside the schema that are kept as text (documented). ``created_at``, which becomes the
-    time of the import (documented), is not compared.
+    time of the import (documented), is not compared. Orders that are at Voucherify and are invalid in the source are
+    ``unchecked``, as are those without a ``source_id``. ``not_compared`` counts the orders whose customer or referrer
+    the source names by a ``source_id``, which no export has (documented): that they have one is compared.
 
     The result is ``{"orders", "matched", "missing", "different", "extra", "unchecked", "repeated", "by_design",
-    "items_sampled", "money", "export_ids", "api_calls", "report_path"}``, with the sums of the amounts by status on
-    both sides in ``money``, and ``matched + missing + different + unchecked + repeated == orders``.
+    "not_compared", "items_sampled", "money", "export_ids", "api_calls", "report_path"}``, with the sums of the amounts
+    by status on both sides in ``money``, and ``matched + missing + different + unchecked + repeated == orders``.
 
     :param report_path: A folder for ``missing/part-*.jsonl`` and ``different/part-*.jsonl``, which can be given to
         ``ImportOrdersOperator`` as ``orders_path`` with the same options of the source; ``by_design/`` (amounts

@@ -30,17 +30,22 @@ class FoundOrder(msgspec.Struct, frozen=True):
     status: str | None
     amount: int | None
 
-    def has_values_of(self, body: bytes) -> bool:
+    def has_values_of(self, body: bytes) -> bool | None:
         """
         Return whether its status and its amount are those given, or the sum of the items given.
 
         :param body: The order as it was sent.
+        :return: None if that is not known: neither is given, or there is no status to compare.
         """
         given = given_order(body)
         if given is None:
-            return False
+            return None
         amounts = {given.amount, items_amount(given.items)} - {None}
-        return given.status in (None, self.status) and (not amounts or (self.amount or 0) in amounts)
+        if amounts and (self.amount or 0) not in amounts:
+            return False
+        if given.status and self.status:
+            return given.status == self.status
+        return None if given.status or not amounts else True
 
 
 class FoundOrders:

@@ -44,12 +44,18 @@ class Presence(Enum):
     ABSENT = "absent"
     OUTDATED = "outdated"  # there, with other values, and not written since the import began
     SAME_BEFORE = "same_before"  # there with the values given, and not written since
+    UNCOMPARED_BEFORE = "uncompared_before"  # there with values that cannot be compared, and not written since
     CHANGED = "changed"  # there before, and written since with other values
+    WRITTEN = "written"  # written since, with values that cannot be compared
 
 
+WRITTEN_SINCE = {True: Presence.LOADED, False: Presence.CHANGED, None: Presence.WRITTEN}
+WRITTEN_BEFORE = {True: Presence.SAME_BEFORE, False: Presence.OUTDATED, None: Presence.UNCOMPARED_BEFORE}
 UNCLEAR = {
     Presence.SAME_BEFORE: "it was at Voucherify before this import with the same status and amount",
+    Presence.UNCOMPARED_BEFORE: "it was at Voucherify before this import, without a status and an amount to compare",
     Presence.CHANGED: "it was at Voucherify before this import, and was changed since to another status or amount",
+    Presence.WRITTEN: "it was written at Voucherify since this import began, without a status and an amount to compare",
 }
 
 
@@ -187,6 +193,10 @@ class Verification:
             for index in entry.indexes()
         }
         loaded = sum(presence is Presence.LOADED for presence in presences.values())
+        written = sum(presence is Presence.WRITTEN for presence in presences.values())
+        if written and loaded + written == entry.loaded:  # then the action wrote them
+            loaded = entry.loaded
+            presences |= {index: Presence.LOADED for index in presences if presences[index] is Presence.WRITTEN}
         is_confirmed = loaded == entry.loaded
         if entry.reads == 0 and loaded < len(presences) and not is_confirmed:
             return None
@@ -212,9 +222,7 @@ class Verification:
         has_values = order.has_values_of(chunk.bodies[index])
         if order.created_at >= since and is_exact and is_only and self._config.on_duplicate is not None:
             return Presence.LOADED
-        if order.written_at >= since:
-            return Presence.LOADED if has_values else Presence.CHANGED
-        return Presence.SAME_BEFORE if has_values else Presence.OUTDATED
+        return (WRITTEN_SINCE if order.written_at >= since else WRITTEN_BEFORE)[has_values]
 
     def _missing(self, entry: Unverified) -> Cause:
         reason = f"{entry.failure.reason}: not loaded"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MEMORY_LIMITS = ("64MB", "256MB", "1GB")
 ROWS_AT_A_TIME = 10_000
 METADATA_PREFIX = "metadata."
+PARTIES = {"customer_id": "customer_source_id", "referrer_id": "referrer_source_id"}
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +43,11 @@ class Difference(msgspec.Struct, frozen=True):
 
 class DifferentOrder(msgspec.Struct, frozen=True):
     """
-    An order that is missing, or that is in with other values than given.
+    An order that is missing, that is in with other values than given, or that is in and cannot be compared.
 
     :param number: How many records of the source lie before it.
     :param id: Its id at Voucherify; None if it is missing.
-    :param differences: The fields that differ; none if it is missing.
+    :param differences: The fields that differ; none if it is missing, or invalid in the source.
     """
 
     number: int
@@ -116,7 +117,7 @@ class Comparison:
                 if limit == memory_limits[-1]:
                     raise
                 log.info("%s of memory are too little to compare the orders: taking more.", limit)
-        missing = self._number("SELECT count(*) FROM findings WHERE len(differences) = 0")
+        missing = self._number("SELECT count(*) FROM given ANTI JOIN found USING (source_id)")
         if self.in_both + missing != self._number("SELECT count(*) FROM given"):
             self._database.close()
             raise ExportFileError(
@@ -139,13 +140,16 @@ class Comparison:
         )
         found_columns = {name for name, *_ in self._database.execute("DESCRIBE found").fetchall()}
         compared = [_field_difference(name) for name in fields]
+        not_compared = [_only_named_otherwise(name) for name in fields if name in PARTIES]
         compared += [_metadata_difference(key, found_columns) for key in metadata_keys]
         self._database.execute(
             f"""
             CREATE TABLE joined AS
-            SELECT given.number, found.id, found.status AS found_status, found.amount AS found_amount,
+            SELECT given.number, coalesce(given.is_invalid, false) AS is_invalid, found.id,
+                found.status AS found_status, found.amount AS found_amount,
                 list_filter([{", ".join(compared)}]::STRUCT(field VARCHAR, given VARCHAR, there VARCHAR,
-                    by_design BOOLEAN)[], lambda difference: difference IS NOT NULL) AS differences
+                    by_design BOOLEAN)[], lambda difference: difference IS NOT NULL) AS differences,
+                list_filter([{", ".join(not_compared)}]::VARCHAR[], lambda field: field IS NOT NULL) AS not_compared
             FROM given JOIN found USING (source_id)
             """  # noqa: S608  # names and keys are quoted; there are no parameters for names
         )
@@ -153,7 +157,7 @@ class Comparison:
             """
             CREATE TABLE findings AS
             SELECT number, NULL AS id, [] AS differences FROM given ANTI JOIN found USING (source_id)
-            UNION ALL SELECT number, id, differences FROM joined WHERE len(differences) > 0
+            UNION ALL SELECT number, id, differences FROM joined WHERE len(differences) > 0 OR is_invalid
             """
         )
         self._database.execute(
@@ -197,6 +201,11 @@ class Comparison:
         )
         return dict(self._database.execute(f"{query} ORDER BY 1").fetchall())
 
+    def not_compared(self) -> dict[str, int]:
+        """Count the orders whose customer or referrer is given by a ``source_id``, which no export has, by field."""
+        query = "SELECT field, count(*) FROM (SELECT unnest(not_compared) AS field FROM joined) GROUP BY 1 ORDER BY 1"
+        return dict(self._database.execute(query).fetchall())
+
     def extra_orders(self) -> Iterator[dict[str, Any]]:
         """Yield the orders that the source does not have: id, source_id, status, amount, created_at, updated_at."""
         query = self._database.execute("SELECT id, source_id, status, amount, created_at, updated_at FROM extra")
@@ -206,14 +215,15 @@ class Comparison:
 
     def sample(self, size: int, seed: int) -> list[tuple[int, str]]:
         """
-        Choose some of the orders that are in both at random, of those that do not differ.
+        Choose some of the orders that are in both at random, of those that are valid and do not differ.
 
         :param size: How many.
         :param seed: The same seed chooses the same orders.
         :return: Number and id of each, in the order of the source.
         """
         rows = self._database.execute(
-            "SELECT number, id FROM joined WHERE len(list_filter(differences, lambda d: NOT d.by_design)) = 0 "
+            "SELECT number, id FROM joined WHERE NOT is_invalid "
+            "AND len(list_filter(differences, lambda d: NOT d.by_design)) = 0 "
             "ORDER BY hash(number + ?), number LIMIT ?",
             [seed, size],
         ).fetchall()
@@ -271,10 +281,24 @@ def _out_of_memory() -> type[Exception]:
 
 def _field_difference(name: str) -> str:
     given, found = f"given.{_quoted(name)}", f"found.{_quoted(name)}"
+    if name in PARTIES:
+        return _party_difference(name, given, found)
     by_design = f"({found} IS NOT DISTINCT FROM given.items_amount)" if name == "amount" else "false"
     # nothing and an amount of 0 are the same money
     differs = f"{given} <> coalesce({found}, 0)" if name.endswith("amount") else f"{given} IS DISTINCT FROM {found}"
     return _difference(name, f"{given}::VARCHAR", f"{found}::VARCHAR", differs, by_design)
+
+
+def _party_difference(name: str, given: str, found: str) -> str:
+    """A customer or referrer who is given by a ``source_id`` differs for certain where there is none."""
+    named = f"coalesce({given}, 'source_id ' || given.{PARTIES[name]})"
+    differs = f"({found} IS NULL OR {given} <> {found})"
+    return _difference(name, named, found, differs, "false")
+
+
+def _only_named_otherwise(name: str) -> str:
+    unnamed = f"given.{name} IS NULL AND given.{PARTIES[name]} IS NOT NULL AND found.{name} IS NOT NULL"
+    return f"CASE WHEN {unnamed} THEN {_text(name)} END"
 
 
 def _metadata_difference(key: str, found_columns: set[str]) -> str:

@@ -31,7 +31,9 @@ class ReconcileConfig(PollingOptions, frozen=True, kw_only=True):
     :param compare: The fields to compare: ``status``, ``amount``, ``discount_amount``, ``customer_id``,
         ``referrer_id``, ``metadata`` for all of its keys, and ``metadata.X`` for one of them. By default all of them.
         Values that the source does not give are not compared: an import leaves them as they are. Nor is
-        ``created_at``, which becomes the time of the import (documented).
+        ``created_at``, which becomes the time of the import (documented). An ``amount`` that is not given is that of
+        the items, if each has one. Of a customer or referrer given by ``source_id``, which no export has, it is
+        compared alone that there is one (``not_compared`` counts these).
     :param on_duplicate: Which of the orders that repeat a ``source_id`` is compared: ``first``, as an import with
         ``on_duplicate`` ``error`` or ``first`` does, or ``last``.
     :param window_field: The time that the window is of: ``updated_at``, or ``created_at`` for an order without one; or
@@ -46,8 +48,8 @@ class ReconcileConfig(PollingOptions, frozen=True, kw_only=True):
     :param max_missing: How many orders may be missing without an error: a share of all when below 1, otherwise a
         number. 0 by default.
     :param max_different: How many orders may be different without an error, counted in the same way.
-    :param max_unchecked: How many orders may be without a ``source_id``, so that they cannot be found, counted in the
-        same way.
+    :param max_unchecked: How many orders may be without a ``source_id``, so that they cannot be found, or at Voucherify
+        and invalid in the source, so that they cannot be compared; counted in the same way.
     :param on_extra: ``report`` writes the orders that the source does not have to ``extra/``; ``ignore`` counts them.
     :param header_mapping: The fields of headers in the exported file that do not match by themselves:
         ``{"Date created": "created_at"}``.

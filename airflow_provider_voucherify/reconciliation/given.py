@@ -30,8 +30,11 @@ SCHEMA = pa.schema(
         ("items_amount", pa.int64()),
         ("discount_amount", pa.int64()),
         ("customer_id", pa.string()),
+        ("customer_source_id", pa.string()),
         ("referrer_id", pa.string()),
+        ("referrer_source_id", pa.string()),
         ("metadata", pa.string()),
+        ("is_invalid", pa.bool_()),
     ]
 )
 
@@ -40,6 +43,10 @@ class Party(msgspec.Struct, gc=False):
     """A customer or referrer of an order."""
 
     id: str | None = None
+    source_id: str | None = None
+
+
+NOBODY = Party()
 
 
 class ComparedOrder(msgspec.Struct, gc=False):
@@ -67,8 +74,11 @@ class GivenRow(msgspec.Struct, gc=False, omit_defaults=True):
     items_amount: int | None = None
     discount_amount: int | None = None
     customer_id: str | None = None
+    customer_source_id: str | None = None
     referrer_id: str | None = None
+    referrer_source_id: str | None = None
     metadata: str | None = None
+    is_invalid: bool = False
 
 
 class Given(msgspec.Struct, kw_only=True):
@@ -135,20 +145,23 @@ class GivenWriter:
         except MALFORMED:
             order = None
         if order is None or order_read.error is not None:
-            # an import rejects it; whether it is there is compared nevertheless
+            # an import rejects it; whether it is there can be told nevertheless
             source_id = source_id_of(record.body)
-            return GivenRow(record.number, source_id) if source_id else None
+            return GivenRow(record.number, source_id, is_invalid=True) if source_id else None
         if not order.source_id:
             return None
+        customer, referrer = order.customer or NOBODY, order.referrer or NOBODY
         return GivenRow(
             number=record.number,
             source_id=order.source_id,
             status=order.status,
-            amount=order.amount,
+            amount=_amount(order),
             items_amount=items_amount(order.items),
             discount_amount=order.discount_amount,
-            customer_id=order.customer_id or (order.customer.id if order.customer else None),
-            referrer_id=order.referrer_id or (order.referrer.id if order.referrer else None),
+            customer_id=order.customer_id or customer.id,
+            customer_source_id=customer.source_id,
+            referrer_id=order.referrer_id or referrer.id,
+            referrer_source_id=referrer.source_id,
             metadata=self._metadata(order),
         )
 
@@ -164,6 +177,13 @@ class GivenWriter:
                     "those to compare: compare=['status', 'amount', 'metadata.shop']."
                 )
         return text.decode("utf-8", "replace")
+
+
+def _amount(order: ComparedOrder) -> int | None:
+    """Return the amount given, or else that of the items if each has one: Voucherify keeps their sum (documented)."""
+    if order.amount is not None or any(item.total is None for item in order.items or ()):
+        return order.amount
+    return items_amount(order.items)
 
 
 def _table(rows: list[GivenRow]) -> pa.Table:

@@ -39,6 +39,7 @@ from airflow_provider_voucherify.reporting.html_report import reconciliation_rep
 from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, RejectLine, payload_of
 
 NO_SOURCE_ID = "has no source_id, so that it cannot be found at Voucherify"
+NO_NUMBER = "a value of it is no 64-bit number"
 
 log = logging.getLogger(__name__)
 
@@ -192,6 +193,7 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
                 result.repeated = comparison.repeated
                 result.extra = comparison.extra
                 result.by_design = comparison.by_design()
+                result.not_compared = comparison.not_compared()
                 result.money = comparison.money()
                 self._write_findings(comparison.findings(), result, files)
                 if config.on_extra == "report":
@@ -217,27 +219,31 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
         for order in checked(self._source.scan()):
             if order.record.number < finding.number:
                 continue
-            self._write_finding(finding, order.record, result, files)
+            self._write_finding(finding, order, result, files)
             if (finding := next(findings, None)) is None:
                 return
 
     def _write_finding(
-        self, finding: DifferentOrder, record: Record, result: ReconcileResult, files: LineFiles
+        self, finding: DifferentOrder, order: CheckedRecord, result: ReconcileResult, files: LineFiles
     ) -> None:
-        source_id = source_id_of(record.body)
-        if not finding.differences:
-            result.missing += 1
-            line = self._line(record, source_id, OutcomeCode.NOT_FOUND, "is not at Voucherify")
-            result.add_reason(str(Outcome(line.position, source_id, line.reason, b"")))
-            files.write("missing", line)
-        elif finding.is_by_design:
+        record, source_id = order.record, source_id_of(order.record.body)
+        if finding.is_by_design:
             if any(difference.field == "amount" for difference in finding.differences):
                 files.write("by_design", self._different_line(record, source_id, finding.id, finding.differences))
-        else:
+            return
+        line: RejectLine
+        if finding.differences:
+            kind, line = "different", self._different_line(record, source_id, finding.id, finding.differences)
             result.different += 1
-            different = self._different_line(record, source_id, finding.id, finding.differences)
-            result.add_reason(str(Outcome(different.position, source_id, different.reason, b"")))
-            files.write("different", different)
+        elif finding.id is None:
+            kind, line = "missing", self._line(record, source_id, OutcomeCode.NOT_FOUND, "is not at Voucherify")
+            result.missing += 1
+        else:
+            reason = f"is at Voucherify, and cannot be compared: {order.error or NO_NUMBER}"
+            kind, line = "unchecked", self._line(record, source_id, OutcomeCode.INVALID, reason)
+            result.unchecked += 1
+        result.add_reason(str(Outcome(line.position, source_id, line.reason, b"")))
+        files.write(kind, line)
 
     def _line(self, record: Record, source_id: str | None, code: OutcomeCode, reason: str) -> RejectLine:
         return RejectLine(
@@ -324,6 +330,8 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
             log.warning("%d orders repeat a source_id: one of each is compared (on_duplicate).", result.repeated)
         for field, count in result.by_design.items():
             log.info("%d orders have another %s by design.", count, field)
+        for field, count in result.not_compared.items():
+            log.info("%d orders have a %s that is given by a source_id and cannot be compared.", count, field)
         log.info("%s", result)
         self._summary = result
         # removed whatever it came to: after a repair, another try needs a fresh export

@@ -24,10 +24,14 @@ class ReconcileResult(msgspec.Struct, kw_only=True):
     :param missing: Orders that are not at Voucherify.
     :param different: Orders that are at Voucherify with other values.
     :param extra: Orders at Voucherify, in the window if there is one, that the source does not have.
-    :param unchecked: Orders without a ``source_id``, which cannot be found.
+    :param unchecked: Orders without a ``source_id``, which cannot be found, and orders that are at Voucherify and are
+        invalid in the source, so that they cannot be compared.
     :param repeated: Orders that repeat the ``source_id`` of the one that is compared.
     :param by_design: How many orders have another value by design, by field: an ``amount`` that is the sum of the
         items, and metadata outside the schema that are kept as text (documented).
+    :param not_compared: How many orders have a value that the source and an export write in different ways, so that
+        it is not known whether it is the same, by field: ``customer_id`` and ``referrer_id`` where the source has a
+        ``source_id`` alone. That there is one is compared.
     :param items_sampled: How many orders were read to compare their line items.
     :param money: The sums of the amounts by status on both sides.
     :param export_ids: The exports.
@@ -44,6 +48,7 @@ class ReconcileResult(msgspec.Struct, kw_only=True):
     unchecked: int = 0
     repeated: int = 0
     by_design: dict[str, int] = {}
+    not_compared: dict[str, int] = {}
     items_sampled: int = 0
     money: list[Money] = []
     export_ids: list[str] = []
@@ -55,7 +60,7 @@ class ReconcileResult(msgspec.Struct, kw_only=True):
         report = f" Report: {self.report_path}/{PAGE_FILE}" if self.report_path else ""
         return (
             f"Reconciled {self.orders:,} orders: {self.matched:,} matched, {self.missing:,} missing, "
-            f"{self.different:,} different, {self.unchecked:,} without source_id, {self.repeated:,} repeated; "
+            f"{self.different:,} different, {self.unchecked:,} unchecked, {self.repeated:,} repeated; "
             f"{self.extra:,} extra at Voucherify ({self.api_calls:,} API calls).{report}"
         )
 
@@ -85,7 +90,7 @@ class ReconcileResult(msgspec.Struct, kw_only=True):
         losses = (
             Loss(self.missing, "are missing", "max_missing", config.max_missing),
             Loss(self.different, "are different", "max_different", config.max_different),
-            Loss(self.unchecked, "are without source_id", "max_unchecked", config.max_unchecked),
+            Loss(self.unchecked, "cannot be compared", "max_unchecked", config.max_unchecked),
         )
         if over := excess(losses, self.orders):
             repair = (

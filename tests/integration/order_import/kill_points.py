@@ -15,6 +15,7 @@ from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.order_import import ImportConfig, ImportJob
 from airflow_provider_voucherify.order_source import SourceOptions
 from airflow_provider_voucherify.order_source.source import ListSource
+from airflow_provider_voucherify.reporting import read_chunks
 from tests.integration.kill_points import STEPS, Kill, in_child, kills
 from tests.orders import order
 
@@ -51,12 +52,19 @@ def import_orders(url: str, folder: Path) -> None:
 
 def outcome(url: str, folder: Path) -> dict[str, object]:
     summary = json.loads((folder / "summary.json").read_bytes())
+    lines = list(read_chunks(folder))
     calls = requests.get(f"{url}/emulator/calls", timeout=10).json()
     return {
         "counts": [summary[name] for name in ("loaded", "rejected", "unknown", "superseded")],
         "stored": requests.get(f"{url}/emulator/orders/count", timeout=10).json()["count"],
         "sent": sum(entry["orders"] for entry in calls["imports"]),
         "sent_twice": calls["repeated_imports"],
+        "chunks": sorted(
+            (line.positions, line.attempt, line.loaded, line.rejected, line.unknown, line.resent) for line in lines
+        ),
+        "not_logged": len(
+            {entry["async_action_id"] for entry in calls["imports"]} - {line.async_action_id for line in lines}
+        ),
         **{kind: told(folder / kind) for kind in ("rejected", "unknown", "superseded")},
     }
 

@@ -146,6 +146,27 @@ def test_orders_that_were_there_before_are_told_by_their_values_and_times(emulat
     assert "was at Voucherify before this import with the same status and amount" in unknown[0]["reason"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ({"name": "failed_rows", "source_id": "order-2", "null_source_id": True, "reason": "Bad"}, (4, 3, 1, 0)),
+        ({"name": "empty_result", "route": ACTION}, (4, 0, 0, 4)),
+    ],
+    ids=["counted", "without counts"],
+)
+def test_orders_without_a_value_to_compare_are_loaded_if_the_counts_say_so(emulator, tmp_path, fault, expected):
+    """What was written since might have been written by anybody: nothing in it is what was given."""
+    client = client_of(emulator)
+    for number in range(4):
+        client.create_order(order(number))
+    time.sleep(0.01)
+    emulator.add_fault(**fault)
+    orders = [{"source_id": f"order-{number}", "metadata": {"version": 2}} for number in range(4)]
+    assert counts(run(prepare(emulator, orders, tmp_path))) == expected
+    unknown = outcomes(tmp_path / "unknown")
+    assert all("written at Voucherify since this import began, without a status" in line["reason"] for line in unknown)
+
+
 def test_repeated_source_ids_are_told_by_their_values(emulator):
     twice = [order(1) | {"amount": 5, "items": []}, order(1) | {"amount": 7, "items": []}]
     emulator.add_fault("failed_rows", source_id="order-9", null_source_id=True, reason="Customer not found")

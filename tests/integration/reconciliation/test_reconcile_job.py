@@ -130,6 +130,25 @@ def test_orders_without_source_id_cannot_be_proved(tmp_path, client):
     assert [line["payload"] for line in lines(folder, "unchecked")] == [unnamed]
 
 
+def test_orders_that_are_there_and_invalid_in_the_source_are_unchecked(tmp_path, client):
+    load(client, ORDERS[:3])
+    bad = [ORDERS[1] | {"status": "PAYED?"}, ORDERS[2] | {"amount": 3 << 64}]
+    path, folder = write_jsonl(tmp_path / "orders.jsonl", [ORDERS[0], *bad, order(9) | {"status": ""}]), tmp_path / "r"
+    with pytest.raises(OrdersDifferError, match=r"orders\.jsonl:2 .*cannot be compared: .*PAYED\?"):
+        reconcile(client, path, folder, items_sample=5)
+    result = reconcile(client, path, folder, max_unchecked=2, max_missing=1)
+    assert (result.orders, result.matched, result.unchecked, result.missing) == (4, 1, 2, 1)
+    assert [line["payload"] for line in lines(folder, "unchecked")] == bad
+
+
+def test_an_amount_that_is_not_given_is_that_of_the_items(tmp_path, client):
+    load(client, ORDERS[:2])
+    client.update_order("order-1", {"items": [{"source_id": "rose", "quantity": 1, "price": 1}]})
+    path = write_jsonl(tmp_path / "orders.jsonl", [given | {"amount": None} for given in ORDERS[:2]])
+    with pytest.raises(OrdersDifferError, match=r"order-1\): amount given \d+, at Voucherify 1"):
+        reconcile(client, path, tmp_path / "report")
+
+
 class DyingStore(FileStateStore):
     """Dies before or after one of its calls, and saves nothing from then on."""
 

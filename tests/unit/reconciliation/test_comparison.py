@@ -17,7 +17,9 @@ GIVEN = pa.schema(
         ("amount", pa.int64()),
         ("items_amount", pa.int64()),
         ("customer_id", pa.string()),
+        ("customer_source_id", pa.string()),
         ("metadata", pa.string()),
+        ("is_invalid", pa.bool_()),
     ]
 )
 FOUND = pa.schema(
@@ -102,6 +104,28 @@ def test_each_field_that_differs_is_named(compare):
             ],
         )
     ]
+
+
+@pytest.mark.parametrize("there", [None, "", "SHIPPED"])
+def test_a_status_that_says_nothing_is_not_the_one_given(compare, there):
+    comparison = compare([given(0)], [found(0, status=there)])
+    (order,) = comparison.findings()
+    assert order.differences == [Difference("status", "PAID", there, False)]
+
+
+def test_an_order_that_is_invalid_in_the_source_is_not_taken_for_equal(compare):
+    invalid = {"status": None, "amount": None, "metadata": None, "is_invalid": True}
+    comparison = compare([given(0, **invalid), given(1, **invalid), given(2)], [found(1), found(2)])
+    assert list(comparison.findings()) == [DifferentOrder(0, None, []), DifferentOrder(1, "ord_1", [])]
+    assert comparison.sample(10, 1) == [(2, "ord_2")]
+
+
+def test_of_a_customer_given_by_source_id_it_is_compared_alone_that_there_is_one(compare):
+    rows = [given(number, customer_source_id="ada") for number in range(3)]
+    comparison = compare([*rows, given(3)], [found(0), *(found(number, customer_id="cust_1") for number in (1, 2, 3))])
+    (order,) = comparison.findings()
+    assert order.differences == [Difference("customer_id", "source_id ada", None, False)]
+    assert comparison.not_compared() == {"customer_id": 2}
 
 
 def test_what_is_not_given_is_not_compared(compare):
