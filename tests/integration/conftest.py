@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import boto3
@@ -15,13 +17,29 @@ from tests.system import services
 
 READY_WITHIN = 60.0
 
+_numbers = itertools.count()
+
 
 @pytest.fixture(scope="session")
-def postgres():
-    """Postgres, ready for queries, and what comes after ``postgresql://`` in the URL of its database."""
+def postgres_server():
+    """Postgres, ready for queries, and what comes after ``postgresql://`` in the URL of its first database."""
     with services.postgres() as url:
         _wait_until_ready(url)
         yield url
+
+
+@pytest.fixture(scope="module")
+def postgres(postgres_server):
+    """
+    What comes after ``postgresql://`` in the URL of a new database.
+
+    A module may be begun several times, as processes take tests from each other, and then makes its tables anew.
+    """
+    name = f"shop_{next(_numbers)}"
+    with closing(psycopg2.connect(f"postgresql://{postgres_server}")) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+    return f"{postgres_server.rpartition('/')[0]}/{name}"
 
 
 @pytest.fixture
