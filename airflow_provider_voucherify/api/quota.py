@@ -258,7 +258,7 @@ class Quota:
             others = before - remaining - (project.own_calls - still_in_flight)
         elif project.resets_at is not None:
             left = project.resets_at - now
-            seconds = next((period for period in PERIODS if period >= left), left) - left
+            seconds = next((period for period in PERIODS if period + SAME_RESET > left), left) - left
             others = max(0, used - ours)
         else:
             return

@@ -128,7 +128,14 @@ def test_a_process_that_uses_the_most_itself_is_not_slowed_down(clock):
     assert quota.seconds_to_wait() == 0.0
 
 
-@pytest.mark.parametrize(("slots", "calls"), [(1, 4), (8, 4), (8, 1000), (16, 4), (16, 1000)])
+def test_what_others_do_is_not_forgotten_when_a_period_begins(clock):
+    quota = Quota(clock=clock, project=ProjectLimit(others_per_second=1.0, others_observed=120.0))
+    quota.begin_call()
+    quota.observe(headers(remaining=99, resets_in=61))  # whole seconds, rounded up
+    assert quota.snapshot()["others_per_second"] == 1.0
+
+
+@pytest.mark.parametrize(("slots", "calls"), [(1, 4), (8, 4), (8, 1000), (16, 4), (16, 1000), (24, 4), (24, 1000)])
 def test_the_reserve_holds_with_processes_that_know_nothing_of_each_other(slots, calls):
     """On plan business, whose limit is 100 calls a minute, beside a shop that makes 15."""
     simulations = [Simulation(slots, calls, seed).run(minutes=5) for seed in range(4)]
