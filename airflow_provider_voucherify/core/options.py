@@ -24,10 +24,24 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ``Literal`` is a fixed set of values, ``bool`` True or False, ``int`` and ``float`` numbers, with
     ``Annotated[int, msgspec.Meta(ge=1)]`` for a smallest one, and ``float | timedelta`` a duration, which becomes
     seconds. ``None`` is accepted where the annotation has it. Other types are left to the ``__post_init__`` of the
-    subclass, which calls this one first. The ``:param`` lines of a subclass document its options, for operators too.
+    subclass, which calls this one first. The ``:param`` lines of a class document the options that it declares; those
+    of its subclasses and operators get them from there.
 
     :raises ConfigurationError: if a value is not accepted, naming the option and what it accepts.
     """
+
+    def __init_subclass__(cls) -> None:
+        """Add the options of the bases to the docstring, unless the class documents them itself."""
+        super().__init_subclass__()
+        own = cls.documentation()
+        inherited = [
+            lines
+            for base in cls.__bases__
+            if issubclass(base, Options)
+            for name, lines in base.documentation().items()
+            if name not in own
+        ]
+        cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__ or "").rstrip(), *inherited])
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -82,12 +96,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def documentation(cls) -> dict[str, str]:
         """Map each option to its ``:param`` lines in the docstring of its class."""
-        lines: dict[str, str] = {}
-        for ancestor in reversed(cls.__mro__):
-            if issubclass(ancestor, Options) and ancestor is not Options:
-                docstring = inspect.cleandoc(ancestor.__doc__ or "")
-                lines |= {match[1]: match[0].rstrip() for match in _PARAMETER.finditer(docstring)}
-        return lines
+        docstring = inspect.cleandoc(cls.__doc__ or "")
+        return {match[1]: match[0].rstrip() for match in _PARAMETER.finditer(docstring)}
 
 
 class PollingOptions(Options, frozen=True, kw_only=True):

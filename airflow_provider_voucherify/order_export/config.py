@@ -51,7 +51,6 @@ class ExportConfig(PollingOptions, frozen=True, kw_only=True):
     :param max_files: The largest number of files: with more, the export fails and publishes nothing, as few rows in
         many files are slow to write and to read.
     :param max_window_splits: How often a window whose export ends in ERROR is split in half, in total.
-    :param poll_interval: The longest time between two polls, in seconds or as a timedelta; the first ones come sooner.
     """
 
     on_bad_value: OnBadValue = "fail"

@@ -20,15 +20,8 @@ class ImportConfig(LoadConfig, frozen=True, kw_only=True):
     """
     The options of an import.
 
-    :param on_duplicate: What becomes of orders that repeat a ``source_id``: ``error`` rejects them, ``first`` and
-        ``last`` keep one order and leave the others out (``superseded/`` in the report), None sends them all.
-    :param customers: ``send``, ``strip`` or ``reject`` customers and referrers, whom an import moves through segments.
-    :param product_overrides: ``send``, ``strip`` or ``reject`` what overwrites products of the catalogue.
     :param chunk_size: The largest number of orders in a request. The API accepts 2000 (documented, may change).
     :param max_body_bytes: The largest body of a request, in bytes. The limit of the API is not documented.
-    :param max_rejected: How many orders may be rejected without an error: a share of all when below 1, otherwise a
-        number. 0 by default.
-    :param max_unknown: How many orders may be unknown without an error, counted in the same way.
     :param max_in_flight: The largest number of chunks that wait at Voucherify. It imports one at a time (documented).
     :param max_bisections: The largest number of requests spent on finding the bad orders in refused chunks.
     :param max_resends: How often orders are sent again that failed for a passing reason ("Internal error").
@@ -41,8 +34,6 @@ class ImportConfig(LoadConfig, frozen=True, kw_only=True):
         visible, after its response was lost: seconds or a timedelta; 2 minutes by default. Only then is it sent again.
     :param wait_for_completion: Whether to wait for the outcome. If not, all orders that were sent are ``unknown``, and
         ``async_action_ids`` has all actions, for an ``AsyncActionSensor`` to wait for.
-    :param poll_interval: The longest time between two polls, in seconds or as a timedelta; the processing times seen
-        shorten it.
     """
 
     on_duplicate: OnDuplicate | None = "error"

@@ -16,8 +16,8 @@ class LoadConfig(PollingOptions, frozen=True, kw_only=True):
     The options of a job that loads orders.
 
     :param on_duplicate: What becomes of orders that repeat a ``source_id``: ``error`` rejects them, ``first`` and
-        ``last`` keep one order and leave the others out, None sends them all.
-    :param customers: ``send``, ``strip`` or ``reject`` customers and referrers.
+        ``last`` keep one order and leave the others out (``superseded/`` in the report), None sends them all.
+    :param customers: ``send``, ``strip`` or ``reject`` customers and referrers, who move through segments.
     :param product_overrides: ``send``, ``strip`` or ``reject`` what overwrites products of the catalogue.
     :param max_rejected: How many orders may be rejected without an error: a share of all when below 1, otherwise a
         number. 0 by default.

@@ -23,14 +23,6 @@ class SyncConfig(LoadConfig, frozen=True, kw_only=True):
         they are read: those with one ``source_id`` (or ``id``), or those of one ``customer`` as well.
     :param max_concurrent_calls: The largest number of calls at the same time; and of the orders that are sent once more
         if the process is killed, as it is not known whether they had arrived.
-    :param on_duplicate: What becomes of orders that repeat a ``source_id``: None sends them all, one after the other;
-        ``error`` rejects them, ``first`` and ``last`` keep one order and leave the others out (``superseded/`` in the
-        report).
-    :param customers: ``send``, ``strip`` or ``reject`` customers and referrers.
-    :param product_overrides: ``send``, ``strip`` or ``reject`` what overwrites products of the catalogue.
-    :param max_rejected: How many orders may be rejected without an error: a share of all when below 1, otherwise a
-        number. 0 by default.
-    :param max_unknown: How many orders may be unknown without an error, counted in the same way.
     :param poll_interval: How long to wait after all calls failed in a way that may pass, in seconds or as a timedelta.
     """
 

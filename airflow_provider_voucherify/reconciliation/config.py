@@ -55,7 +55,6 @@ class ReconcileConfig(PollingOptions, frozen=True, kw_only=True):
         ``{"Date created": "created_at"}``.
     :param spill_path: A local folder for temporary files, of about the size of the source and the export together. By
         default that of the system.
-    :param poll_interval: The longest time between two polls, in seconds or as a timedelta; the first ones come sooner.
     """
 
     compare: Sequence[str] | None = None

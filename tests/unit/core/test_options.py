@@ -82,9 +82,11 @@ def test_options_are_parameters_with_defaults():
     }  # fmt: skip
 
 
-def test_options_are_documented_once():
-    assert Painting.documentation() == {
+def test_options_are_documented_where_they_are_declared():
+    lines = {
         "interval": ":param interval: Seconds, or a timedelta.",
         "colour": ":param colour: The colour: ``red``,\n    or ``green``.",
         "size": ":param size: How large.",
     }
+    assert Painting.documentation() == lines
+    assert all(Painting.__doc__.count(text) == 1 for text in lines.values())
