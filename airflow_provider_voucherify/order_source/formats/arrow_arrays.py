@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array as buffer
 from functools import cache
 from uuid import UUID
 
@@ -10,7 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from airflow_provider_voucherify.core.arrow import string_array, string_scalar
+from airflow_provider_voucherify.core.arrow import int64_scalar, string_array, string_scalar
+
+scalar = cache(string_scalar)
+number_scalar = cache(int64_scalar)
 
 
 def plain_list(array: pa.Array) -> pa.Array:
@@ -43,18 +45,6 @@ def within(array: pa.Array, values: pa.Array) -> pa.Array:
     """Slice the values of a list array to those that its entries cover."""
     start, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
     return values.slice(start, end - start)
-
-
-@cache
-def scalar(text: str) -> pa.StringScalar:
-    """Make a scalar of text."""
-    return string_scalar(text)
-
-
-@cache
-def number_scalar(number: int) -> pa.Int64Scalar:
-    """Make a scalar of an integer."""
-    return pa.Int64Array.from_buffers(pa.int64(), 1, [None, pa.py_buffer(buffer("q", [number]))])[0]
 
 
 def integers(array: pa.Int64Array) -> list[int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
-from typing import NamedTuple, Self, TypeAlias
+from math import isfinite
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -21,13 +22,13 @@ from airflow_provider_voucherify.core.json_text import is_json_text
 from airflow_provider_voucherify.order_source.formats.arrow_arrays import (
     any_of,
     decoded,
-    number_scalar,
     plain_list,
     scalar,
     within,
 )
 from airflow_provider_voucherify.order_source.formats.arrow_traits import sound_orders
 from airflow_provider_voucherify.order_source.mapping.columns import Column
+from airflow_provider_voucherify.order_source.mapping.ids import id_text
 from airflow_provider_voucherify.order_source.schema.field_types import (
     ANYTHING,
     JSON_NUMBER,
@@ -256,16 +257,17 @@ def _float(array: pa.Array, shape: Shape) -> _Value:
 
 
 def _float_id(array: pa.Array) -> _Value:
-    """Write floats as digits, as long as these are exact; the others stay numbers, and are refused."""
     array = pc.if_else(pc.is_nan(array), pa.NULL, array).cast(pa.float64())
-    exact = pc.and_(
-        pc.equal(pc.floor(array), array), pc.less_equal(pc.abs(array), number_scalar(2**53).cast(pa.float64()))
-    )
-    if any_of(pc.invert(exact)):
-        whole = pc.if_else(exact, array, pa.NULL).cast(pa.int64()).cast(pa.string())
-        numbers = pc.if_else(exact, _joined(['"', whole, '"'], len(array)), array.cast(pa.string()))
-        return _Value.of(pc.if_else(pc.is_inf(array), scalar('"inf"'), numbers), sound=False)
-    return _Value.quoted(array.cast(pa.int64()).cast(pa.string()), sound=False)
+    return _Value.of(_written(array, _json_id), sound=False)
+
+
+def _json_id(value: float) -> str:
+    """Write a float as digits, if it is exact; another one stays a number, and is refused."""
+    text = id_text(value)
+    if text is None:
+        text = repr(value)
+        return text if isfinite(value) else f'"{text}"'
+    return f'"{text}"'
 
 
 def _text(text: pa.StringArray, shape: Shape) -> _Value:
@@ -304,10 +306,10 @@ def _quote(value: str) -> str:
     return _encode(value).decode()
 
 
-def _written(text: pa.StringArray, write: Callable[[str], str]) -> pa.StringArray:
-    """Write texts one by one."""
+def _written(array: pa.Array, write: Callable[[Any], str]) -> pa.StringArray:
+    """Write values one by one."""
     return pc.if_else(
-        text.is_valid(), string_array("" if value is None else write(value) for value in text.to_pylist()), pa.NULL
+        array.is_valid(), string_array("" if value is None else write(value) for value in array.to_pylist()), pa.NULL
     )
 
 
