@@ -66,7 +66,27 @@ __all__ = [
 
 
 class VoucherifyError(Exception):
-    """The base of every error of this package."""
+    """The base of every error of this package. One that leaves a job names the connection of the job."""
+
+    _connection: str | None = None
+
+    def __str__(self) -> str:
+        text = self._text()
+        if self._connection is None or (named := f"connection {self._connection!r}") in text:
+            return text
+        return f"With {named}: {text}"
+
+    def _text(self) -> str:
+        """Return the message without the connection."""
+        return str(self.args[0]) if self.args else ""
+
+    def name_connection(self, name: str) -> None:
+        """
+        Name a connection in the message, unless it is there already.
+
+        :param name: The name of the connection.
+        """
+        self._connection = name
 
 
 class RetryableError(VoucherifyError):
@@ -123,9 +143,6 @@ class TransportError(RetryableError):
     def __init__(self, message: str, sent: bool) -> None:
         super().__init__(message, sent)
         self.sent = sent
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class TruncatedDownloadError(TransportError):
@@ -218,7 +235,7 @@ class ApiError(VoucherifyError):
             return getattr(self.response, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         response = self.response
         details = ", ".join(
             part
@@ -300,32 +317,26 @@ class OrdersNotLoadedError(PermanentError):
     """
     An import or a synchronisation ended with more rejected or unknown orders than tolerated.
 
-    :param summary: Its :class:`~airflow_provider_voucherify.reporting.summary.LoadSummary`.
     :param message: What is wrong with it.
+    :param summary: Its :class:`~airflow_provider_voucherify.reporting.summary.LoadSummary`.
     """
 
-    def __init__(self, summary: Any, message: str) -> None:
-        super().__init__(summary, message)
+    def __init__(self, message: str, summary: Any) -> None:
+        super().__init__(message, summary)
         self.summary = summary
-
-    def __str__(self) -> str:
-        return str(self.args[1])
 
 
 class OrdersDifferError(PermanentError):
     """
     A reconciliation found more missing, different or unchecked orders than tolerated.
 
-    :param result: The :class:`~airflow_provider_voucherify.reconciliation.ReconcileResult`.
     :param message: What is wrong with it.
+    :param result: The :class:`~airflow_provider_voucherify.reconciliation.ReconcileResult`.
     """
 
-    def __init__(self, result: Any, message: str) -> None:
-        super().__init__(result, message)
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message, result)
         self.result = result
-
-    def __str__(self) -> str:
-        return str(self.args[1])
 
 
 class DryRunFailedError(PermanentError):
@@ -373,6 +384,3 @@ class BadRowError(ExportFileError):
         super().__init__(message, file, row)
         self.file = file
         self.row = row
-
-    def __str__(self) -> str:
-        return str(self.args[0])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Pause, Poller
 from airflow_provider_voucherify.core.job_state import JobState
 from airflow_provider_voucherify.core.state_store import NoStateStore, ResumedStateStore, StateStore
+from airflow_provider_voucherify.exceptions import ConfigurationError, VoucherifyError
 
 StateT = TypeVar("StateT", bound=JobState)
 SummaryT = TypeVar("SummaryT")
@@ -70,22 +72,33 @@ class Job(ABC, Generic[StateT, SummaryT]):
         self._state: StateT | None = None
         self._summary: SummaryT | None = None
 
-    @abstractmethod
     def open(self) -> StateT:
         """
         Load the state to resume, or start one. :meth:`advance` does this by itself.
 
-        :raises StateError: if the saved state cannot be read.
+        :raises ConfigurationError: if what the job reads cannot be read, or what it writes cannot be written.
+        :raises SourceChangedError: if the job to resume was of another source.
+        :raises ProjectChangedError: if it was of another project.
+        :raises StateError: if the saved state is missing or cannot be read.
         """
+        if self._state is None:
+            with naming_connection(self._client):
+                self._state = self._open()
+        return self._state
 
-    @abstractmethod
     def advance(self) -> Pause | None:
         """
         Do all that can be done now.
 
         :return: What to wait for; None when the job is finished.
+        :raises FencedError: if another process has claimed the state since, such as the retry of this task.
         :raises VoucherifyError: if the job cannot continue. The saved state says exactly where it stands.
         """
+        self.open()
+        if self._summary is not None:
+            return None
+        with naming_connection(self._client):
+            return self._advance()
 
     def run(self) -> SummaryT:
         """
@@ -97,6 +110,14 @@ class Job(ABC, Generic[StateT, SummaryT]):
         while pause := self.advance():
             time.sleep(pause.seconds)
         return self.summary
+
+    @abstractmethod
+    def _open(self) -> StateT:
+        """Load the state to resume, or start one."""
+
+    @abstractmethod
+    def _advance(self) -> Pause | None:
+        """Do all that can be done now; make the summary when the job is finished."""
 
     @property
     def state(self) -> StateT:
@@ -135,3 +156,19 @@ class Job(ABC, Generic[StateT, SummaryT]):
     def _server_time(self) -> float:
         """Return the time on Voucherify's clock, in seconds since the epoch."""
         return self._client.transport.server_clock.at(self._clock())
+
+
+@contextmanager
+def naming_connection(client: Endpoints) -> Iterator[None]:
+    """
+    Name the connection in the errors that leave a block, except for those of parameters, which name the parameter.
+
+    :param client: The client of the connection.
+    """
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except VoucherifyError as error:
+        error.name_connection(client.transport.settings.name)
+        raise

@@ -87,8 +87,8 @@ class FewOrdersOperator(WaitingOperator):
             unknown = f" (of {summary.unknown} it is unknown)" if summary.unknown else ""
             where = f" All of them are under {summary.report_path}." if summary.report_path else ""
             raise OrdersRefusedError(
-                f"{refused} of {summary.orders} orders were refused{unknown}; the others are in.{where} "
-                f"{first_of(summary.reasons)}"
+                f"With connection {self.voucherify_conn_id!r}: {refused} of {summary.orders} orders were refused"
+                f"{unknown}; the others are in.{where} {first_of(summary.reasons)}"
             )
         return {"orders": summary.orders, "order_ids": summary.order_ids}
 

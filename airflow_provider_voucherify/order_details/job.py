@@ -36,6 +36,10 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
     that are left. :meth:`run` does all of it; to wait otherwise than by sleeping, call :meth:`advance` until it returns
     None.
 
+    A step raises a :class:`~airflow_provider_voucherify.exceptions.PagingLimitError` if the window has more orders than
+    the listing reaches and ``max_calls`` allows, and an
+    :class:`~airflow_provider_voucherify.exceptions.ExportFileError` if an order is not as the API documents it.
+
     :param client: The API.
     :param output: The folder of the tables: a path of ``pathlib``, ``upath`` or Airflow's ``ObjectStoragePath``.
     :param config: The window, the tables and the options.
@@ -66,40 +70,20 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
         self._spool = Spool(output, config.window_name)
         self._by_ids: OrdersByIds | None = None
 
-    def open(self) -> DetailsState:
-        """
-        Load the state to resume, or start one. :meth:`advance` does this by itself.
+    def _open(self) -> DetailsState:
+        check_writable(self._output, "output_path")
+        project = self._client.transport.settings.project
+        state = open_state(self._state_store, self._config, project, run=self._run, restart=self._restart)
+        if not self._spool.load(state.spooled):
+            log.warning("The orders that were read before are gone from %s: starting over.", self._output)
+            state = DetailsState(fingerprint=state.fingerprint, restarted_by=state.restarted_by)
+        if not state.spooled:
+            self._spool.clear()
+        self._count_calls_from(state.api_calls)
+        return state
 
-        :raises ConfigurationError: if the output cannot be written.
-        :raises StateError: if the saved state cannot be read.
-        """
-        if self._state is None:
-            check_writable(self._output, "output_path")
-            project = self._client.transport.settings.project
-            state = open_state(self._state_store, self._config, project, run=self._run, restart=self._restart)
-            if not self._spool.load(state.spooled):
-                log.warning("The orders that were read before are gone from %s: starting over.", self._output)
-                state = DetailsState(fingerprint=state.fingerprint, restarted_by=state.restarted_by)
-            if not state.spooled:
-                self._spool.clear()
-            self._state = state
-            self._count_calls_from(state.api_calls)
-        return self._state
-
-    def advance(self) -> Pause | None:
-        """
-        Do all that can be done now.
-
-        :return: What to wait for; None when the tables are published.
-        :raises ConfigurationError: if the window is not over.
-        :raises PagingLimitError: if the window has more orders than the listing reaches and ``max_calls`` allows.
-        :raises ExportFileError: if an order is not as the API documents it.
-        :raises VoucherifyError: as the client does.
-        """
-        state = self.open()
-        if self._summary is not None:
-            return None
-        pause = self._read_beyond() if state.is_beyond else self._read_listing()
+    def _advance(self) -> Pause | None:
+        pause = self._read_beyond() if self.state.is_beyond else self._read_listing()
         if pause is not None:
             self._save()
             return pause
@@ -112,7 +96,7 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
         return self._poller.failures if self._by_ids is None else self._by_ids.failures
 
     def _read_listing(self) -> Pause | None:
-        state = self.open()
+        state = self.state
         listing = Listing(self._client, self._window, state.position, self._spool.count_created)
         while not listing.is_done:
             page = self._poller.poll(listing.read)
@@ -135,7 +119,7 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
         if self._config.max_calls is None:
             raise PagingLimitError(f"{reason}. {self._fitting_window(reach)} max_calls allows to read them one by one.")
         log.warning("%s: their ids are exported, and they are read one by one.", reason)
-        self.open().is_beyond = True
+        self.state.is_beyond = True
         self._save()
         return self._read_beyond()
 
@@ -150,13 +134,13 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
     def _read_beyond(self) -> Pause | None:
         if self._by_ids is None:
             self._by_ids = OrdersByIds(
-                self._client, self._config, self.open(), self._state_store, self._spool, self._poller, self._clock
+                self._client, self._config, self.state, self._state_store, self._spool, self._poller, self._clock
             )
         return self._by_ids.read(self._keep, self._save, self._calls_made)
 
     def _keep(self, orders: Sequence[dict[str, Any]]) -> int:
         """Spool the orders that are in the window and were not there before."""
-        state = self.open()
+        state = self.state
         new = []
         for order in orders:
             moment = time_of(order["id"], order.get("created_at"), order.get("updated_at"))
@@ -169,14 +153,14 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
         return len(new)
 
     def _save(self) -> None:
-        state = self.open()
+        state = self.state
         state.api_calls = self._calls_made
         self._state_store.save(state.to_json())
 
     def _publish(self) -> None:
         from airflow_provider_voucherify.order_details.publish import Tables
 
-        state = self.open()
+        state = self.state
         tables = Tables(self._output, self._config)
         self._state_store.check()
         results, unknown_fields = tables.publish(self._spool, state.spooled, state.export_ids)

@@ -46,6 +46,10 @@ class ExportJob(Job[ExportState, ExportResult]):
             time.sleep(pause.seconds)
         result = job.summary
 
+    A step raises an :class:`~airflow_provider_voucherify.exceptions.ExportFailedError` if an export ends in ERROR and
+    its window cannot be split any more; the last one raises an error and publishes nothing if a file is not what was
+    asked for, rows are bad, or there are too few.
+
     :param client: The API.
     :param request: The orders and columns.
     :param output: The Parquet file, or a folder if ``max_rows_per_file`` or ``partition_by`` is set: a path of
@@ -81,30 +85,13 @@ class ExportJob(Job[ExportState, ExportResult]):
         self._lost_in_a_row = 0
         self._gone = 0
 
-    def open(self) -> ExportState:
-        """
-        Load the state of the export to resume, or start one. :meth:`advance` does this by itself.
+    def _open(self) -> ExportState:
+        self._output.check_writable()
+        project = self._client.transport.settings.project
+        return open_state(self._state_store, self._request, project, run=self._run, restart=self._restart)
 
-        :raises ConfigurationError: if the output cannot be written.
-        :raises StateError: if the saved state cannot be read.
-        """
-        if self._state is None:
-            self._output.check_writable()
-            project = self._client.transport.settings.project
-            self._state = open_state(self._state_store, self._request, project, run=self._run, restart=self._restart)
-        return self._state
-
-    def advance(self) -> Pause | None:
-        """
-        Do all that can be done now.
-
-        :return: What to wait for; None when all is published.
-        :raises ConfigurationError: if the output cannot be written, or the window is not over.
-        :raises ExportFailedError: if an export ends in ERROR and its window cannot be split any more.
-        :raises VoucherifyError: if Voucherify refuses the export, and as
-            :func:`~airflow_provider_voucherify.order_export.download.download_to_parquet` does.
-        """
-        state = self.open()
+    def _advance(self) -> Pause | None:
+        state = self.state
         if len(state.export_ids) < len(state.parts) and (pause := self._request_parts()):
             return pause
         # pyarrow takes half a second to load: only a job that downloads needs it

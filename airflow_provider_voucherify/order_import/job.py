@@ -128,7 +128,7 @@ class ImportJob(LoadJob[ImportConfig, ImportState, ImportSummary]):
             self._poller.failures,
         )
 
-    def _advance(self) -> Pause | None:
+    def _load(self) -> Pause | None:
         pause = self._step()
         self._save_now()
         return pause

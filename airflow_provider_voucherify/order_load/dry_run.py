@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
+from airflow_provider_voucherify.core.job import naming_connection
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import DryRunFailedError
 from airflow_provider_voucherify.order_load.config import LoadConfig
@@ -106,7 +107,7 @@ class DryRun:
         if report_path is not None:
             source.check_report_path(report_path)
         client.list_async_actions(limit=1)
-        self._quota = client.transport.quota
+        self._client = client
         self._report = Report(None if report_path is None else report_path / FOLDER)
         self._report.check_writable()
         self._report.clear()
@@ -141,7 +142,7 @@ class DryRun:
         :param cycle_calls_left: The calls left in the billing cycle, as the dashboard shows them; None if unknown.
         :raises DryRunFailedError: if the job needs more calls, or more orders would be rejected.
         """
-        result, quota = self.result, self._quota
+        result, quota = self.result, self._client.transport.quota
         result.api_calls = api_calls
         if quota.limit is not None:
             calls_per_minute = max(1.0, quota.limit - quota.reserved_calls)
@@ -150,5 +151,6 @@ class DryRun:
         self._report.merge()
         self._report.write_summary(msgspec.to_builtins(result))
         log.info("Dry run: %s", result)
-        result.check(max_rejected, cycle_calls_left)
+        with naming_connection(self._client):
+            result.check(max_rejected, cycle_calls_left)
         return result

@@ -47,6 +47,9 @@ class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
     """
     Finds the outcome of each order of a source, in as many tries as it takes.
 
+    The last step raises an :class:`~airflow_provider_voucherify.exceptions.OrdersNotLoadedError` if more orders were
+    rejected or are unknown than the options tolerate.
+
     :param client: The API.
     :param source: The orders.
     :param config: The options.
@@ -88,17 +91,7 @@ class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
         self._on_progress = on_progress
         self._progress_at = self._clock()
 
-    def open(self) -> StateT:
-        """
-        Load the state of the job to resume, or start one. :meth:`advance` does this by itself.
-
-        :raises ConfigurationError: if ``report_path`` cannot be written, or has the orders in it, or lies among them.
-        :raises SourceChangedError: if the job to resume was of another source.
-        :raises ProjectChangedError: if it was of another project.
-        :raises StateError: if the saved state is missing or cannot be read.
-        """
-        if self._state is not None:
-            return self._state
+    def _open(self) -> StateT:
         if self._report_path is not None:
             self._source.check_report_path(self._report_path)
         self._report.check_writable()
@@ -107,7 +100,6 @@ class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
         if state is not None and state.finished is not None:
             log.info("This run has finished the %s before: nothing is sent again. %s", state.job, state.finished)
             self._summary = state.finished
-            self._state = state
             return state
         if state is not None:
             log.info("Resuming: %s.", state.standing)
@@ -119,22 +111,10 @@ class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
         self._count_calls_from(state.counters.api_calls)
         state.counters.api_calls = self._calls_made
         self._set_up(state, find_rules(self._source, self._config, state.checkpoint))
-        self._state = state
         return state
 
-    def advance(self) -> Pause | None:
-        """
-        Do all that can be done now.
-
-        :return: What to wait for; None when every order has its outcome and the report is written.
-        :raises FencedError: if another process has claimed the state since, such as the retry of this task.
-        :raises OrdersNotLoadedError: if more orders were rejected or are unknown than the options tolerate.
-        :raises VoucherifyError: if the job cannot continue. The saved state says exactly where it stands.
-        """
-        self.open()
-        if self._summary is not None:
-            return None
-        pause = self._advance()
+    def _advance(self) -> Pause | None:
+        pause = self._load()
         if pause:
             self._report_progress(waiting_for=pause.reason)
         else:
@@ -173,8 +153,8 @@ class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
         """Make what works on the state, by the rules that decide which orders are sent."""
 
     @abstractmethod
-    def _advance(self) -> Pause | None:
-        """Do all that can be done now, and save the state."""
+    def _load(self) -> Pause | None:
+        """Load what can be loaded now, and save the state."""
 
     @property
     @abstractmethod

@@ -102,7 +102,7 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
             self._clock,
         )
 
-    def _advance(self) -> Pause | None:
+    def _load(self) -> Pause | None:
         self._save_now()
         try:
             return self._calls.make()

@@ -55,6 +55,9 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
             time.sleep(pause.seconds)
         print(job.summary.missing)
 
+    The last step raises an :class:`~airflow_provider_voucherify.exceptions.OrdersDifferError` if more orders are
+    missing, different or unchecked than the options tolerate.
+
     :param client: The API.
     :param source: The orders.
     :param config: The options.
@@ -93,55 +96,38 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
         self._export: ExportJob | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def open(self) -> ReconcileState:
-        """
-        Load the state of the reconciliation to resume, or start one. :meth:`advance` does this by itself.
-
-        :raises ConfigurationError: if DuckDB is not installed, the window is not one, or ``report_path`` cannot be
-            written.
-        :raises StateError: if the saved state cannot be read.
-        """
-        if self._state is None:
-            if importlib.util.find_spec("duckdb") is None:
-                raise ConfigurationError(
-                    "A reconciliation needs DuckDB: install airflow-provider-voucherify[reconcile] where the task runs."
-                )
-            request = self._config.request
-            if self._report_path is not None:
-                check_writable(self._report_path, "report_path")
-            self._state = open_state(
-                self._state_store,
-                self._source.fingerprint(),
-                self._client.transport.settings.project,
-                self._config,
-                run=self._run,
-                restart=self._restart,
+    def _open(self) -> ReconcileState:
+        if importlib.util.find_spec("duckdb") is None:
+            raise ConfigurationError(
+                "A reconciliation needs DuckDB: install airflow-provider-voucherify[reconcile] where the task runs."
             )
-            self._count_calls_from(self._state.api_calls)
-            if self._state.result is None:
-                folder = self._folder = tempfile.TemporaryDirectory(dir=self._config.spill_path)
-                self._export = ExportJob(
-                    self._client,
-                    request,
-                    Path(folder.name) / "found.parquet",
-                    ExportConfig(header_mapping=self._config.header_mapping, poll_interval=self._config.poll_interval),
-                    state_store=ExportStateStore(self._state, self._state_store),
-                    failures=self._poller.failures,
-                    clock=self._clock,
-                )
-        return self._state
+        request = self._config.request
+        if self._report_path is not None:
+            check_writable(self._report_path, "report_path")
+        state = open_state(
+            self._state_store,
+            self._source.fingerprint(),
+            self._client.transport.settings.project,
+            self._config,
+            run=self._run,
+            restart=self._restart,
+        )
+        self._count_calls_from(state.api_calls)
+        if state.result is None:
+            folder = self._folder = tempfile.TemporaryDirectory(dir=self._config.spill_path)
+            self._export = ExportJob(
+                self._client,
+                request,
+                Path(folder.name) / "found.parquet",
+                ExportConfig(header_mapping=self._config.header_mapping, poll_interval=self._config.poll_interval),
+                state_store=ExportStateStore(state, self._state_store),
+                failures=self._poller.failures,
+                clock=self._clock,
+            )
+        return state
 
-    def advance(self) -> Pause | None:
-        """
-        Do all that can be done now.
-
-        :return: What to wait for; None when the report is written.
-        :raises OrdersDifferError: if more orders are missing, different or unchecked than the options tolerate.
-        :raises VoucherifyError: as an export does, and if the source cannot be read.
-        """
-        state = self.open()
-        if self._summary is not None:
-            return None
+    def _advance(self) -> Pause | None:
+        state = self.state
         try:
             if state.result is None and (pause := self._compare()):
                 return pause
@@ -336,4 +322,4 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
         self._summary = result
         # removed whatever it came to: after a repair, another try needs a fresh export
         self._state_store.clear()
-        result.check(self._config, self._client.transport.settings.name)
+        result.check(self._config)

@@ -79,12 +79,11 @@ class ReconcileResult(msgspec.Struct, kw_only=True):
         del result["reasons"]
         return result
 
-    def check(self, config: ReconcileConfig, connection: str) -> None:
+    def check(self, config: ReconcileConfig) -> None:
         """
         Compare what was found with what is tolerated.
 
         :param config: The options.
-        :param connection: The name of the connection, for the message.
         :raises OrdersDifferError: if more orders are missing, different or unchecked.
         """
         losses = (
@@ -98,7 +97,5 @@ class ReconcileResult(msgspec.Struct, kw_only=True):
                 "source."
             )
             raise OrdersDifferError(
-                self,
-                f"Of {self.orders:,} orders compared with connection {connection!r}, {over}. "
-                f"{all_and_first(self.report_path, repair, self.reasons)}",
+                f"Of {self.orders:,} orders {over}. {all_and_first(self.report_path, repair, self.reasons)}", self
             )

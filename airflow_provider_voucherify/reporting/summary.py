@@ -68,9 +68,9 @@ class LoadSummary(LoadCounts, kw_only=True):
         if over := excess(losses, self.orders):
             repair = "correct rejected/ and give it back as orders_path, with another report_path."
             raise OrdersNotLoadedError(
-                self,
                 f"Of {self.orders:,} orders {self.loaded:,} were loaded; {over}. "
                 f"{all_and_first(self.report_path, repair, self.reasons)}",
+                self,
             )
 
 

@@ -200,8 +200,8 @@ class AsyncActionSensor(WaitingTask, BaseSensorOperator):
         if failed or not loss.is_tolerated(records):
             bad = failed or [action for action in actions if action.failed_count]
             raise AsyncActionFailedError(
-                f"{len(failed)} of {len(actions)} async actions FAILED, and {loss}:"
-                + "".join(f"\n  {_describe(action)}" for action in bad[:SHOWN_FAILURES])
+                f"With connection {self.voucherify_conn_id!r}: {len(failed)} of {len(actions)} async actions FAILED, "
+                f"and {loss}:" + "".join(f"\n  {_describe(action)}" for action in bad[:SHOWN_FAILURES])
             )
         results = [_result(action) for action in actions]
         return results[0] if listed("async_action_id", self.async_action_id) == [self.async_action_id] else results

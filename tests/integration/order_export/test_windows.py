@@ -138,7 +138,7 @@ def test_splitting_is_bounded_and_a_retry_asks_anew(tmp_path):
             run(job_of(client, path, request=REQUEST, window=window(0), max_window_splits=2))
         assert list(tmp_path.iterdir()) == []
         assert 3 <= emulator.calls()["calls"][EXPORT] <= 5  # both halves may have ended when one is looked at
-        with pytest.raises(ExportFailedError, match="ended in ERROR"):
+        with pytest.raises(ExportFailedError, match=r"^With connection 'shop': Export \w+ ended in ERROR"):
             run(job_of(client, path, request=REQUEST))
 
 
