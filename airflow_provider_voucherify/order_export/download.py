@@ -24,13 +24,14 @@ from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
 from airflow_provider_voucherify.order_export.convert.rows import BLOCK_BYTES, ROW_GROUP_ROWS, BadRow, RowReader
 from airflow_provider_voucherify.order_export.convert.schema import file_schema, order_schema
-from airflow_provider_voucherify.order_export.kinds import METADATA, is_metadata_key
 from airflow_provider_voucherify.order_export.parts import ExportPart, rows_of
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.result import ExportResult
+from airflow_provider_voucherify.order_export.sink.atomic import Publication
 from airflow_provider_voucherify.order_export.sink.bad_rows import BadRows
 from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.sink.parquet import Manifest, ParquetFiles, encode_manifest, sort_of
+from airflow_provider_voucherify.order_export.unexpected import Unexpected
 
 T = TypeVar("T")
 
@@ -111,52 +112,6 @@ class _File:
         return f"Export {self.export_id}" + (f" (file {self.number} of {self.of})" if self.of > 1 else "")
 
 
-class _Unexpected:
-    """What is not as expected in the files: columns, keys and fields."""
-
-    def __init__(self, request: ExportRequest) -> None:
-        self.unknown_columns: dict[str, None] = {}
-        self.metadata_keys: set[str] = set()
-        self._has_metadata = METADATA in (request.fields or ())
-        self._unseen = {field for field in request.fields or () if is_metadata_key(field)}
-        self._rows = 0
-
-    @property
-    def sorted_keys(self) -> list[str] | None:
-        """The keys of the metadata; None if it was not requested."""
-        return sorted(self.metadata_keys) if self._has_metadata else None
-
-    @property
-    def empty_fields(self) -> list[str]:
-        """The fields ``metadata.X`` that are null in every row; none if there are no rows."""
-        return sorted(self._unseen) if self._rows else []
-
-    def add_rows(self, table: pa.Table) -> None:
-        """Look for values of the fields that had none so far."""
-        self._rows += table.num_rows
-        self._unseen -= {field for field in self._unseen if table[field].null_count < table.num_rows}
-
-    def new_keys(self, output: Output) -> list[str]:
-        """List the keys of the metadata that the last manifest does not have; none if there is no manifest."""
-        last = output.last_metadata_keys() if self._has_metadata else None
-        new = [] if last is None else sorted(self.metadata_keys.difference(last))
-        if new:
-            log.warning("The metadata has keys that the last export had not: %s.", ", ".join(new))
-        return new
-
-    def warn(self, name: str) -> None:
-        """Warn of it in the log."""
-        if self.unknown_columns:
-            log.warning(
-                "%s has columns that were not requested: %s. These %d are left out.",
-                name,
-                ", ".join(self.unknown_columns),
-                len(self.unknown_columns),
-            )
-        if self.empty_fields:
-            log.warning("%s: %s is null in every row. Is the key misspelled?", name, ", ".join(self.empty_fields))
-
-
 @dataclass
 class _Download:
     """The download of all files."""
@@ -172,7 +127,8 @@ class _Download:
     def attempt(self, block_bytes: int) -> ExportResult:
         """Download and convert all files once."""
         files = [file for part in self.parts for file in self._files(part)]
-        unexpected = _Unexpected(self.request)
+        export_ids = list(dict.fromkeys(file.export_id for file in files))
+        unexpected = Unexpected(self.request)
         stop = threading.Event()
         row_groups = self._row_groups(files, block_bytes, unexpected, stop)
         with (
@@ -180,52 +136,37 @@ class _Download:
             self.output.publication() as publication,
         ):
             bad_rows = BadRows(self.config, publication, self.output.beside("bad_rows.jsonl"))
-            notes = {
-                "window": self.request.window,
-                "export_ids": list(dict.fromkeys(file.export_id for file in files)),
-                "provider_version": __version__,
-            }
-            with ParquetFiles(
-                publication,
-                self.output,
-                file_schema(self.request, self.config),
-                self.config.compression,
-                fields=self.request.fields,
-                sort=sort_of(self.request),
-                notes=notes,
-                max_files=self.config.max_files,
-            ) as parquet:
+            with self._parquet_files(publication, export_ids) as parquet:
                 for file, table, bad in ready:
                     bad_rows.add(file.name, file.number, bad)
                     unexpected.add_rows(table)
                     parquet.write(table)
                 published = parquet.finish()
-            bad_rows.check(sum(file.rows for file in published))
-            self.config.check_rows(sum(file.rows for file in published))
             manifest = Manifest(
                 rows=sum(file.rows for file in published),
                 bytes=sum(file.bytes for file in published),
                 bad_rows=bad_rows.count,
                 files=published,
-                schema={column.name: str(column.type) for column in file_schema(self.request, self.config)},
+                schema={column.name: str(column.type) for column in self._schema},
                 window=self.request.window,
-                export_ids=list(dict.fromkeys(file.export_id for file in files)),
+                export_ids=export_ids,
                 metadata_keys=unexpected.sorted_keys,
             )
+            bad_rows.check(manifest.rows)
+            self.config.check_rows(manifest.rows)
             new_keys = unexpected.new_keys(self.output)
-            manifest_path = self.output.manifest
-            publication.create_manifest(manifest_path).write(encode_manifest(manifest))
+            publication.create_manifest(self.output.manifest).write(encode_manifest(manifest))
         unexpected.warn(files[0].name)
         return ExportResult(
             path=str(self.output.path),
             uri=uri_of(self.output.path),
             rows=manifest.rows,
             bytes=manifest.bytes,
-            export_id=manifest.export_ids[0],
-            export_ids=manifest.export_ids,
+            export_id=export_ids[0],
+            export_ids=export_ids,
             files=len(files),
             parquet_files=len(published),
-            manifest_path=str(manifest_path),
+            manifest_path=str(self.output.manifest),
             window=None if manifest.window is None else msgspec.to_builtins(manifest.window),
             unknown_columns=list(unexpected.unknown_columns),
             empty_fields=unexpected.empty_fields,
@@ -233,6 +174,23 @@ class _Download:
             bad_rows=bad_rows.count,
             bad_rows_path=bad_rows.path,
             bad_row_ids=bad_rows.ids,
+        )
+
+    @property
+    def _schema(self) -> pa.Schema:
+        return file_schema(self.request, self.config)
+
+    def _parquet_files(self, publication: Publication, export_ids: Sequence[str]) -> ParquetFiles:
+        notes = {"window": self.request.window, "export_ids": export_ids, "provider_version": __version__}
+        return ParquetFiles(
+            publication,
+            self.output,
+            self._schema,
+            self.config.compression,
+            fields=self.request.fields,
+            sort=sort_of(self.request),
+            notes=notes,
+            max_files=self.config.max_files,
         )
 
     def _files(self, part: ExportPart) -> list[_File]:
@@ -243,7 +201,7 @@ class _Download:
         return [_File(part, export_id, number, len(export.urls), link) for number, link in enumerate(export.urls, 1)]
 
     def _row_groups(
-        self, files: Sequence[_File], block_bytes: int, unexpected: _Unexpected, stop: threading.Event
+        self, files: Sequence[_File], block_bytes: int, unexpected: Unexpected, stop: threading.Event
     ) -> Generator[tuple[_File, pa.Table, list[BadRow]], None, None]:
         for file in files:
             with self.client.download_export(file.export_id, file=file.number - 1, link=file.link) as download:

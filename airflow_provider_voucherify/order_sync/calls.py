@@ -59,11 +59,8 @@ class Calls:
         check: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
-        transport = client.transport
+        self._transport = transport = client.transport
         transport.max_quota_wait = min(transport.max_quota_wait, LONG_WAIT)  # no thread waits where a pause is due
-        self._renew_token = transport.renew_token
-        self._quota = transport.quota
-        self._connection = transport.settings.name
         self._sender = Sender(client, config.mode)
         self._pending = pending
         self._outcomes = outcomes
@@ -121,10 +118,10 @@ class Calls:
         """Send what can be sent now; return in how many seconds there may be more, 0.0 if that depends on no time."""
         while self._passing is None and self._fatal is None and self._open < self._max_open:
             now = self._clock()
-            if seconds := max(self._quota.seconds_to_wait(), self._next_call_at - now, 0.0):
+            if seconds := max(self._transport.quota.seconds_to_wait(), self._next_call_at - now, 0.0):
                 return seconds
             try:
-                self._renew_token()  # here, as Airflow learns of secrets in the main thread alone
+                self._transport.renew_token()  # here, as Airflow learns of secrets in the main thread alone
             except (TransportError, QuotaError) as error:
                 self._passing = error
                 return 0.0
@@ -134,7 +131,7 @@ class Calls:
             order = self._pending.take(now)
             if order is None:
                 return self._pending.seconds_to_retry(now)
-            self._next_call_at = now + min(self._quota.call_interval, LONG_WAIT / 2)
+            self._next_call_at = now + min(self._transport.quota.call_interval, LONG_WAIT / 2)
             self._sent[executor.submit(self._sender.send, order)] = order
         return 0.0
 
@@ -173,7 +170,7 @@ class Calls:
             self._poller.reset_failures()
             return
         self._pending.put_back(order)
-        if not self._quota.seconds_to_wait():
+        if not self._transport.quota.seconds_to_wait():
             self._passing = sent.error
 
     def _must_save(self) -> bool:
@@ -191,7 +188,8 @@ class Calls:
 
     def _pause_for_quota(self, seconds: float) -> Pause:
         now = self._clock()
-        error = call_not_allowed(self._quota, self._connection, "POST /v1/orders", now + seconds)
+        transport = self._transport
+        error = call_not_allowed(transport.quota, transport.settings.name, "POST /v1/orders", now + seconds)
         return self._poller.pause_for_quota(error, now)
 
 
