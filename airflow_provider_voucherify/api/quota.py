@@ -304,9 +304,9 @@ class Quota:
         if project.retry_at is not None:
             if now < project.retry_at:
                 return project.retry_at - now
-            self._reset(now)
+            self._reset()
         elif project.resets_at is not None and now >= project.resets_at:
-            self._reset(now)
+            self._reset()
         if project.remaining is None or project.observed_at is None:
             return 0.0
         spare = project.remaining - project.in_flight - self.reserved_calls
@@ -326,7 +326,7 @@ class Quota:
         turn = min(project.observed_at + interval * draw, resets_at + project.draw * self._spread(resets_at - now))
         return max(0.0, turn - now)
 
-    def _reset(self, now: float) -> None:
+    def _reset(self) -> None:
         """Know nothing of the new period but what others usually do in it."""
         project = self._project
         project.retry_at = project.resets_at = None

@@ -17,7 +17,6 @@ UnknownFields = Literal["reject", "drop", "metadata"]
 
 MAX_AMOUNT_DECIMALS = 4
 CSV_OPTIONS = ("delimiter", "encoding", "quote", "escape", "decimal", "thousands")
-EPOCHS = ("epoch_seconds", "epoch_milliseconds")
 
 
 class SourceOptions(Options, frozen=True):

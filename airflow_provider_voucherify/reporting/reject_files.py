@@ -40,9 +40,8 @@ class OutcomeCode(StrEnum):
     another order with its ``source_id`` was kept, as the options ask for. ``REFUSED``: Voucherify refused the request
     that held it alone. ``FAILED``: the result of the async action names it. ``ACTION_FAILED``: the whole async action
     failed. ``AMBIGUOUS``: the result of the async action does not say which orders failed. ``LOST``: the response to
-    its request was lost, and no action is proved to be the one that imports it. ``UNWATCHED``: nobody waited for the
-    outcome. ``NOT_FOUND``: reading back did not find it. ``DIFFERENT``: reading back
-    found other values. ``BAD_VALUE``: an exported row does not fit its columns.
+    its request was lost, and no action is proved to be the one that imports it. ``NOT_FOUND``: reading back did not
+    find it. ``DIFFERENT``: reading back found other values. ``BAD_VALUE``: an exported row does not fit its columns.
     """
 
     INVALID = "invalid"
@@ -53,7 +52,6 @@ class OutcomeCode(StrEnum):
     ACTION_FAILED = "action_failed"
     AMBIGUOUS = "ambiguous"
     LOST = "lost"
-    UNWATCHED = "unwatched"
     NOT_FOUND = "not_found"
     DIFFERENT = "different"
     BAD_VALUE = "bad_value"

@@ -36,7 +36,6 @@ class Simulation:
     seed: int
     clock: Clock = field(default_factory=Clock)
     made: int = 0
-    shop_calls: int = 0
     shop_refused: int = 0
     _used: int = 0
     _resets_at: float = 0.0
@@ -73,7 +72,6 @@ class Simulation:
 
     def _shop(self) -> None:
         passes, _ = self._take()
-        self.shop_calls += 1
         self.shop_refused += not passes
         self._after(60 / SHOP_CALLS, self._shop)
 

@@ -57,7 +57,7 @@ def test_chunks_cover_the_records_without_gap_and_keep_their_sizes(
 
 @settings(max_examples=100, deadline=None)
 @given(orders=st.lists(good, min_size=1, max_size=20), chosen=st.sets(st.integers(0, 19)))
-def test_a_part_of_a_stretch_is_judged_as_the_whole(orders: list[dict], chosen: set[int]) -> None:
+def test_a_part_of_a_range_is_judged_as_the_whole(orders: list[dict], chosen: set[int]) -> None:
     """Some records of a chunk are sent again: duplicates among the others must not shift the judgement."""
     source = make.source(orders)
     rules = Rules(duplicates=Duplicates(source, find_duplicates(source, "last")))
