@@ -10,8 +10,8 @@ import msgspec
 
 from airflow_provider_voucherify.core.job_state import RestartableState
 from airflow_provider_voucherify.core.state_store import StateStore
-from airflow_provider_voucherify.order_export.parts import ExportPart, parts_of
 from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.window_parts import ExportPart, parts_of
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,6 @@ from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.convert.csv_stream import CsvStream
 from airflow_provider_voucherify.order_export.convert.rows import BLOCK_BYTES, ROW_GROUP_ROWS, BadRow, RowReader
 from airflow_provider_voucherify.order_export.convert.schema import file_schema, order_schema
-from airflow_provider_voucherify.order_export.parts import ExportPart, rows_of
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.result import ExportResult
 from airflow_provider_voucherify.order_export.sink.atomic import Publication
@@ -32,6 +31,7 @@ from airflow_provider_voucherify.order_export.sink.bad_rows import BadRows
 from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.sink.parquet import Manifest, ParquetFiles, encode_manifest, sort_of
 from airflow_provider_voucherify.order_export.unexpected import Unexpected
+from airflow_provider_voucherify.order_export.window_parts import ExportPart, rows_of
 
 T = TypeVar("T")
 

@@ -22,10 +22,10 @@ from airflow_provider_voucherify.exceptions import (
 )
 from airflow_provider_voucherify.order_export.checkpoint import ExportState, open_state
 from airflow_provider_voucherify.order_export.config import ExportConfig
-from airflow_provider_voucherify.order_export.parts import OVERLAP_MS, ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.result import ExportResult
 from airflow_provider_voucherify.order_export.sink.layout import Output, OutputPath
+from airflow_provider_voucherify.order_export.window_parts import OVERLAP_MS, ExportPart
 
 MAX_SEARCHES = 2
 MAX_LOST_IN_A_ROW = 3

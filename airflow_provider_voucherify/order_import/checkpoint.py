@@ -10,7 +10,7 @@ from airflow_provider_voucherify.order_export.checkpoint import export_ids_of
 from airflow_provider_voucherify.order_import.chunk import Cause
 from airflow_provider_voucherify.order_import.config import ImportConfig
 from airflow_provider_voucherify.order_import.record_range import RecordRange, from_bits
-from airflow_provider_voucherify.order_load.state import LoadCheckpoint, LoadState
+from airflow_provider_voucherify.order_load.checkpoint import LoadCheckpoint, LoadState
 from airflow_provider_voucherify.reporting.counts import LoadCounts
 from airflow_provider_voucherify.reporting.summary import ImportSummary
 

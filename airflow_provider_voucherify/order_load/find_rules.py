@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from airflow_provider_voucherify.order_load.checkpoint import LoadCheckpoint
 from airflow_provider_voucherify.order_load.config import LoadConfig
-from airflow_provider_voucherify.order_load.state import LoadCheckpoint
 from airflow_provider_voucherify.order_source.duplicates import (
     Duplicates,
     find_duplicates,

@@ -13,9 +13,9 @@ from airflow_provider_voucherify.core.job import Job, JobOptions
 from airflow_provider_voucherify.core.state_store import StateStore, state_file
 from airflow_provider_voucherify.core.storage import StoragePath
 from airflow_provider_voucherify.exceptions import StateError
+from airflow_provider_voucherify.order_load.checkpoint import LoadState
 from airflow_provider_voucherify.order_load.config import LoadConfig
 from airflow_provider_voucherify.order_load.find_rules import find_rules
-from airflow_provider_voucherify.order_load.state import LoadState
 from airflow_provider_voucherify.order_source.rules import Rules
 from airflow_provider_voucherify.order_source.source import Source
 from airflow_provider_voucherify.reporting.about import About

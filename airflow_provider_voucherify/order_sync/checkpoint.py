@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
-from airflow_provider_voucherify.order_load.state import LoadCheckpoint, LoadState
+from airflow_provider_voucherify.order_load.checkpoint import LoadCheckpoint, LoadState
 from airflow_provider_voucherify.reporting.counts import LoadCounts
 from airflow_provider_voucherify.reporting.summary import LoadedOrder, SyncSummary
 

@@ -40,8 +40,8 @@ from airflow_provider_voucherify.api.endpoints import ORDER_FIELDS
 from airflow_provider_voucherify.api.models import Export
 from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.order_export.kinds import KINDS
-from airflow_provider_voucherify.order_export.parts import ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
+from airflow_provider_voucherify.order_export.window_parts import ExportPart
 
 FIELDS = KINDS["order"].fields
 HEADER = [name.replace("_", " ").title().replace("Id", "ID") for name in ORDER_FIELDS]

@@ -34,9 +34,9 @@ from airflow_provider_voucherify.exceptions import (
 )
 from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.download import download_to_parquet
-from airflow_provider_voucherify.order_export.parts import ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.layout import Output
+from airflow_provider_voucherify.order_export.window_parts import ExportPart
 from tests.integration.order_export.export_server import EXPORT_ID, TOKEN
 
 REQUEST = ExportRequest(fields=["id", "amount", "updated_at", "status", "metadata"])
@@ -432,7 +432,7 @@ from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.order_export.download import download_to_parquet
 from airflow_provider_voucherify.order_export.sink.layout import Output
 from airflow_provider_voucherify.order_export.request import ExportRequest
-from airflow_provider_voucherify.order_export.parts import ExportPart
+from airflow_provider_voucherify.order_export.window_parts import ExportPart
 client = VoucherifyClient(Settings(app_id="app", app_token="secret", base_url={server.url!r}))
 request = ExportRequest(fields={list(REQUEST.fields)!r})
 output = Output(path=Path({str(path)!r}))

@@ -13,9 +13,9 @@ from airflow_provider_voucherify.api.settings import Settings
 from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.order_export.convert.schema import order_schema
 from airflow_provider_voucherify.order_export.download import download_to_parquet
-from airflow_provider_voucherify.order_export.parts import ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.layout import Output
+from airflow_provider_voucherify.order_export.window_parts import ExportPart
 from tests.orders import order
 
 ORDERS = [order(number) for number in range(300)]

@@ -13,9 +13,9 @@ from upath import UPath
 from airflow_provider_voucherify.exceptions import BadRowError, ConfigurationError, TruncatedDownloadError
 from airflow_provider_voucherify.order_export.config import ExportConfig
 from airflow_provider_voucherify.order_export.download import download_to_parquet
-from airflow_provider_voucherify.order_export.parts import ExportPart
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.sink.layout import Output
+from airflow_provider_voucherify.order_export.window_parts import ExportPart
 from tests.integration.order_export.export_server import EXPORT_ID
 from tests.integration.s3 import BUCKET, keys
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from airflow_provider_voucherify.exceptions import ConfigurationError, ExportFileError
 from airflow_provider_voucherify.order_export.convert.schema import TIME
 from airflow_provider_voucherify.order_export.kinds import KINDS
-from airflow_provider_voucherify.order_export.parts import ExportPart, parts_of, rows_of
 from airflow_provider_voucherify.order_export.request import ExportRequest
 from airflow_provider_voucherify.order_export.window import ExportWindow
+from airflow_provider_voucherify.order_export.window_parts import ExportPart, parts_of, rows_of
 
 DAY = ExportWindow.parse("updated_at", "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00Z")
 PAID = {"status": {"conditions": {"$is": ["PAID"]}}}
