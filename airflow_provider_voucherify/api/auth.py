@@ -98,7 +98,7 @@ def token_of(body: bytes) -> AccessToken | None:
     Decode the response to the request for a token.
 
     :param body: The body of the response.
-    :return: The token; None if this is none that can be sent in a header.
+    :return: The token; None if the response has none that a header can carry.
     """
     try:
         token = msgspec.json.decode(body, type=AccessToken)

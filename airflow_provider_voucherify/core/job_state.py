@@ -17,7 +17,7 @@ class JobState(msgspec.Struct, kw_only=True):
     """
     How far a job has come.
 
-    :cvar unreadable: What is wrong with a document that is no state of the job, and what to do; with ``{error}``.
+    :cvar unreadable: What is wrong with a document that is not a state of the job, and what to do; with ``{error}``.
     """
 
     unreadable: ClassVar[str]

@@ -43,7 +43,7 @@ async def send_foreign_import(project: Project, body: bytes) -> None:
     """Let another client import as many orders as a request that has arrived.
 
     :param project: The project with its faults.
-    :param body: Decompressed body of the request; one that is no import is no event.
+    :param body: Decompressed body of the request; a request that is not an import is not an event.
     """
     if not project.faults.any(ForeignImport) or not (orders := count_orders(body)):
         return

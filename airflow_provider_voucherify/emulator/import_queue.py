@@ -205,7 +205,7 @@ class ImportQueue:
 
 
 def count_orders(body: bytes) -> int:
-    """Return how many orders a body holds; none where it is no JSON array.
+    """Return how many orders a body holds; 0 if it is not a JSON array.
 
     :param body: Decompressed body of an import.
     """

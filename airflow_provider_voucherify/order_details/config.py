@@ -56,7 +56,7 @@ class DetailsConfig(PollingOptions, frozen=True, kw_only=True):
         """
         The window, with the lookback.
 
-        :raises ConfigurationError: if it is none.
+        :raises ConfigurationError: if the bounds do not make a window.
         """
         return self._window.looking_back(self.window_lookback)
 

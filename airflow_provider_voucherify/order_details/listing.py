@@ -127,13 +127,13 @@ class Listing:
         if self._is_past(page.orders, lower):
             self._end_pass(is_all=len(page.orders) < PAGE_SIZE)
         elif position.page < LAST_PAGE:
-            self._go_on(None if new else times[-1])
+            self._next_page(None if new else times[-1])
         else:
             self.reaches(page)
             return False
         return True
 
-    def _go_on(self, last: datetime | None) -> None:
+    def _next_page(self, last: datetime | None) -> None:
         """
         Go to the next page, or leap.
 

@@ -24,7 +24,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     :param product_overrides: ``send`` orders whose products or SKUs have ``override: true``, which replaces name,
         price and metadata in the catalogue (documented); ``strip`` the override; or ``reject`` such orders.
     :param duplicates: Which orders do not count because another one has their ``source_id``; None to send them all.
-    :raises ConfigurationError: if a treatment is none of these.
+    :raises ConfigurationError: if a treatment is not one of these.
     """
 
     customers: Treatment = "send"

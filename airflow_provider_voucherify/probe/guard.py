@@ -31,7 +31,7 @@ def check_project(
     :param client: The project.
     :param rates: Records the rate headers of the client.
     :param confirmed_id: The application id of the project that is meant.
-    :param not_a_sandbox: Whether the caller knows that it is no sandbox.
+    :param not_a_sandbox: Whether the caller knows that it is not a sandbox.
     :raises ProjectRefusedError: naming all that speaks against it, before anything was written.
     :return: How many times as fast time passes there: 1 but for an emulator.
     """
@@ -97,7 +97,7 @@ def _foreign_limit(rates: RateRecorder, time_scale: float | None) -> Iterable[st
 
 
 def _time_scale(client: VoucherifyClient) -> float | None:
-    """Ask an emulator on this machine how fast its time passes; None if this is none."""
+    """Ask an emulator on this machine how fast its time passes; None if it is not an emulator."""
     if not is_loopback(client.transport.settings.host):
         return None
     try:

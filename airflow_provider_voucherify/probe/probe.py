@@ -54,7 +54,7 @@ def probe_project(
     :param session_file: Where to save what is found, and to continue from if there is such a file.
     :param confirmed_id: The application id of the project, to probe one that is not certainly a sandbox; only together
         with ``not_a_sandbox``.
-    :param not_a_sandbox: Whether the caller knows that it is no sandbox.
+    :param not_a_sandbox: Whether the caller knows that it is not a sandbox.
     :param sleep: Sleeps a number of seconds.
     :raises ProjectRefusedError: if the project is not certainly a sandbox.
     :raises QuotaError: if the quota does not allow the next call soon: resume after its ``retry_at``.

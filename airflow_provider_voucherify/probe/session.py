@@ -23,7 +23,7 @@ class Session(msgspec.Struct, kw_only=True):
     :param finished: The names of the experiments that are finished.
     :param answers: The answers by the names of the questions.
     :param unanswered: Why a question has no answer.
-    :param measured: Seconds that were measured, which are no answers: they differ from one run to the next.
+    :param measured: Seconds that were measured, which are not answers: they differ from one run to the next.
     :param calls: API calls made.
     :param orders: How many orders this run may have created.
     :param failed: The names of experiments that failed once, as a call did.

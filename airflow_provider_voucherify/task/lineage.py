@@ -27,7 +27,7 @@ def file_asset(path: str) -> Asset:
     """
     Make the asset of a file or folder.
 
-    :param path: The path, as ``s3://connection@bucket/orders.parquet``: the connection is no part of the asset.
+    :param path: The path, as ``s3://connection@bucket/orders.parquet``: the connection is not part of the asset.
     """
     scheme, netloc, name = _located(path)
     return Asset(uri=quote(f"{scheme}://{netloc}{name}", safe=string.printable))

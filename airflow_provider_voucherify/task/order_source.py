@@ -175,7 +175,7 @@ def connect(conn_id: str) -> Any:
         ) from error
     if not (hasattr(hook, "get_conn") and hasattr(hook, "get_records")):
         raise ConfigurationError(
-            f"sql_conn_id {conn_id} is a connection of type {connection.conn_type}, which has no SQL: its hook is no "
-            "DbApiHook."
+            f"sql_conn_id {conn_id} is a connection of type {connection.conn_type}, which has no SQL: its hook is "
+            "not a DbApiHook."
         )
     return hook.get_conn()

@@ -203,13 +203,13 @@ def storage_path(parameter: str, path: Any) -> ObjectStoragePath:
 
     :param parameter: Which parameter it is, for the error.
     :param path: The path: text, a ``Path`` or an ``ObjectStoragePath``.
-    :raises ConfigurationError: if it is no path, or no provider that is installed knows its scheme.
+    :raises ConfigurationError: if it is not a path, or no installed provider knows its scheme.
     """
     path = text_of(path)
     if not isinstance(path, str | PurePath | ObjectStoragePath):
         raise ConfigurationError(f"{parameter} must be a path, got {path!r:.80}.")
     if not str(path).strip() or "None" in str(path).split("/"):
-        raise ConfigurationError(f"{parameter} {str(path)!r} is no path: a template in it rendered to nothing.")
+        raise ConfigurationError(f"{parameter} {str(path)!r} is not a path: a template in it rendered to nothing.")
     try:
         opened = path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(path)
         opened.fs  # noqa: B018 - what is missing shows here

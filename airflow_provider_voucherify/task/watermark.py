@@ -49,7 +49,7 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True):
             watermark.start(timedelta())
         except (msgspec.DecodeError, ValueError) as error:
             raise StateError(
-                f"The variable {variable_name(context)} is no watermark ({error}). Set it to a time such as "
+                f"The variable {variable_name(context)} is not a watermark ({error}). Set it to a time such as "
                 f"{EXAMPLE}, or delete it to start with the orders of all times."
             ) from error
         return watermark

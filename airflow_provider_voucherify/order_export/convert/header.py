@@ -59,7 +59,7 @@ def match_columns(
     :param fields: The requested fields.
     :param name: The name of the file in errors.
     :param header_mapping: The fields of headers that do not match otherwise.
-    :param known_fields: The fields that the kind of export has: their headers are no keys of the metadata.
+    :param known_fields: The fields that the kind of export has: their headers are not keys of the metadata.
     :raises ExportFileError: if a field has no column, or two.
     """
     found: dict[str, int] = {}

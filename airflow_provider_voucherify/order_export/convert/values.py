@@ -109,7 +109,7 @@ def _begins_and_ends_as_object(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _members(text: str) -> Mapping[str, Any] | None:
-    """Return the members of an object, with line breaks in its texts too; None if it is none."""
+    """Return the members of a JSON object, whose texts may have line breaks; None if it is not an object."""
     try:
         return _decode_members(text)
     except (msgspec.DecodeError, RecursionError):

@@ -47,7 +47,7 @@ def given_order(body: bytes) -> GivenOrder | None:
     Decode an order.
 
     :param body: The order as it is sent.
-    :return: None if a value is no 64-bit number.
+    :return: None if a value is not a 64-bit number.
     """
     try:
         return _decode(body)
@@ -60,7 +60,7 @@ def items_amount(items: Iterable[PricedItem] | None) -> int | None:
     Sum the items of an order.
 
     :param items: The items.
-    :return: The sum in the smallest currency unit; None if no item has an amount, or it is no 64-bit number.
+    :return: The sum in the smallest currency unit; None if no item has an amount, or it is not a 64-bit number.
     """
     totals = [total for item in items or () if (total := item.total) is not None]
     amount = sum(totals)

@@ -120,6 +120,6 @@ def test_a_time_set_by_hand_is_a_watermark(text, monkeypatch):
 @pytest.mark.parametrize("text", ["yesterday", '{"value": 1}', '{"value": "yesterday"}', ""])
 def test_something_else_is_none(text, monkeypatch):
     with pytest.raises(
-        StateError, match=r"voucherify_watermark_shop_sync is no watermark .* Set it to a time such as 2026"
+        StateError, match=r"voucherify_watermark_shop_sync is not a watermark .* Set it to a time such as 2026"
     ):
         loaded(text, monkeypatch)

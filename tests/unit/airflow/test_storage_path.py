@@ -36,5 +36,5 @@ def test_a_path_that_was_rendered_to_a_number():
 
 @pytest.mark.parametrize("path", ["", " ", "None", "file:///data/None/report", None, [], True, 1.5])
 def test_no_path_is_made_of_nothing(path):
-    with pytest.raises(ConfigurationError, match=r"orders_path .*(is no path: a template|must be a path, got)"):
+    with pytest.raises(ConfigurationError, match=r"orders_path .*(is not a path: a template|must be a path, got)"):
         storage_path("orders_path", path)
