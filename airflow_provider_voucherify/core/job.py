@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
 from airflow_provider_voucherify.api.polling import Pause, Poller
+from airflow_provider_voucherify.core.docstrings import inherit_parameters
 from airflow_provider_voucherify.core.job_state import JobState
+from airflow_provider_voucherify.core.options import PollingOptions
 from airflow_provider_voucherify.core.state_store import NoStateStore, ResumedStateStore, StateStore
 from airflow_provider_voucherify.exceptions import ConfigurationError, VoucherifyError
 
@@ -31,11 +33,11 @@ class JobOptions(TypedDict, total=False):
 
 class Job(ABC, Generic[StateT, SummaryT]):
     """
-    Work at Voucherify in as many steps and tries as it takes.
+    Work at Voucherify in as many steps and tries as it takes. Subclasses document the parameters that they add.
 
     :cvar _unfinished: What is wrong with asking for the summary too early.
     :param client: The API.
-    :param poll_seconds: The longest wait between two polls, in seconds.
+    :param config: The options.
     :param state_store: Where the state is saved; None to keep nothing.
     :param run: The name of this run.
     :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
@@ -47,10 +49,15 @@ class Job(ABC, Generic[StateT, SummaryT]):
 
     _unfinished: ClassVar[str]
 
+    def __init_subclass__(cls) -> None:
+        """Add the parameters of the base to the docstring, unless the class documents them itself."""
+        super().__init_subclass__()
+        inherit_parameters(cls)
+
     def __init__(
         self,
         client: Endpoints,
-        poll_seconds: float,
+        config: PollingOptions,
         state_store: StateStore | None,
         *,
         run: str | None = None,
@@ -68,7 +75,7 @@ class Job(ABC, Generic[StateT, SummaryT]):
         self._restart = restart
         self._calls_elsewhere = calls
         self._clock = clock
-        self._poller = Poller(poll_seconds, failures=failures)
+        self._poller = Poller(config.poll_seconds, failures=failures)
         self._state: StateT | None = None
         self._summary: SummaryT | None = None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
@@ -12,9 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
+from airflow_provider_voucherify.core.docstrings import inherit_parameters
 from airflow_provider_voucherify.core.validation import check_choice, check_number, check_switch, seconds_of
-
-_PARAMETER = re.compile(r"^:param (\w+):.*?(?=^:|\Z)", re.MULTILINE | re.DOTALL)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,15 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def __init_subclass__(cls) -> None:
         """Add the options of the bases to the docstring, unless the class documents them itself."""
         super().__init_subclass__()
-        own = cls.documentation()
-        inherited = [
-            lines
-            for base in cls.__bases__
-            if issubclass(base, Options)
-            for name, lines in base.documentation().items()
-            if name not in own
-        ]
-        cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__ or "").rstrip(), *inherited])
+        inherit_parameters(cls)
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -92,12 +82,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             )
             for field in msgspec.structs.fields(cls)
         ]
-
-    @classmethod
-    def documentation(cls) -> dict[str, str]:
-        """Map each option to its ``:param`` lines in the docstring of its class."""
-        docstring = inspect.cleandoc(cls.__doc__ or "")
-        return {match[1]: match[0].rstrip() for match in _PARAMETER.finditer(docstring)}
 
 
 class PollingOptions(Options, frozen=True, kw_only=True):

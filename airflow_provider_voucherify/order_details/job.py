@@ -44,12 +44,6 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
     :param output: The folder of the tables: a path of ``pathlib``, ``upath`` or Airflow's ``ObjectStoragePath``.
     :param config: The window, the tables and the options.
     :param state_store: Keeps the state. It is cleared when all is published. By default nothing is kept.
-    :param run: The name of this run.
-    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
-    :param resume_from: The state to resume from if the state store has none.
-    :param failures: Consecutive calls that failed before.
-    :param calls: How many calls were made elsewhere for this job, in a trigger.
-    :param clock: Returns the time in seconds since the epoch.
     """
 
     _unfinished = "The order details are not finished."
@@ -63,7 +57,7 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
         state_store: StateStore | None = None,
         **options: Unpack[JobOptions],
     ) -> None:
-        super().__init__(client, config.poll_seconds, state_store, **options)
+        super().__init__(client, config, state_store, **options)
         self._output = output
         self._config = config
         self._window = config.window

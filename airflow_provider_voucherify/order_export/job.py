@@ -57,11 +57,6 @@ class ExportJob(Job[ExportState, ExportResult]):
     :param config: The options.
     :param state_store: Keeps the state, before each request that changes something and after it, so that another job
         resumes. It is cleared when all is published. By default nothing is kept.
-    :param run: The name of this run.
-    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
-    :param resume_from: The state to resume from if the state store has none.
-    :param failures: Consecutive polls that failed before.
-    :param clock: Returns the time in seconds since the epoch.
     :raises ConfigurationError: if request, output and options do not fit together.
     """
 
@@ -77,7 +72,7 @@ class ExportJob(Job[ExportState, ExportResult]):
         state_store: StateStore | None = None,
         **options: Unpack[JobOptions],
     ) -> None:
-        super().__init__(client, config.poll_seconds, state_store, **options)
+        super().__init__(client, config, state_store, **options)
         self._request = config.apply_to(request)
         self._config = config
         self._output = Output.of(output, request, config)

@@ -47,17 +47,8 @@ class ImportJob(LoadJob[ImportConfig, ImportState, ImportSummary]):
     :param client: The API.
     :param source: The orders.
     :param config: The options.
-    :param report_path: A folder for the orders that were not loaded, ``summary.json`` and ``report.html``.
     :param state_store: Where the state is saved, before each request that changes something and after it. By default
         ``state.json`` under ``report_path``; without either, an import that is interrupted cannot resume.
-    :param run: The name of this run. Another try of a run that finished returns its summary and sends nothing.
-    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
-    :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
-    :param failures: How many polls failed in a row before, in a trigger.
-    :param calls: How many calls were made elsewhere for this import, in a trigger.
-    :param labels: What else identifies the import in its report, such as its DAG and task.
-    :param on_progress: Called with the progress before each pause and every 30 seconds.
-    :param clock: Returns the time in seconds since the epoch.
     """
 
     _unfinished = "The import is not finished."

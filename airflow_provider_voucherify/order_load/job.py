@@ -57,13 +57,8 @@ class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
     :param state_store: Where the state is saved. By default ``state.json`` under ``report_path``; without either, a job
         that is interrupted cannot resume.
     :param run: The name of this run. Another try of a run that finished returns its summary and sends nothing.
-    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
-    :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
-    :param failures: How many polls failed in a row before, in a trigger.
-    :param calls: How many calls were made elsewhere for this job, in a trigger.
     :param labels: What else identifies the job in its report, such as its DAG and task.
     :param on_progress: Called with the progress before each pause and every 30 seconds.
-    :param clock: Returns the time in seconds since the epoch.
     """
 
     _state_type: type[StateT]
@@ -82,7 +77,7 @@ class LoadJob(Job[StateT, SummaryT], Generic[ConfigT, StateT, SummaryT]):
     ) -> None:
         if state_store is None:
             state_store = state_file(report_path)
-        super().__init__(client, config.poll_seconds, state_store, **options)
+        super().__init__(client, config, state_store, **options)
         self._source = source
         self._config = config
         self._report_path = report_path

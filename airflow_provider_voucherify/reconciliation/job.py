@@ -65,12 +65,7 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
         ``unchecked/``, ``summary.json`` and ``report.html``.
     :param state_store: Where the state is saved. By default ``reconciliation.json`` under ``report_path``.
     :param run: The name of this run. Another try of it resumes; another run needs a fresh export.
-    :param restart: Whether to start over, whatever another run saved; the next try of the same run resumes.
-    :param resume_from: A document of the state to resume from if the store has none, such as one that a trigger held.
-    :param failures: How many polls failed in a row before, in a trigger.
-    :param calls: How many calls were made elsewhere for this reconciliation, in a trigger.
     :param labels: What else identifies it in its report, such as its DAG and task.
-    :param clock: Returns the time in seconds since the epoch.
     """
 
     _unfinished = "The reconciliation is not finished."
@@ -88,7 +83,7 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
     ) -> None:
         if state_store is None:
             state_store = state_file(report_path, STATE_FILE)
-        super().__init__(client, config.poll_seconds, state_store, **options)
+        super().__init__(client, config, state_store, **options)
         self._source = source
         self._config = config
         self._report_path = report_path

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_voucherify.core.docstrings import parameters_of
 from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.core.validation import TEMPLATE_MARKS
 from airflow_provider_voucherify.exceptions import ConfigurationError
@@ -106,7 +107,7 @@ class OptionsMixin:
             lines = [
                 f"{text} (templated)" if name in templated else text
                 for group in groups
-                for name, text in group.documentation().items()
+                for name, text in parameters_of(group).items()
                 if name in options
             ]
             docstring, other_field, end = inspect.cleandoc(cls.__doc__).partition(_FIRST_OTHER_FIELD)

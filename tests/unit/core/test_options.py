@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta
 
+from airflow_provider_voucherify.core.docstrings import parameters_of
 from airflow_provider_voucherify.core.options import Options
 from airflow_provider_voucherify.exceptions import ConfigurationError
 
@@ -88,5 +89,5 @@ def test_options_are_documented_where_they_are_declared():
         "colour": ":param colour: The colour: ``red``,\n    or ``green``.",
         "size": ":param size: How large.",
     }
-    assert Painting.documentation() == lines
+    assert parameters_of(Painting) == lines
     assert all(Painting.__doc__.count(text) == 1 for text in lines.values())
