@@ -28,7 +28,10 @@ class SentOrders:
         except (binascii.Error, ValueError):
             hashes = b"?"
         if len(hashes) % (2 * HASH_BYTES):
-            raise StateError("The orders that were sent lately cannot be read: somebody changed them.")
+            raise StateError(
+                "The orders that were sent lately cannot be read: somebody changed them. Leave them out (give the "
+                "watermark of a task as a time alone), and all orders are sent."
+            )
         self._content = dict(_pairs(hashes))
 
     def __len__(self) -> int:

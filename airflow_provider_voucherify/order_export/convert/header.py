@@ -142,8 +142,10 @@ def _only(
 ) -> int | None:
     positions = [position for position in free if same(header[position], field)]
     if len(positions) > 1:
-        texts = " and ".join(repr(header[position]) for position in positions)
-        raise ExportFileError(f"{name} has {len(positions)} columns for {field}: {texts}.")
+        texts = [header[position] for position in positions]
+        named = " and ".join(map(repr, texts))
+        advice = f" Say which is meant: header_mapping={{{texts[0]!r}: {field!r}}}." if len({*texts}) > 1 else ""
+        raise ExportFileError(f"{name} has {len(positions)} columns for {field}: {named}.{advice}")
     return positions[0] if positions else None
 
 

@@ -13,8 +13,8 @@ from airflow_provider_voucherify.order_export.convert.header import match_column
 DISPLAYED = [name.replace("_", " ").title().replace(" Id", " ID") for name in ORDER_FIELDS]
 
 
-def match(header, fields):
-    return match_columns(header, fields, "Export exp_1")
+def match(header, fields, header_mapping=None):
+    return match_columns(header, fields, "Export exp_1", header_mapping)
 
 
 @pytest.mark.parametrize("write", [str, str.upper, lambda text: f" {text} ", lambda text: text.replace(" ", "_")])
@@ -45,8 +45,13 @@ def test_unknown_columns_are_told():
 
 
 def test_two_columns_for_one_field_are_an_error():
-    with pytest.raises(ExportFileError, match="has 2 columns for source_id: 'Source ID' and 'source_id'"):
-        match(["ID", "Source ID", "source_id"], ["id", "source_id"])
+    header, fields = ["ID", "Source ID", "source_id"], ["id", "source_id"]
+    advice = r"header_mapping=\{'Source ID': 'source_id'\}"
+    with pytest.raises(
+        ExportFileError, match=f"has 2 columns for source_id: 'Source ID' and 'source_id'. Say .*{advice}"
+    ):
+        match(header, fields)
+    assert match(header, fields, {"Source ID": "source_id"}).fields == {"id": 0, "source_id": 1}
 
 
 def test_two_unknown_columns_of_one_name_are_nobodys_concern():
