@@ -6,7 +6,13 @@ import msgspec
 import pytest
 
 from airflow_provider_voucherify.emulator import Emulator
-from airflow_provider_voucherify.exceptions import PlanExceededError, ProjectChangedError, QuotaError, StateError
+from airflow_provider_voucherify.exceptions import (
+    PlanExceededError,
+    ProjectChangedError,
+    QuotaError,
+    StateError,
+    TransportError,
+)
 from airflow_provider_voucherify.probe import QUESTIONS, probe_project
 from airflow_provider_voucherify.probe_command import main
 
@@ -72,12 +78,20 @@ def test_it_says_how_to_continue_when_the_quota_is_used_up(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "route", ["POST /v1/orders", "POST /v1/orders/import", "POST /v1/orders/export", "POST /v1/oauth/token"]
+    ("route", "after"),
+    [
+        ("POST /v1/orders", 1),
+        ("POST /v1/orders/import", 1),
+        ("POST /v1/orders/export", 1),
+        ("POST /v1/oauth/token", 1),
+        ("GET download /v1/exports/{exportId}", 3),  # without keys, after the files of three exports
+        ("GET download /v1/exports/{exportId}", 4),
+    ],
 )
-def test_a_probe_that_breaks_off_anywhere_is_resumed(route, tmp_path, clock):
+def test_a_probe_that_breaks_off_anywhere_is_resumed(route, after, tmp_path, clock):
     file = tmp_path / "session.json"
     with Emulator(**QUICK) as emulator:
-        emulator.add_fault("plan_exceeded", route=route, after=1, times=1)
+        emulator.add_fault("plan_exceeded", route=route, after=after, times=1)
         with pytest.raises(PlanExceededError):
             probe(emulator, clock.sleep, session_file=file)
         emulator.clear_faults()
@@ -87,6 +101,15 @@ def test_a_probe_that_breaks_off_anywhere_is_resumed(route, tmp_path, clock):
         assert resumed.answers == probe(emulator, clock.sleep).answers
     assert resumed.unanswered == {}
     assert calls <= resumed.calls
+
+
+def test_an_order_whose_response_was_lost_is_not_taken_for_a_new_one(tmp_path, clock):
+    file = tmp_path / "session.json"
+    with Emulator(**QUICK) as emulator:
+        emulator.add_fault("response_lost", route="POST /v1/orders")
+        with pytest.raises(TransportError):
+            probe(emulator, clock.sleep, session_file=file)
+        assert probe(emulator, clock.sleep, session_file=file).answers["new_updated_at"] == "null"
 
 
 def test_a_quota_that_is_used_up_stops_it_at_once(tmp_path):

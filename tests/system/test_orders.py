@@ -74,12 +74,15 @@ def test_the_triggerer_restarts_while_tasks_wait(airflow, set_out, number):
     each(journeys, story)
 
 
-def test_a_task_that_has_not_ended_is_cleared(set_out):
+def test_a_task_that_has_not_ended_is_cleared(airflow, set_out):
     def story(journey):
         journey.wait_for_the_middle()
         journey.run.wait_for_state("running" if journey.way == "worker" else "deferred")
+        if journey.way == "deferred":
+            airflow.wait_for(lambda: "Waiting for " in journey.run.log(), 180, "its trigger runs")
         journey.run.clear()
         journey.succeeds(goes_on=True)
+        assert "This continues at Voucherify" in journey.run.log(1)
 
     each(set_out(), story)
 

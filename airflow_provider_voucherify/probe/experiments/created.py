@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from airflow_provider_voucherify.exceptions import ApiError, InvalidRequestError, RequestRefusedError
 from airflow_provider_voucherify.probe.guard import MARKER
 from airflow_provider_voucherify.probe.lab import Lab
@@ -23,7 +25,8 @@ def create_orders(lab: Lab) -> None:
     :param lab: The project.
     """
     session, client = lab.session, lab.client
-    order = client.create_order(lab.order("new", metadata={"first": "1"}))
+    # as JSON it is not sent again if the response is lost: the second request would update what the first created
+    order = client.create_order(msgspec.json.encode(lab.order("new", metadata={"first": "1"})))
     session.notes["new"] = lab.source_id("new")
     session.found("new_updated_at", updated_at_of(order), f"updated_at {order.get('updated_at')!r}")
     shown = sorted(name for name in UNSENT_FIELDS if name in order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from airflow_provider_voucherify.api.redaction import SecretUrl
+from airflow_provider_voucherify.exceptions import ExperimentError, PlanExceededError, RetryableError
 from airflow_provider_voucherify.probe.lab import Lab
 
 NAME = "the file of an export"
@@ -34,5 +35,12 @@ def try_link(lab: Lab) -> None:
 
 
 def _status(lab: Lab, url: SecretUrl, *, with_keys: bool = True) -> int:
-    with lab.client.transport.open_file(url, NAME, with_keys=with_keys) as response:
-        return response.status_code
+    """Return the status for the link; a failure that may pass, or a plan that is used up, says nothing of it."""
+    transport = lab.client.transport
+    with transport.open_file(url, NAME, with_keys=with_keys) as response:
+        if response.is_redirect:
+            raise ExperimentError(f"The link of an export redirects (HTTP {response.status_code}).")
+        error = transport.error_of_file(response, NAME) if response.status_code >= 400 else None
+    if isinstance(error, RetryableError | PlanExceededError):
+        raise error
+    return response.status_code

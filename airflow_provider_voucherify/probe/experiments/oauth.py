@@ -37,4 +37,5 @@ def fetch_tokens(lab: Lab) -> None:
             session.found("missing_scope", error.response.status, refusal(error))
         else:
             session.found("missing_scope", "allowed", f"orders were listed with the scope {OTHER_SCOPE}")
-        lab.count_calls(client.transport.calls)
+        finally:
+            lab.count_calls(client.transport.calls)
