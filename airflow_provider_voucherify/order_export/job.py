@@ -57,6 +57,8 @@ class ExportJob(Job[ExportState, ExportResult]):
     :param config: The options.
     :param state_store: Keeps the state, before each request that changes something and after it, so that another job
         resumes. It is cleared when all is published. By default nothing is kept.
+    :param first_poll: Seconds from the request of the exports to their first poll, at most ``poll_interval``: a wait
+        saves calls. By default they are polled at once.
     :raises ConfigurationError: if request, output and options do not fit together.
     """
 
@@ -70,9 +72,13 @@ class ExportJob(Job[ExportState, ExportResult]):
         config: ExportConfig = ExportConfig(),  # noqa: B008  # frozen
         *,
         state_store: StateStore | None = None,
+        first_poll: float | None = None,
         **options: Unpack[JobOptions],
     ) -> None:
         super().__init__(client, config, state_store, **options)
+        self._waits_first = first_poll is not None
+        if first_poll is not None:
+            self._poller = Poller(config.poll_seconds, first_delay=first_poll, failures=self._poller.failures)
         self._request = config.apply_to(request)
         self._config = config
         self._output = Output.of(output, request, config)
@@ -87,8 +93,11 @@ class ExportJob(Job[ExportState, ExportResult]):
 
     def _advance(self) -> Pause | None:
         state = self.state
-        if len(state.export_ids) < len(state.parts) and (pause := self._request_parts()):
-            return pause
+        if len(state.export_ids) < len(state.parts):
+            if pause := self._request_parts():
+                return pause
+            if self._waits_first:
+                return self._pause_for(state.export_ids)
         # pyarrow takes half a second to load: only a job that downloads needs it
         from airflow_provider_voucherify.order_export.download import download_to_parquet
 
@@ -177,8 +186,11 @@ class ExportJob(Job[ExportState, ExportResult]):
             self._poller = Poller(self._poller.interval)
             return Pause(0.0, "the halves of a window")
         self._ended |= {export.id: export for export in exports if export.ended}
-        waiting = tuple(export.id for export in exports if not export.ended)
-        return Pause(self._poller.delay, f"export {', '.join(waiting)}", export_ids=waiting) if waiting else None
+        waiting = [export.id for export in exports if not export.ended]
+        return self._pause_for(waiting) if waiting else None
+
+    def _pause_for(self, export_ids: list[str]) -> Pause:
+        return Pause(self._poller.delay, f"export {', '.join(export_ids)}", export_ids=tuple(export_ids))
 
     def _pending(self) -> list[Export]:
         return [self._export_of(part) for part in self.state.parts if part.export_id not in self._ended]

@@ -33,6 +33,7 @@ from airflow_provider_voucherify.order_import.scheduler import Scheduler
 from airflow_provider_voucherify.reporting.reject_files import OutcomeCode
 
 MAX_FAILED_EXPORTS = 3
+FIRST_POLL = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +140,7 @@ class Verification:
                 Path(self._folder.name) / "found.parquet",
                 ExportConfig(poll_interval=self._config.poll_seconds),
                 state_store=self._state_store,
+                first_poll=FIRST_POLL,
                 failures=self._failures,
                 clock=self._clock,
             )

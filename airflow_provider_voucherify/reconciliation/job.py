@@ -39,6 +39,7 @@ from airflow_provider_voucherify.reporting.html_report import reconciliation_rep
 from airflow_provider_voucherify.reporting.reject_files import Outcome, OutcomeCode, RejectLine, payload_of
 
 NO_SOURCE_ID = "has no source_id, so that it cannot be found at Voucherify"
+FIRST_POLL = 8.0  # seconds: an export of a million orders takes some two polls then
 NO_NUMBER = "a value of it is no 64-bit number"
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class ReconcileJob(Job[ReconcileState, ReconcileResult]):
                 Path(folder.name) / "found.parquet",
                 ExportConfig(header_mapping=self._config.header_mapping, poll_interval=self._config.poll_interval),
                 state_store=ExportStateStore(state, self._state_store),
+                first_poll=FIRST_POLL,
                 failures=self._poller.failures,
                 clock=self._clock,
             )
