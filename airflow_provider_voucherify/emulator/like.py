@@ -30,8 +30,8 @@ _SAME = (
     "oauth_token_seconds",
 )
 _LATE = {
-    "action_visible": "visible_late:seconds=0.2,route=GET /v1/async-actions/{asyncActionId}",
-    "export_visible": "visible_late:seconds=0.2,route=GET /v1/exports/{exportId}",
+    "action_visible": "visible_late:seconds=1,route=GET /v1/async-actions/{asyncActionId}",
+    "export_visible": "visible_late:seconds=1,route=GET /v1/exports/{exportId}",
 }
 _FALLBACK_TOKEN_SECONDS = 900.0
 

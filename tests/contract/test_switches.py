@@ -76,7 +76,7 @@ def test_an_emulator_like_another_answers_every_question_alike(options, default_
     ],
 )
 def test_what_becomes_visible_late_is_said_to(route, question, default_answers, clock):
-    with Emulator(**QUICK, faults=[f"visible_late:route={route},seconds=0.2"]) as emulator:
+    with Emulator(**QUICK, faults=[f"visible_late:route={route},seconds=1"]) as emulator:
         facts = probe(emulator, clock.sleep)
     assert facts.answers == default_answers | {question: "late"}
     with Emulator(**QUICK, like=msgspec.to_builtins(facts)) as copy:
