@@ -35,9 +35,9 @@ class OrderDetailsExportOperator(WindowMixin, WaitingOperator):
     """
     Exports whole orders to typed Parquet files: with line items and redemptions, which no export of Voucherify has.
 
-    They are read from the listing, 100 orders a call, the newest first: once by ``updated_at``, once by ``created_at``
-    for those that never changed. So a window costs about one call for 100 orders that changed since its beginning, and
-    the listing reaches 10,000 orders (documented): beyond that, see ``max_calls``.
+    They are read from the listing, 100 orders a call, the newest first: by ``updated_at``, and by ``created_at`` for
+    those that never changed, leaping over those that are known. So a window costs about one call for 100 orders that
+    changed since its beginning, and the listing reaches 10,000 orders (documented): beyond that, see ``max_calls``.
 
     Each table is a dataset of its own, ``output_path/orders``, ``output_path/order_items`` and
     ``output_path/order_redemptions``, with the API's names and types and the keys to join by: ``order_id``,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -18,26 +18,30 @@ class ListingPosition(msgspec.Struct, kw_only=True):
     """
     A place in the two passes over the listing.
 
-    :param number: Which pass, from 0.
+    :param passes: The sort orders of the passes that are not complete, that of the present one first.
+    :param is_chosen: Whether it is known which pass comes first.
+    :param since: A time of the window that was there when the reading began: what changes later is not older.
     :param page: The page to read next.
     :param newest: The newest time in the window that the pass has met.
     :param before: The newest time in the window that the pass over the same orders before it met: only what is newer is
         new. None in the first one.
     :param is_repeated: Whether this pass looks again for what moved to the front.
     :param found: How many orders of the window it brought that were not there before.
-    :param leapt_from: The page from which it leapt to this one, as all orders between seemed to be there.
-    :param leapt_time: The time of the last order on that page.
+    :param leapt_from: The page from which it leapt to this one, as all orders between seemed to be known.
     :param may_leap: Whether no leap of the pass was wrong.
     """
 
-    number: int = 0
+    passes: list[Literal["-created_at", "-updated_at"]] = msgspec.field(
+        default_factory=lambda: ["-created_at", "-updated_at"]
+    )
+    is_chosen: bool = False
+    since: datetime | None = None
     page: int = 1
     newest: datetime | None = None
     before: datetime | None = None
     is_repeated: bool = False
     found: int = 0
     leapt_from: int | None = None
-    leapt_time: datetime | None = None
     may_leap: bool = True
 
 

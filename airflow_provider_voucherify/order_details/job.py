@@ -61,7 +61,7 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
         self._output = output
         self._config = config
         self._window = config.window
-        self._spool = Spool(output, config.window_name)
+        self._spool = Spool(output, config.window_name, config.window)
         self._by_ids: OrdersByIds | None = None
 
     def _open(self) -> DetailsState:
@@ -91,7 +91,7 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
 
     def _read_listing(self) -> Pause | None:
         state = self.state
-        listing = Listing(self._client, self._window, state.position, self._spool.count_created)
+        listing = Listing(self._client, self._window, state.position, self._spool.count_seen)
         while not listing.is_done:
             page = self._poller.poll(listing.read)
             if page is None:
@@ -133,16 +133,17 @@ class DetailsJob(Job[DetailsState, DetailsResult]):
         return self._by_ids.read(self._keep, self._save, self._calls_made)
 
     def _keep(self, orders: Sequence[dict[str, Any]]) -> int:
-        """Spool the orders that are in the window and were not there before."""
+        """Spool the orders that are in the window and were not there before, and note those that changed after it."""
         state = self.state
-        new = []
+        new: list[dict[str, Any]] = []
+        later: list[dict[str, Any]] = []
         for order in orders:
             moment = time_of(order["id"], order.get("created_at"), order.get("updated_at"))
-            if self._window.start <= moment < self._window.end and not self._spool.has(order["id"], moment):
-                new.append(order)
-        if new:
+            if moment >= self._window.start and not self._spool.has(order["id"], moment):
+                (new if moment < self._window.end else later).append(order)
+        if new or later:
             self._state_store.check()
-            self._spool.write(state.spooled, new)
+            self._spool.write(state.spooled, new, later)
             state.spooled += 1
         return len(new)
 

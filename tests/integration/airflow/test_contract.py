@@ -323,7 +323,7 @@ SCENARIOS = {
         220,
         parameters={"max_calls": 100},
         running=(still_running(EXPORT),),
-        faults=(fault("rate_limited", ORDER, after=20, times=1),),
+        faults=(fault("rate_limited", ORDER, after=10, times=1),),
         waits=2,
         looks={EXPORT: 2, DOWNLOAD: 1},  # the ids are in no file that outlives a process
     ),

@@ -100,7 +100,7 @@ def test_a_night_of_new_orders_is_not_read_twice(tmp_path, monkeypatch, case):
         def creating(self, **parameters):
             page = list_orders(self, **parameters)
             calls[parameters["sort_order"]] += 1
-            if case == "one created meanwhile" and calls["-created_at"] == 1:
+            if case == "one created meanwhile" and calls["-created_at"] == 2:
                 put(emulator, [("later", FIRST + 2 * DAY, None, 1)])
             return page
 
@@ -111,7 +111,8 @@ def test_a_night_of_new_orders_is_not_read_twice(tmp_path, monkeypatch, case):
     if case in ("all changed", "updated_at as created"):
         assert result.api_calls <= 1.1 * 950 / 100 + 5
     else:
-        assert calls["-created_at"] == 12  # all ten pages, the front again, and the page leapt to in vain
+        # the first page to choose by, then all ten, the front again, and the page leapt to in vain
+        assert calls["-created_at"] == 13
 
 
 def test_orders_that_change_between_pages_are_there_once_in_their_last_form(tmp_path, monkeypatch):
@@ -238,7 +239,9 @@ def test_beyond_the_listing_it_fails_naming_a_window_that_fits_or_reads_one_by_o
         fits = r"window_start='2026-01-01T00:02:30\.001Z' and window_end='2026-01-02T00:00:00\.000Z' fits"
         with pytest.raises(PagingLimitError, match=fits):
             run(job_of(client, tmp_path, whole))
-        assert emulator.calls()["calls"][LISTING] == 11  # at once: the last page is looked at after the tenth
+        assert (
+            emulator.calls()["calls"][LISTING] == 12
+        )  # at once: by updated_at, the last page is looked at after the tenth
         with pytest.raises(PagingLimitError, match=r"the 9,250 that are left one by one .* max_calls allows 500"):
             run(job_of(client, tmp_path, whole, max_calls=500))
         assert list(tmp_path.rglob("*.parquet")) == []
@@ -254,12 +257,12 @@ def test_beyond_the_listing_it_fails_naming_a_window_that_fits_or_reads_one_by_o
 
 def test_a_listing_that_is_not_sorted_is_an_error(tmp_path, monkeypatch):
     with Emulator(speed=2000) as emulator, client_of(emulator) as client:
-        put(emulator, [(f"ord_{n}", FIRST, FIRST + n * timedelta(hours=1), 1) for n in range(4)])
+        put(emulator, [(f"ord_{n}", FIRST + n * timedelta(hours=1), None, 1) for n in range(4)])
         list_orders = Endpoints.list_orders
         monkeypatch.setattr(
-            Endpoints, "list_orders", lambda self, **given: list_orders(self, **(given | {"sort_order": "updated_at"}))
+            Endpoints, "list_orders", lambda self, **given: list_orders(self, **(given | {"sort_order": "created_at"}))
         )
-        with pytest.raises(TransportError, match="did not sort page 1 by updated_at, newest first"):
+        with pytest.raises(TransportError, match="did not sort page 1 by created_at, newest first"):
             run(job_of(client, tmp_path, window(FIRST, FIRST + DAY)))
 
 
