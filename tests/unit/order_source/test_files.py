@@ -98,10 +98,10 @@ def test_a_fingerprint_of_many_files_takes_few_samples(tmp_path: Path, monkeypat
     assert fingerprint(find_files(tmp_path)) != before
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bucket() -> str:
-    """A bucket on a real HTTP server."""
-    server = ThreadedMotoServer(port=0, verbose=False)
+    """A bucket on a real HTTP server, one for all: Airflow keeps the file system of a connection."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
