@@ -262,7 +262,7 @@ def _open(spill_folder: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
         raise ConfigurationError(
             "A reconciliation needs DuckDB: install airflow-provider-voucherify[reconcile] where the task runs."
         ) from error
-    return duckdb.connect(
+    database = duckdb.connect(
         str(spill_folder / f"joined-{memory_limit}.duckdb"),
         config={
             "memory_limit": memory_limit,
@@ -271,6 +271,8 @@ def _open(spill_folder: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
             "preserve_insertion_order": False,
         },
     )
+    database.execute("SET enable_progress_bar = false")  # it is drawn on stdout wherever Python runs without a script
+    return database
 
 
 def _out_of_memory() -> type[Exception]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -194,3 +196,12 @@ def test_a_sample_is_the_same_for_the_same_seed(compare):
     assert len(comparison.sample(10, 1)) == 10
     assert comparison.sample(10, 1) == comparison.sample(10, 1) != comparison.sample(10, 2)
     assert comparison.sample(200, 1) == [(number, f"ord_{number}") for number in range(100)]
+
+
+def test_no_progress_is_drawn_where_python_runs_without_a_script(tmp_path):
+    program = f"""
+from pathlib import Path
+from airflow_provider_voucherify.reconciliation.comparison import _open
+print(_open(Path({str(tmp_path)!r}), "64MB").execute("SELECT current_setting('enable_progress_bar')").fetchone())
+"""
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "(False,)\n"
