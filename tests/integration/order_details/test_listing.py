@@ -124,9 +124,8 @@ def client():
         yield client
 
 
-@settings(deadline=None, max_examples=150)
-@given(shop=st.builds(Shop, shops, st.sampled_from([*NULLS, "equal"]), st.one_of(st.just([]), events)))
-def test_each_order_is_there_once_and_none_older_than_at_the_last_look(client, shop):
+def check(client, shop: Shop) -> None:
+    """Read what the shop has, however often that is killed."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(listing, "PAGE_SIZE", SIZE)
         patch.setattr(Endpoints, "list_orders", lambda self, **given: shop.list_orders(**given))
@@ -145,3 +144,24 @@ def test_each_order_is_there_once_and_none_older_than_at_the_last_look(client, s
     for number, version in shop.seen.items():
         if not shop.is_after(number):
             assert found.get(number, 0) >= version, (number, version, shop.calls)
+
+
+@settings(deadline=None, max_examples=150)
+@given(shop=st.builds(Shop, shops, st.sampled_from([*NULLS, "equal"]), st.one_of(st.just([]), events)))
+def test_each_order_is_there_once_and_none_older_than_at_the_last_look(client, shop):
+    check(client, shop)
+
+
+OLD = [(-number, None) for number in range(1, 8)]
+
+
+def test_what_changed_below_a_whole_page_of_others_that_changed_later_is_found(client):
+    orders = [(30, 1), (29, None), (28, 1), (27, 1), *((20 - n, 1) for n in range(4)), *((9 - n, 1) for n in range(4))]
+    changes = [((), (), False, False), ([4, 8, 9, 10, 11], (), False, False)]
+    check(client, Shop([*orders, *OLD], "last", changes))
+
+
+def test_orders_of_one_time_do_not_count_for_others(client):
+    same = [(5, 1), (5, None), (5, None), (5, None), (5, 1)]
+    orders = [*((30 - n, 1) for n in range(4)), (20, None), *((19 - n, 1) for n in range(3)), *same]
+    check(client, Shop([*orders, *OLD], "last", []))
