@@ -11,7 +11,7 @@ from airflow_provider_voucherify.emulator import Emulator
 from airflow_provider_voucherify.probe import Bounds, probe_project
 
 # 60 calls take less than a period of any plan, and the periods of an hour and a minute can be told apart
-SPEED = 20
+SPEED = 50
 QUICK = {"speed": SPEED, "import_base_ms": 0, "export_base_ms": 0}
 BOUNDS = Bounds(poll_seconds=0.03, link_ages=(120.0,), body_sizes=(256_000, 500_000))
 
