@@ -124,9 +124,14 @@ def _bars(summary: Any, kinds: Sequence[str]) -> list[dict[str, Any]]:
         count = getattr(summary, kind)
         share = count / max(summary.orders, 1)
         width = charts.WIDTH * share
-        bars.append({"kind": kind, "count": count, "share": share, "x": f"{left:.1f}", "width": f"{width:.1f}"})
+        bars.append({"kind": kind, "count": count, "share": _share(share), "x": f"{left:.1f}", "width": f"{width:.1f}"})
         left += width
     return bars
+
+
+def _share(share: float) -> str:
+    """Format a share. Only all is 100 % and only nothing 0 %, however near it is."""
+    return f"{min(max(share, 0.0001), 0.9999):.2%}" if 0 < share < 1 else f"{share:.0%}"
 
 
 def _duration(timeline: Sequence[tuple[float, int]]) -> dict[str, Any]:

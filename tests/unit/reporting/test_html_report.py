@@ -36,6 +36,16 @@ def test_the_page_shows_counts_and_reasons_and_escapes_what_orders_say():
     assert "1:00:00 (hours:minutes:seconds)" in page
 
 
+def test_one_order_of_many_is_never_nothing_and_the_rest_is_never_all():
+    page = html_report(summary(orders=60_000, loaded=59_999, rejected=1, unknown=0), Observations())
+    assert [share for share in ("99.99%", "0.01%", "0%", "100%") if f'">{share}</td>' in page] == [
+        "99.99%",
+        "0.01%",
+        "0%",
+    ]
+    assert '">100%</td>' in html_report(summary(loaded=10, rejected=0, unknown=0), Observations())
+
+
 def test_the_page_has_a_table_of_findings():
     finding = {"finding": "'<i>' left out", "count": 1200, "example": "orders.csv:2", "option": "unknown_fields"}
     page = html_report(summary(findings=[finding]), Observations())
