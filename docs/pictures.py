@@ -26,6 +26,8 @@ IMAGES = Path(__file__).parent / "images"
 EXAMPLES = Path(__file__).parents[1] / "example_dags"
 WIDTH, HEIGHT = 1500, 900
 PATIENCE = 300.0
+# Seconds after which Airflow knows that a task waits: one that is answered earlier fails (seen in 3.3.2).
+SETTLED = 10.0
 
 
 class Photographer:
@@ -132,6 +134,7 @@ def approve(airflow: Airflow, run: dict[str, str], task_id: str) -> None:
     """Approve what a task asks for, as soon as it does."""
     path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances/{task_id}/-1/hitlDetails"
     airflow.wait_for(lambda: airflow.request("GET", path).ok, 900, f"{task_id} asks")
+    time.sleep(SETTLED)
     airflow.request("PATCH", path, json={"chosen_options": ["Approve"]}).raise_for_status()
 
 
