@@ -123,6 +123,7 @@ class SyncOrdersOperator(LoadOrdersOperator):
             labels=report_labels(context),
             on_progress=self._show,
             sent_before=SentOrders(watermark.sent),
+            on_change=lambda sent: msgspec.structs.replace(watermark, sent=sent.to_text()).save(context),
             **resume,
         )
 

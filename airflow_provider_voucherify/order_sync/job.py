@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Unpack
 
 from airflow_provider_voucherify.api.endpoints import Endpoints
@@ -43,6 +44,8 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
         By default ``state.json`` under ``report_path``; without either, a job that is interrupted cannot resume.
     :param failures: How many rounds of calls failed in a row before, in a trigger.
     :param sent_before: Orders that were sent lately: those that have not changed count as loaded without a call.
+    :param on_change: Called before anything is sent, if some of ``sent_before`` have changed, with the others: whoever
+        keeps them has to know now, as this job may end before it is finished.
     """
 
     _unfinished = "The synchronisation is not finished."
@@ -55,20 +58,24 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
         config: SyncConfig = SyncConfig(),  # noqa: B008  # frozen
         *,
         sent_before: SentOrders | None = None,
+        on_change: Callable[[SentOrders], None] = lambda _sent_before: None,
         **options: Unpack[LoadJobOptions],
     ) -> None:
         super().__init__(client, source, config, **options)
-        self._sent_before = sent_before or SentOrders()
+        self._sent_before = SentOrders() if sent_before is None else sent_before
+        self._on_change = on_change
 
     def sent_orders(self) -> SentOrders:
         """
         Return what the next job need not send again: the last orders of this one, and what was sent before them.
 
-        If an order was refused or is unknown, it is nothing: these orders have to be sent again. The same holds for a
-        job that an earlier try finished.
+        If an order was refused or is unknown, it is nothing: these orders have to be sent again. If an earlier try
+        finished the job, it is what was sent before and has not changed.
         """
         sent, counters = SentOrders(), self.state.counters
-        if counters.settled and not counters.refused and not counters.unknown:
+        if not counters.settled:
+            return self._sent_before
+        if not counters.refused and not counters.unknown:
             sent.add(checked(self._source.read(), self._rules))
         return sent
 
@@ -78,6 +85,8 @@ class SyncJob(LoadJob[SyncConfig, SyncState, SyncSummary]):
 
     def _set_up(self, state: SyncState, rules: Rules) -> None:
         self._rules = rules
+        if len(self._sent_before) and self._sent_before.forget_changed(checked(self._source.scan(), rules)):
+            self._on_change(self._sent_before)
         self._pending = PendingOrders(
             self._source, state.checkpoint, rules, self._config.preserve_order_by, self._sent_before
         )

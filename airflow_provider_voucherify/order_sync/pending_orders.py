@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import msgspec
 
@@ -208,14 +207,9 @@ class PendingOrders:
         self._trim()
 
     def _was_sent(self, order: SyncOrder) -> bool:
-        """Return whether an order has the content that was sent before; otherwise it will have another one."""
+        """Return whether an order has the content that was sent before."""
         source_id = order.identity.source_id
-        if source_id is None:
-            return False
-        was_sent = self._sent_before.has(source_id, order.body)
-        if not was_sent:
-            self._sent_before.forget(source_id)
-        return was_sent
+        return source_id is not None and self._sent_before.has(source_id, order.body)
 
     def _trim(self) -> None:
         checkpoint = self._checkpoint
@@ -231,8 +225,6 @@ class PendingOrders:
         if self._reader is None:
             cursor, findings = self._checkpoint.cursor, self._checkpoint.findings
             findings.watch(self._source.options)
-            if cursor.number and len(self._sent_before):
-                self._forget_changed(cursor.number)
             self._reader = checked(self._source.read(cursor), self._rules, findings, cursor.number)
         read = next(self._reader, None)
         if read is None:
@@ -243,9 +235,3 @@ class PendingOrders:
             return SyncOrder(read.record, b"", Identity(), error=read.error)
         identity = _identify(read.body)
         return SyncOrder(read.record, read.body, identity, identity.keys(self._ordered_by))
-
-    def _forget_changed(self, count: int) -> None:
-        """Read the orders that an earlier try sent, as they may have changed what was sent before."""
-        for read in islice(checked(self._source.read(), self._rules), count):
-            if read.source_id is not None and not self._sent_before.has(read.source_id, read.body):
-                self._sent_before.forget(read.source_id)

@@ -50,26 +50,34 @@ class SentOrders:
         """
         for order in orders:
             if order.source_id is not None:
-                self.forget(order.source_id)
+                self._forget(order.source_id)
                 self._content[_hash(order.source_id.encode())] = _hash(order.body)
                 if len(self._content) > MAX_ORDERS:
                     del self._content[next(iter(self._content))]
 
     def has(self, source_id: str, body: bytes) -> bool:
         """
-        Return whether an order was sent with this content, and none with another one since.
+        Return whether an order was sent with this content last.
 
         :param source_id: Its ``source_id``.
         :param body: The order as it would be sent.
         """
         return self._content.get(_hash(source_id.encode())) == _hash(body)
 
-    def forget(self, source_id: str) -> None:
+    def forget_changed(self, orders: Iterable[CheckedRecord]) -> bool:
         """
-        Forget an order, as it is sent with another content.
+        Forget the orders that have another content now.
 
-        :param source_id: Its ``source_id``.
+        :param orders: The orders that are to be sent.
+        :return: Whether there were any.
         """
+        before = len(self)
+        for order in orders:
+            if order.source_id is not None and not self.has(order.source_id, order.body):
+                self._forget(order.source_id)
+        return len(self) < before
+
+    def _forget(self, source_id: str) -> None:
         self._content.pop(_hash(source_id.encode()), None)
 
 

@@ -74,17 +74,15 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True):
 
     def advanced(self, value: Any, sent: str) -> Self:
         """
-        Return the watermark after a run; it never goes back.
+        Return the watermark after a run. Its value never goes back.
 
         :param value: The highest value of the run: a time, or text in ISO 8601.
         :param sent: The orders that were sent; empty if nothing is known of them.
         :raises ConfigurationError: if the value is neither.
         """
         highest = iso_time(value)
-        if self.value is not None:
-            moment, before = datetime.fromisoformat(highest), datetime.fromisoformat(self.value)
-            if moment < before or (moment == before and not sent):
-                return self
+        if self.value is not None and datetime.fromisoformat(highest) < datetime.fromisoformat(self.value):
+            highest = self.value
         return type(self)(value=highest, sent=sent)
 
 

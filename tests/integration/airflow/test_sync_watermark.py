@@ -49,8 +49,8 @@ def shop(postgres, monkeypatch):
     return Shop(f"postgresql://{postgres}")
 
 
-def run_sync(folder, moment):
-    with DAG("sync_changed", schedule=None) as dag:
+def run_sync(folder, moment, dag_id="sync_changed"):
+    with DAG(dag_id, schedule=None) as dag:
         SyncOrdersOperator(
             task_id="sync",
             sql="""
@@ -93,6 +93,20 @@ def test_every_change_comes_in_and_what_the_lookback_reads_again_is_not_sent_aga
     assert sent[:3] == [4, 5, 5]
     assert sent[4] == 2 * 5 - 1  # one of them changed in both quarters
     assert sent[5:] == [5, 2 * 5 - 1, 5, 5]
+
+
+def test_a_change_that_a_failed_run_has_sent_and_that_is_taken_back_is_sent_once_more(emulator, shop, tmp_path):
+    shop.put(1, 100, START)
+    shop.put(2, 200, START)
+    assert run_sync(tmp_path, START, "sync_taken_back").state == "success"
+    shop.put(1, 111, START)
+    shop.put(3, -1, START + timedelta(seconds=1))  # refused, so that the run fails
+    assert run_sync(tmp_path, START + QUARTER, "sync_taken_back").state == "failed"
+    shop.put(1, 100, START)
+    shop.put(3, 300, START + timedelta(seconds=1))
+    assert run_sync(tmp_path, START + 2 * QUARTER, "sync_taken_back").state == "success"
+    assert [VoucherifyHook().get_order(str(number))["amount"] for number in (1, 2, 3)] == [100, 200, 300]
+    assert emulator.calls()["calls"][CREATE] == 2 + 1 + 2  # the second order did not change
 
 
 @pytest.mark.parametrize(

@@ -350,6 +350,20 @@ def test_a_retry_knows_what_its_first_try_has_changed(emulator, tmp_path):
     assert stored(emulator, "order-1")["status"] == order(1)["status"]
 
 
+def test_what_has_changed_is_told_before_anything_is_sent(emulator):
+    before = prepare(emulator, [order(1), order(2)])
+    before.run()
+    told = []
+
+    def on_change(sent):
+        told.append((calls(emulator)[CREATE], len(sent)))
+
+    for orders in ([order(1), order(3)], [order(1) | {"status": "CANCELED"}, order(1)]):
+        source, config = open_source(orders, require_source_id=False), SyncConfig(**LENIENT)
+        SyncJob(client_of(emulator), source, config, sent_before=before.sent_orders(), on_change=on_change).run()
+    assert told == [(3, 1)]
+
+
 def test_after_a_refusal_nothing_counts_as_sent_before(emulator):
     refused = order(1) | {"items": [{"source_id": "rose", "quantity": 3, "price": 1 << 52}]}
     job = prepare(emulator, [order(0), refused])

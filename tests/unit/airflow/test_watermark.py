@@ -23,11 +23,11 @@ def test_times_may_be_text_and_without_a_zone(value):
     )
 
 
-def test_it_never_goes_back_and_keeps_what_was_sent_where_nothing_newer_is_known():
-    watermark = Watermark().advanced(NOON, "sent")
-    assert watermark.advanced(NOON - timedelta(seconds=1), "older") == watermark
-    assert watermark.advanced(NOON, "") == watermark
-    assert watermark.advanced(NOON, "newer").sent == "newer"
+@pytest.mark.parametrize("moment", [NOON - timedelta(seconds=1), NOON])
+@pytest.mark.parametrize("sent", ["newer", ""])
+def test_its_time_never_goes_back_and_it_keeps_what_was_sent_last(moment, sent):
+    watermark = Watermark().advanced(NOON, "sent").advanced(moment, sent)
+    assert watermark == Watermark(value=NOON.isoformat(), sent=sent)
 
 
 @pytest.mark.parametrize("value", [7, "yesterday"])

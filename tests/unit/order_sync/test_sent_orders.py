@@ -20,8 +20,18 @@ def test_an_order_is_known_by_its_content_alone():
     assert orders.has("a", b'{"source_id":"a","status":"PAID"}')
     assert not orders.has("a", b'{"source_id":"a","status":"CANCELED"}')
     assert not orders.has("c", b'{"source_id":"c","status":"PAID"}')
-    orders.forget("a")
+
+
+def test_those_that_have_another_content_are_forgotten():
+    orders = sent({"source_id": "a", "status": "PAID"}, {"source_id": "b", "status": "PAID"})
+    unchanged = open_source(
+        [{"source_id": "b", "status": "PAID"}, {"source_id": "c"}, {"source_id": "a", "amount": "?"}]
+    )
+    assert not orders.forget_changed(checked(unchanged.read()))
+    changed = open_source([{"source_id": "a", "status": "CANCELED"}, {"source_id": "a", "status": "PAID"}])
+    assert orders.forget_changed(checked(changed.read()))
     assert not orders.has("a", b'{"source_id":"a","status":"PAID"}')
+    assert orders.has("b", b'{"source_id":"b","status":"PAID"}')
 
 
 def test_of_several_versions_the_last_one_counts():
