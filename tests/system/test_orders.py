@@ -82,7 +82,8 @@ def test_a_task_that_has_not_ended_is_cleared(airflow, set_out):
             airflow.wait_for(lambda: "Waiting for " in journey.run.log(), 180, "its trigger runs")
         journey.run.clear()
         journey.succeeds(goes_on=True)
-        assert "This continues at Voucherify" in journey.run.log(1)
+        if journey.way == "deferred":  # in the worker, a save of the state may fail before the task is killed
+            assert "This continues at Voucherify" in journey.run.log(1)
 
     each(set_out(), story)
 
